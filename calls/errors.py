@@ -1,0 +1,69 @@
+"""Failures, in two kinds: those that pass by themselves and those that a person has to look at."""
+
+
+class CallwiseError(Exception):
+    """Base of every error that Callwise raises on purpose.
+
+    `code` is a stable snake_case word that is stored, counted and shown; `detail` is one sentence for an operator,
+    without any text from a call.
+    """
+
+    code = "error"
+
+    def __init__(self, detail: str = "", *, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}" if self.detail else self.code
+
+
+class TransientError(CallwiseError):
+    """The same work may succeed later: it is tried again, after `retry_after_s` where the other side named a time."""
+
+    code = "temporarily_unavailable"
+
+    def __init__(self, detail: str = "", *, code: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class TerminalError(CallwiseError):
+    """Trying again cannot help: the call is parked with a code for a person."""
+
+    code = "cannot_be_done"
+
+
+class UndecodableAudio(TerminalError):
+    """The object is no audio, or none that can be decoded (`not_audio`, `corrupt`, `empty`, `too_long`)."""
+
+    code = "not_audio"
+
+
+class ObjectGone(TerminalError):
+    """The store no longer holds the object that the event named."""
+
+    code = "object_gone"
+
+
+class UnusableAnswer(TerminalError):
+    """A language model answered, but not with an analysis (`refused`, `truncated`, `invalid_answer`)."""
+
+    code = "invalid_answer"
+
+
+class EngineMisconfigured(TransientError):
+    """A wrong key, a missing model, an unknown deployment: the work waits until a person mends the setting.
+
+    Transient by kind, because nothing is wrong with the call: it must go through once the setting is right.
+    """
+
+    code = "engine_misconfigured"
+
+
+class SettingsError(CallwiseError):
+    """A setting is missing or wrong; the text names the setting and the fix."""
+
+    code = "wrong_setting"

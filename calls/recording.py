@@ -1,0 +1,93 @@
+"""A recording in an object store, and what telephony says about its call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from uuid import UUID, uuid5
+
+_CALLS = UUID("6b1f6a2e-3f0c-5c7e-9d53-0c1f6f9a7c11")
+
+
+class Direction(StrEnum):
+    """Who called whom, seen from the contact centre."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True)
+class ObjectRef:
+    """One object as an event or a listing names it. An absent version id or eTag is the empty string."""
+
+    bucket: str
+    key: str
+    version_id: str = ""
+    etag: str = ""
+    size_bytes: int | None = None
+
+    @property
+    def address(self) -> str:
+        """`bucket/key`, the way people name it."""
+        return f"{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object as the store itself describes it (HEAD)."""
+
+    ref: ObjectRef
+    content_type: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    last_modified_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CallFacts:
+    """What telephony says about a call; None means that it did not say.
+
+    Times are aware; numbers are E.164 text; `_s` are seconds. `agent_channel` is the recording's channel (0 or 1) that carries
+    the agent. `external_call_id` is the telephony system's own id.
+    """
+
+    external_call_id: str | None = None
+    initial_call_id: str | None = None
+    previous_call_id: str | None = None
+    direction: Direction | None = None
+    from_number_e164: str | None = None
+    to_number_e164: str | None = None
+    customer_name: str | None = None
+    agent_name: str | None = None
+    agent_email: str | None = None
+    team_name: str | None = None
+    queue_name: str | None = None
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    hold_time_s: float | None = None
+    hold_count: int | None = None
+    acw_time_s: float | None = None
+    is_transferred: bool | None = None
+    disconnect_reason: str | None = None
+    agent_channel: int | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def customer_number_e164(self) -> str | None:
+        """The customer's number: the caller's of an inbound call, the called one's of an outbound call."""
+        return self.to_number_e164 if self.direction is Direction.OUTBOUND else self.from_number_e164
+
+
+def call_id_for(source_system: str, external_call_id: str) -> UUID:
+    """The id of the call that `source_system` knows as `external_call_id`: the same for the same words, always."""
+    return uuid5(_CALLS, f"{source_system}\n{external_call_id}")
+
+
+def fallback_call_id(ref: ObjectRef) -> str:
+    """The external id of a call whose telephony names none: its place in the store, shortened when it is long."""
+    if len(ref.address) <= 200:
+        return ref.address
+    return f"{ref.address[:130]}~{sha256(ref.address.encode()).hexdigest()[:32]}"

@@ -1,0 +1,59 @@
+"""What every command shares: settings, wiring, where text goes, how errors end."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from calls.errors import CallwiseError
+from runtime.settings import read_settings
+from runtime.wiring import Wiring
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder for everything that Callwise keeps.")]
+
+_debug = False
+
+
+def show_tracebacks(debug: bool) -> None:
+    """Whether errors show where they come from."""
+    global _debug  # noqa: PLW0603 - one flag of one process, set by --debug before any command runs
+    _debug = debug
+
+
+def wire(home: Path | None = None, **overrides: Any) -> Wiring:
+    """The composition for this command; `overrides` win over every other source of settings."""
+    if home is not None:
+        overrides["home"] = home
+    return Wiring(read_settings(**overrides))
+
+
+def emit(document: Any) -> None:
+    """The command's result as one JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def say(text: str) -> None:
+    """A message for the person at the terminal, on stderr."""
+    typer.echo(text, err=True)
+
+
+def stop(text: str, code: int = 1) -> NoReturn:
+    """End the command with one line on stderr."""
+    say(text)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Callwise's own errors become one line and exit code 1; `--debug` shows where they come from."""
+    try:
+        yield
+    except CallwiseError as error:
+        if _debug:
+            raise
+        stop(f"callwise: {error}")

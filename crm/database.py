@@ -1,0 +1,117 @@
+"""One door to the database: a short write transaction, or a read."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from calls.errors import SettingsError, TransientError
+
+_WRITES = {"callwise_writes": True}
+
+
+class Database:
+    """An SQLite or PostgreSQL database by URL. Connections are made on first use, anew in each process after a fork."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.url = sa.make_url(url)
+        except sa.exc.ArgumentError:
+            raise SettingsError(
+                "database.url is no database URL; write sqlite:///path/callwise.db or postgresql+psycopg://user@host/name"
+            ) from None
+        if self.url.drivername in {"postgresql", "postgres"}:
+            self.url = self.url.set(drivername="postgresql+psycopg")
+        self._engine: sa.Engine | None = None
+        self._pid = 0
+
+    @property
+    def is_sqlite(self) -> bool:
+        """True for the embedded set-up's database."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def engine(self) -> sa.Engine:
+        """SQLAlchemy's engine of this process."""
+        if self._engine is None or self._pid != os.getpid():
+            if self._engine is not None:
+                # The parent's connections belong to the parent: forget them without closing its sockets.
+                self._engine.dispose(close=False)
+            self._engine = _make_engine(self.url)
+            self._pid = os.getpid()
+        return self._engine
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One short write transaction: committed at the end, rolled back by an exception.
+
+        Raises TransientError when the database cannot be reached.
+        """
+        with self._connect() as connection:
+            connection.execution_options(**_WRITES)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One consistent view for reading. Raises TransientError when the database cannot be reached."""
+        with self._connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _connect(self) -> Iterator[sa.Connection]:
+        try:
+            connection = self.engine.connect()
+        except sa.exc.OperationalError as error:
+            raise TransientError(f"cannot reach {self.url!r}: {_first_line(error)}", code="database_unreachable") from error
+        with connection:
+            try:
+                yield connection
+            except sa.exc.OperationalError as error:
+                raise TransientError(_first_line(error), code="database_unreachable") from error
+
+    def dispose(self) -> None:
+        """Close this process's connections."""
+        if self._engine is not None and self._pid == os.getpid():
+            self._engine.dispose()
+        self._engine = None
+
+
+def _first_line(error: sa.exc.DBAPIError) -> str:
+    return str(error.orig).strip().split("\n", 1)[0]
+
+
+def _make_engine(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=15)
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": 30})
+
+    @sa.event.listens_for(engine, "connect")
+    def _on_connect(raw: Any, _record: Any) -> None:
+        raw.isolation_level = None  # we say BEGIN ourselves: a write must take its lock at the start, not half-way
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+            raw.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _on_begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("callwise_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    # The tables of the star schema stand in the schema `bi`; SQLite has no schemas, their names are unique without it.
+    return engine.execution_options(schema_translate_map={"bi": None})
+
+
+def insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """An INSERT of the connection's own dialect, for `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+        return pg_insert(table)
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return sqlite_insert(table)

@@ -1,0 +1,45 @@
+"""The database's version: bring it up to the code's, or say how far behind it is."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from calls.errors import TransientError
+from crm.database import Database
+
+
+class DatabaseBehind(TransientError):
+    """The database is not at the code's version: work waits until `callwise db upgrade` has run."""
+
+    code = "database_behind"
+
+
+def upgrade(database: Database) -> None:
+    """Run every migration that the database has not seen; running it again does nothing."""
+    config = _config()
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def versions(database: Database) -> tuple[str | None, str | None]:
+    """The database's version and the code's; the first is None for an empty database."""
+    with database.read() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    return found, ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def require_current(database: Database) -> None:
+    """Raise DatabaseBehind, with the fix, unless the database is at the code's version."""
+    found, wanted = versions(database)
+    if found != wanted:
+        raise DatabaseBehind(f"the database is at version {found or 'none'}, this code needs {wanted}: run `callwise db upgrade`")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config

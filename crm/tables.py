@@ -1,0 +1,359 @@
+"""The tables of the CRM-shaped database.
+
+Names and shapes map to Salesforce, HubSpot, Dynamics and Zendesk (docs/architecture.md). Keys are UUIDs, times are aware UTC
+(`_at`), `_s` are seconds, enumerations are text with a CHECK. What telephony said lives on `call`, what an engine heard on
+`transcript`, what a model said on `call_analysis`; the last two are revisions, of which one is current.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from calls.analysis import Outcome
+from calls.pipeline import SkipReason, Stage
+from calls.recording import Direction
+from calls.transcript import Speaker
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """An aware moment, stored as UTC; a naive one is refused, because nobody can say when it was."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+
+
+def _one_of(column: str, values: Iterable[str]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _id() -> sa.Column[Any]:
+    return sa.Column("id", sa.Uuid, primary_key=True)
+
+
+def _ref(name: str, target: str, *, nullable: bool = True, index: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, sa.Uuid, sa.ForeignKey(f"{target}.id"), nullable=nullable, index=index)
+
+
+account = sa.Table(
+    "account",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text),
+)
+
+contact = sa.Table(
+    "contact",
+    metadata,
+    _id(),
+    _ref("account_id", "account"),
+    sa.Column("first_name", sa.Text),
+    sa.Column("last_name", sa.Text),
+    sa.Column("email", sa.Text),
+    sa.Column("phone_e164", sa.Text, unique=True),
+    sa.Column("anonymized_at", UtcDateTime),
+)
+
+team = sa.Table("team", metadata, _id(), sa.Column("name", sa.Text, nullable=False, unique=True))
+
+agent = sa.Table(
+    "agent",
+    metadata,
+    _id(),
+    sa.Column("display_name", sa.Text, nullable=False, unique=True),
+    sa.Column("email", sa.Text),
+    _ref("team_id", "team"),
+    sa.Column("is_active", sa.Boolean, nullable=False, server_default=sa.true()),
+)
+
+queue = sa.Table(
+    "queue",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("time_zone", sa.Text),
+)
+
+taxonomy = sa.Table(
+    "taxonomy",
+    metadata,
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("title", sa.Text, nullable=False, server_default=""),
+    sa.Column("questions", JSON, nullable=False),
+    sa.Column("loaded_at", UtcDateTime, nullable=False),
+    sa.Column("is_current", sa.Boolean, nullable=False),
+    sa.Index("uq_taxonomy_current", "is_current", unique=True, sqlite_where=sa.text("is_current"), postgresql_where=sa.text("is_current")),
+)
+
+reason = sa.Table(
+    "reason",
+    metadata,
+    _id(),
+    sa.Column("taxonomy_version", sa.Text, sa.ForeignKey("taxonomy.version"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("definition", sa.Text, nullable=False),
+    sa.Column("examples", JSON, nullable=False),
+    sa.Column("parent_code", sa.Text),
+    sa.Column("is_sales", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("taxonomy_version", "code"),
+)
+
+call = sa.Table(
+    "call",
+    metadata,
+    _id(),
+    sa.Column("source_system", sa.Text, nullable=False),
+    sa.Column("external_call_id", sa.Text, nullable=False),
+    sa.Column("initial_call_id", sa.Text),
+    sa.Column("previous_call_id", sa.Text),
+    # The telephony profile that read the recording's name; NULL means that none did, which is counted and shown.
+    sa.Column("profile", sa.Text),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("skip_reason", sa.Text),
+    sa.Column("failed_step", sa.Text),
+    sa.Column("failed_code", sa.Text),
+    sa.Column("failed_detail", sa.Text),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("modified_at", UtcDateTime, nullable=False),
+    sa.Column("is_sample", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("direction", sa.Text),
+    sa.Column("disposition", sa.Text),
+    sa.Column("subject", sa.Text),
+    sa.Column("from_number_e164", sa.Text),
+    sa.Column("to_number_e164", sa.Text),
+    sa.Column("customer_name", sa.Text),
+    _ref("contact_id", "contact"),
+    _ref("account_id", "account"),
+    _ref("agent_id", "agent"),
+    _ref("queue_id", "queue"),
+    sa.Column("queued_at", UtcDateTime),
+    # NULL while nobody has said when the call was; lists and days then use received_at, and `started_at_source` says so.
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("answered_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    # When the call was, for lists and days: started_at where telephony said it, else received_at.
+    sa.Column("happened_at", UtcDateTime, nullable=False),
+    sa.Column("duration_s", sa.Float),
+    sa.Column("hold_time_s", sa.Float),
+    sa.Column("hold_count", sa.Integer),
+    sa.Column("acw_time_s", sa.Float),
+    sa.Column("is_transferred", sa.Boolean),
+    sa.Column("disconnect_reason", sa.Text),
+    sa.Column("agent_channel", sa.Integer),
+    # The earlier call of the same customer, set when the call is filed.
+    _ref("earlier_call_id", "call"),
+    sa.Column("attributes", JSON, nullable=False),
+    sa.UniqueConstraint("source_system", "external_call_id"),
+    _one_of("stage", [*Stage]),
+    _one_of("skip_reason", [*SkipReason]),
+    _one_of("direction", [*Direction]),
+    sa.Index("ix_call_happened_at_id", "happened_at", "id"),
+    sa.Index("ix_call_contact_id_happened_at", "contact_id", "happened_at"),
+    sa.Index("ix_call_stage", "stage", "received_at"),
+)
+
+recording = sa.Table(
+    "recording",
+    metadata,
+    _id(),
+    _ref("call_id", "call", nullable=False, index=True),
+    sa.Column("bucket", sa.Text, nullable=False),
+    sa.Column("object_key", sa.Text, nullable=False),
+    sa.Column("version_id", sa.Text, nullable=False),
+    sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("is_current", sa.Boolean, nullable=False),
+    sa.Column("stored_at", UtcDateTime),
+    sa.Column("sha256", sa.Text),
+    sa.Column("container", sa.Text),
+    sa.Column("codec", sa.Text),
+    sa.Column("channel_count", sa.Integer),
+    sa.Column("sample_rate_hz", sa.Integer),
+    sa.Column("duration_s", sa.Float),
+    sa.Column("playback_key", sa.Text),
+    sa.UniqueConstraint("bucket", "object_key", "version_id", "etag"),
+)
+
+job = sa.Table(
+    "job",
+    metadata,
+    sa.Column("call_id", sa.Uuid, sa.ForeignKey("call.id"), primary_key=True),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+    # Counted before the work begins, so that a death in mid-work counts too; back to 0 when a step succeeds.
+    sa.Column("attempt_count", sa.Integer, nullable=False),
+    # The fencing token: it grows with every claim, and a result is written only under the token of its claim.
+    sa.Column("token", sa.Integer, nullable=False),
+    sa.Column("leased_until", UtcDateTime),
+    sa.Column("last_code", sa.Text),
+    sa.Column("last_detail", sa.Text),
+    sa.Index("ix_job_due_at", "due_at"),
+)
+
+transcript = sa.Table(
+    "transcript",
+    metadata,
+    _id(),
+    _ref("call_id", "call", nullable=False),
+    _ref("recording_id", "recording"),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("is_current", sa.Boolean, nullable=False),
+    sa.Column("engine", sa.Text, nullable=False),
+    sa.Column("is_demo", sa.Boolean, nullable=False),
+    sa.Column("language", sa.Text),
+    sa.Column("language_probability", sa.Float),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("talk_time_agent_s", sa.Float),
+    sa.Column("talk_time_customer_s", sa.Float),
+    sa.Column("non_talk_time_s", sa.Float),
+    sa.Column("interruption_count", sa.Integer),
+    sa.Column("turn_count", sa.Integer, nullable=False),
+    sa.Column("skipped", JSON, nullable=False),
+    sa.UniqueConstraint("call_id", "revision"),
+    sa.Index("uq_transcript_current", "call_id", unique=True, sqlite_where=sa.text("is_current"), postgresql_where=sa.text("is_current")),
+)
+
+utterance = sa.Table(
+    "utterance",
+    metadata,
+    sa.Column("transcript_id", sa.Uuid, sa.ForeignKey("transcript.id"), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("speaker", sa.Text, nullable=False),
+    sa.Column("channel", sa.Integer, nullable=False),
+    sa.Column("start_s", sa.Float, nullable=False),
+    sa.Column("end_s", sa.Float, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("avg_confidence", sa.Float),
+    # [[text, start_s, end_s, confidence or null], ...]
+    sa.Column("words", JSON, nullable=False),
+    _one_of("speaker", [*Speaker]),
+)
+
+call_analysis = sa.Table(
+    "call_analysis",
+    metadata,
+    _id(),
+    _ref("call_id", "call", nullable=False),
+    _ref("transcript_id", "transcript"),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("is_current", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("headline", sa.Text, nullable=False),
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Column("summary_kind", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("reason_code", sa.Text),
+    sa.Column("reason_confidence", sa.Float),
+    # [code, ...]
+    sa.Column("secondary_reason_codes", JSON, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("is_resolved", sa.Boolean),
+    # [{"text", "owner", "due_on" (ISO date or null)}, ...]
+    sa.Column("next_steps", JSON, nullable=False),
+    # [{"field", "turn", "quote"}, ...]
+    sa.Column("evidence", JSON, nullable=False),
+    # {question code: answer}
+    sa.Column("answers", JSON, nullable=False),
+    # [{"feature", "code"}, ...]
+    sa.Column("skipped", JSON, nullable=False),
+    sa.Column("sentiment_customer", sa.Float),
+    sa.Column("sentiment_customer_start", sa.Float),
+    sa.Column("sentiment_customer_end", sa.Float),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("is_demo", sa.Boolean, nullable=False),
+    sa.Column("prompt_version", sa.Text, nullable=False),
+    sa.Column("taxonomy_version", sa.Text, sa.ForeignKey("taxonomy.version"), nullable=False),
+    sa.UniqueConstraint("call_id", "revision"),
+    _one_of("outcome", [*Outcome]),
+    sa.Index("uq_call_analysis_current", "call_id", unique=True, sqlite_where=sa.text("is_current"), postgresql_where=sa.text("is_current")),
+)
+
+paid_request = sa.Table(
+    "paid_request",
+    metadata,
+    _id(),
+    _ref("call_id", "call", index=True),
+    sa.Column("paid_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Column("input_tokens", sa.Integer, nullable=False),
+    sa.Column("cached_tokens", sa.Integer, nullable=False),
+    sa.Column("output_tokens", sa.Integer, nullable=False),
+    sa.Column("audio_s", sa.Float, nullable=False),
+    sa.Column("cost_microusd", sa.BigInteger),
+)
+
+unreadable_event = sa.Table(
+    "unreadable_event",
+    metadata,
+    _id(),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+touched_day = sa.Table(
+    "touched_day",
+    metadata,
+    # The UTC date of call.happened_at; analytics decides which local days that can be.
+    sa.Column("utc_day", sa.Date, primary_key=True),
+)
+
+process_beat = sa.Table(
+    "process_beat",
+    metadata,
+    # "worker@host:pid" and the like.
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("beat_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+)
+
+app_user = sa.Table(
+    "app_user",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("is_active", sa.Boolean, nullable=False, server_default=sa.true()),
+    _one_of("role", ["admin"]),
+)

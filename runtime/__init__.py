@@ -1,0 +1,1 @@
+"""Composition: settings, wiring, logs, checks. The only code that reads settings or picks an engine."""

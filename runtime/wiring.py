@@ -1,0 +1,59 @@
+"""The composition: settings in, ready parts out. Each part is made on first use, once per process."""
+
+from functools import cached_property
+from pathlib import Path
+
+from calls.reasons import Taxonomy
+from crm.database import Database
+from engines.language import LanguageEngine
+from engines.objects import ObjectStore
+from engines.speech import SpeechEngine
+from runtime.choice import choose_language, choose_speech
+from runtime.settings import Settings
+
+
+class Wiring:
+    """Every part of one process, made from its settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def database(self) -> Database:
+        """The CRM database."""
+        return Database(self.settings.database_url)
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        """The store that recordings lie in."""
+        chosen = self.settings.objects
+        if chosen.kind == "s3":
+            from engines.objects_s3 import S3Store
+
+            return S3Store(
+                chosen.bucket,
+                endpoint_url=chosen.endpoint_url,
+                region=chosen.region,
+                access_key=chosen.access_key,
+                secret_key=chosen.secret_key.get_secret_value(),
+            )
+        from engines.objects_folder import FolderStore
+
+        return FolderStore(self.settings.objects_folder, bucket=chosen.bucket)
+
+    @cached_property
+    def speech(self) -> SpeechEngine:
+        """The speech engine that the settings choose; nothing is loaded before its first use."""
+        return choose_speech(self.settings).make()
+
+    @cached_property
+    def language(self) -> LanguageEngine:
+        """The language engine that the settings choose."""
+        return choose_language(self.settings).make()
+
+    def taxonomy_from_file(self) -> Taxonomy:
+        """The owner's reasons as their file says, the bundled ones where the owner has none."""
+        from calls.taxonomy_file import parse_taxonomy
+
+        path = self.settings.site.reasons_file or Path(__file__).parent / "taxonomies" / "service_centre.yaml"
+        return parse_taxonomy(path.read_text(encoding="utf-8"))
