@@ -7,6 +7,9 @@ from enum import StrEnum
 from hashlib import sha256
 from uuid import UUID, uuid5
 
+# Objects under this prefix are ours (playback copies): never recordings.
+OWN_PREFIX = ".callwise/"
+
 _CALLS = UUID("6b1f6a2e-3f0c-5c7e-9d53-0c1f6f9a7c11")
 
 

@@ -160,7 +160,7 @@ call = sa.Table(
     _ref("agent_id", "agent"),
     _ref("queue_id", "queue"),
     sa.Column("queued_at", UtcDateTime),
-    # NULL while nobody has said when the call was; lists and days then use received_at, and `started_at_source` says so.
+    # NULL while nobody has said when the call was.
     sa.Column("started_at", UtcDateTime),
     sa.Column("answered_at", UtcDateTime),
     sa.Column("ended_at", UtcDateTime),
@@ -212,12 +212,14 @@ job = sa.Table(
     metadata,
     sa.Column("call_id", sa.Uuid, sa.ForeignKey("call.id"), primary_key=True),
     sa.Column("step", sa.Text, nullable=False),
+    # When the work may be taken: a claim and a back-off both move it into the future.
     sa.Column("due_at", UtcDateTime, nullable=False),
+    # When a message about it was last sent; NULL until the sweep or a bell has done so.
+    sa.Column("rung_at", UtcDateTime),
     # Counted before the work begins, so that a death in mid-work counts too; back to 0 when a step succeeds.
     sa.Column("attempt_count", sa.Integer, nullable=False),
     # The fencing token: it grows with every claim, and a result is written only under the token of its claim.
     sa.Column("token", sa.Integer, nullable=False),
-    sa.Column("leased_until", UtcDateTime),
     sa.Column("last_code", sa.Text),
     sa.Column("last_detail", sa.Text),
     sa.Index("ix_job_due_at", "due_at"),

@@ -1,0 +1,212 @@
+"""Work: who may do which step of which call, how often it was tried, and when somebody has to be told again.
+
+One row per call that is on its way; a call at a terminal stage has none. A claim moves `due_at` to the end of its lease, so
+that a dead worker's call becomes due by itself; the growing token keeps a worker that was thought dead from writing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from calls.errors import CallwiseError
+from calls.pipeline import PIPELINE, Stage, Step, next_step, step_named
+from crm.database import insert
+from crm.tables import call, job, touched_day
+
+# A message that has brought nothing for this long is taken for lost.
+RING_AGAIN_AFTER = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to do `step` of a call until the lease ends; `attempt` counts from 1."""
+
+    call_id: UUID
+    step: Step
+    token: int
+    attempt: int
+
+
+class ClaimLost(CallwiseError):
+    """Somebody else holds the call by now: this worker's result is dropped."""
+
+    code = "claim_lost"
+
+
+def first_job(call_id: UUID, now: datetime, rung_at: datetime | None = None) -> dict[str, object]:
+    """The row of a call that was just received; `rung_at` is set where a bell follows the commit."""
+    return {
+        "call_id": call_id,
+        "step": PIPELINE[0].name,
+        "due_at": now,
+        "rung_at": rung_at,
+        "attempt_count": 0,
+        "token": 0,
+        "last_code": None,
+        "last_detail": None,
+    }
+
+
+def claim(connection: sa.Connection, call_id: UUID, step: Step, *, now: datetime, lease_s: float) -> Claim | None:
+    """Take the step, and count the attempt; None when it is not due, done already, or held by somebody else."""
+    taken = connection.execute(
+        sa.update(job)
+        .where(job.c.call_id == call_id, job.c.step == step.name, job.c.due_at <= now)
+        .values(attempt_count=job.c.attempt_count + 1, token=job.c.token + 1, due_at=now + timedelta(seconds=lease_s))
+        .returning(job.c.token, job.c.attempt_count)
+    ).one_or_none()
+    return Claim(call_id, step, taken.token, taken.attempt_count) if taken else None
+
+
+def renew(connection: sa.Connection, claims: Iterable[Claim], *, now: datetime, lease_s: float) -> None:
+    """A sign of life: the leases of these claims run from now. A claim that was lost stays lost."""
+    for held in claims:
+        connection.execute(
+            sa.update(job).where(*_held(held)).values(due_at=now + timedelta(seconds=lease_s))
+        )
+
+
+def advance(connection: sa.Connection, held: Claim, *, now: datetime, rung_at: datetime | None) -> Step | None:
+    """The step is done: move the call to the stage it gives, and return the step that follows, if one does.
+
+    Compare-and-set on both the token and the stage. Raises ClaimLost, and nothing of the transaction may then be kept.
+    """
+    following = next_step(held.step.gives)
+    if following is None:
+        _finish(connection, held, Stage(held.step.gives), now)
+        return None
+    moved = connection.execute(
+        sa.update(job)
+        .where(*_held(held))
+        .values(step=following.name, due_at=now, rung_at=rung_at, attempt_count=0, last_code=None, last_detail=None)
+    )
+    _require_one(moved.rowcount)
+    _move(connection, held, stage=held.step.gives, modified_at=now)
+    return following
+
+
+def skip(connection: sa.Connection, held: Claim, reason: str, *, now: datetime) -> None:
+    """End the call as skipped, for a stated reason. Raises ClaimLost."""
+    _finish(connection, held, Stage.SKIPPED, now, skip_reason=reason)
+
+
+def fail(connection: sa.Connection, held: Claim, code: str, detail: str, *, now: datetime) -> None:
+    """Park the call as failed at this step, for a person to see and retry. Raises ClaimLost."""
+    _finish(connection, held, Stage.FAILED, now, failed_step=held.step.name, failed_code=code, failed_detail=detail[:500])
+
+
+def put_back(
+    connection: sa.Connection, held: Claim, code: str, detail: str, *, due_at: datetime, counts: bool = True
+) -> None:
+    """Leave the step for a later attempt; with `counts=False` this attempt is not held against the call."""
+    back = connection.execute(
+        sa.update(job)
+        .where(*_held(held))
+        .values(
+            due_at=due_at,
+            attempt_count=job.c.attempt_count - (0 if counts else 1),
+            last_code=code,
+            last_detail=detail[:500],
+        )
+    )
+    _require_one(back.rowcount)
+
+
+def due(connection: sa.Connection, *, now: datetime, limit: int, queues: Sequence[str]) -> list[tuple[UUID, Step]]:
+    """What stands still: work that is due and of which nobody was told since it became due, or not lately. Oldest first."""
+    names = [step.name for step in PIPELINE if step.queue in queues]
+    untold = sa.or_(job.c.rung_at.is_(None), job.c.rung_at < job.c.due_at, job.c.rung_at < now - RING_AGAIN_AFTER)
+    rows = connection.execute(
+        sa.select(job.c.call_id, job.c.step)
+        .where(job.c.due_at <= now, job.c.step.in_(names), untold)
+        .order_by(job.c.due_at)
+        .limit(limit)
+    )
+    return [(row.call_id, step_named(row.step)) for row in rows]
+
+
+def mark_rung(connection: sa.Connection, call_ids: Sequence[UUID], *, now: datetime) -> None:
+    """Note that messages about these calls are on their way."""
+    for start in range(0, len(call_ids), 500):
+        connection.execute(
+            sa.update(job).where(job.c.call_id.in_(call_ids[start : start + 500])).values(rung_at=now)
+        )
+
+
+def unfinished_count(connection: sa.Connection) -> int:
+    """How many calls are on their way."""
+    return connection.execute(sa.select(sa.func.count()).select_from(job)).scalar_one()
+
+
+def retry(
+    connection: sa.Connection, *, now: datetime, call_ids: Sequence[UUID] | None = None, code: str | None = None
+) -> int:
+    """Give failed calls another go at the step where they failed; returns how many. Running it again finds nothing.
+
+    `call_ids` None means every failed call; `code` restricts it to one failure code.
+    """
+    failed = sa.select(call.c.id, call.c.failed_step, call.c.happened_at).where(call.c.stage == Stage.FAILED)
+    if call_ids is not None:
+        failed = failed.where(call.c.id.in_(call_ids))
+    if code is not None:
+        failed = failed.where(call.c.failed_code == code)
+    rows = connection.execute(failed.with_for_update()).all()
+    for row in rows:
+        step = step_named(row.failed_step)
+        connection.execute(
+            insert(connection, job)
+            .values(first_job(row.id, now) | {"step": step.name})
+            .on_conflict_do_nothing(index_elements=["call_id"])
+        )
+        connection.execute(
+            sa.update(call)
+            .where(call.c.id == row.id)
+            .values(
+                stage=step.needs,
+                failed_step=None,
+                failed_code=None,
+                failed_detail=None,
+                finished_at=None,
+                modified_at=now,
+            )
+        )
+        touch(connection, row.happened_at)
+    return len(rows)
+
+
+def touch(connection: sa.Connection, happened_at: datetime) -> None:
+    """Mark the day of a call whose row changed, for the roll-ups."""
+    connection.execute(
+        insert(connection, touched_day)
+        .values(utc_day=happened_at.date())
+        .on_conflict_do_nothing(index_elements=["utc_day"])
+    )
+
+
+def _held(held: Claim) -> tuple[sa.ColumnElement[bool], ...]:
+    return job.c.call_id == held.call_id, job.c.token == held.token, job.c.step == held.step.name
+
+
+def _finish(connection: sa.Connection, held: Claim, stage: Stage, now: datetime, **facts: str) -> None:
+    _require_one(connection.execute(sa.delete(job).where(*_held(held))).rowcount)
+    _move(connection, held, stage=stage, finished_at=now, modified_at=now, **facts)
+
+
+def _move(connection: sa.Connection, held: Claim, **values: object) -> None:
+    moved = connection.execute(
+        sa.update(call)
+        .where(call.c.id == held.call_id, call.c.stage == held.step.needs)
+        .values(**values)
+        .returning(call.c.happened_at)
+    ).one_or_none()
+    _require_one(0 if moved is None else 1)
+    if moved is not None and "finished_at" in values:
+        touch(connection, moved.happened_at)
+
+
+def _require_one(count: int) -> None:
+    if count != 1:
+        raise ClaimLost("another worker holds this call by now")

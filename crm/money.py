@@ -1,0 +1,29 @@
+"""The ledger: one row per paid request; their sum is the bill."""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from calls.money import Charge
+from crm.tables import paid_request
+
+
+def note_charge(connection: sa.Connection, call_id: UUID | None, charge: Charge, *, now: datetime) -> None:
+    """Write the ledger row of one paid request."""
+    connection.execute(
+        sa.insert(paid_request).values(
+            id=uuid4(),
+            call_id=call_id,
+            paid_at=now,
+            provider=charge.provider,
+            model=charge.model,
+            purpose=charge.purpose,
+            request_id=charge.request_id,
+            input_tokens=charge.input_tokens,
+            cached_tokens=charge.cached_tokens,
+            output_tokens=charge.output_tokens,
+            audio_s=charge.audio_s,
+            cost_microusd=charge.cost_microusd,
+        )
+    )
