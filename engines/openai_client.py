@@ -1,0 +1,169 @@
+"""The openai SDK's client for OpenAI, Azure OpenAI and compatible servers, and its errors in our two kinds."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import httpx2
+import openai
+
+from calls.errors import EngineMisconfigured, TerminalError, TransientError, UndecodableAudio, UnusableAnswer
+
+Provider = Literal["openai", "azure", "compatible"]
+Purpose = Literal["speech", "language"]
+
+OPENAI_URL = "https://api.openai.com/v1"
+CONNECT_TIMEOUT_S = 10.0
+
+_TERMINAL: Mapping[Purpose, type[TerminalError]] = {"speech": UndecodableAudio, "language": UnusableAnswer}
+# 400s about the way we ask, not about what we ask: every other call would fail the same way until a setting is mended.
+_WRONG_SETTING_CODES = frozenset(
+    {
+        "model_not_found",
+        "invalid_model",
+        "unsupported_model",
+        "unsupported_parameter",
+        "unsupported_value",
+        "unknown_parameter",
+        "OperationNotSupported",
+        "DeploymentNotFound",
+        "InvalidApiVersionParameter",
+    }
+)
+_TERMINAL_CODES = {
+    "content_filter": "refused",
+    "content_policy_violation": "refused",
+    "context_length_exceeded": "too_long",
+    "string_above_max_length": "too_long",
+    "audio_too_short": "empty",
+}
+_PLAIN_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+
+
+def build_client(
+    provider: Provider, *, api_key: str = "", base_url: str = "", api_version: str = "", timeout_s: float = 120.0
+) -> openai.OpenAI:
+    """A client that never retries by itself: the pipeline's back-off is the only retry layer.
+
+    `azure` takes the resource's endpoint as `base_url`: with `api_version` it speaks the deployments paths; an endpoint
+    that ends in `/openai/v1` is spoken to without one. An empty key means OPENAI_API_KEY or AZURE_OPENAI_API_KEY, and
+    these go to OpenAI or Azure only: any other server gets the key it was configured with, or none.
+    Raises EngineMisconfigured.
+    """
+    # At debug the SDK logs whole requests, and with them what people said.
+    logging.getLogger("openai").setLevel(logging.INFO)
+    timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S))
+    base_url = base_url.rstrip("/")
+    if provider != "openai" and not base_url:
+        raise EngineMisconfigured(f"the {provider} engine has no address: set its base_url", code="missing_base_url")
+    try:
+        if provider == "azure" and not base_url.endswith("/openai/v1"):
+            return openai.AzureOpenAI(
+                azure_endpoint=base_url,
+                api_version=api_version or None,
+                api_key=api_key or None,
+                timeout=timeout,
+                max_retries=0,
+            )
+        if provider == "compatible" or (provider == "openai" and base_url not in {"", OPENAI_URL}):
+            api_key = api_key or "none"
+        return openai.OpenAI(base_url=base_url or OPENAI_URL, api_key=api_key or None, timeout=timeout, max_retries=0)
+    except (openai.OpenAIError, ValueError):
+        variable = "AZURE_OPENAI_API_KEY" if provider == "azure" else "OPENAI_API_KEY"
+        raise EngineMisconfigured(
+            f"the {provider} engine has no API key: set its api_key or {variable}"
+            + (", and its api_version" if provider == "azure" and not api_version else ""),
+            code="missing_api_key",
+        ) from None
+
+
+@contextmanager
+def translated_errors(what: Purpose) -> Iterator[None]:
+    """Turn the SDK's errors into ours; `what` names the settings that a person has to look at.
+
+    Only the request belongs inside. Raises TransientError (`rate_limited`, `timed_out`, `unreachable`, `server_error`,
+    `invalid_response`) with the wait that the server asked for, EngineMisconfigured (`wrong_api_key`, `no_permission`,
+    `model_not_found`, `quota_exhausted`, `unsupported_request`), and UndecodableAudio or UnusableAnswer (`refused`,
+    `truncated`, `too_long`, `empty`, `rejected_request`) where no repetition helps. What is unknown passes as it is.
+    """
+    try:
+        yield
+    except openai.APITimeoutError as error:
+        raise TransientError("the server did not answer in time", code="timed_out") from error
+    except openai.APIConnectionError as error:
+        raise TransientError("the connection failed or was cut", code="unreachable") from error
+    except (openai.APIResponseValidationError, json.JSONDecodeError) as error:
+        raise TransientError("the server's answer was no valid JSON", code="invalid_response") from error
+    except openai.LengthFinishReasonError as error:
+        raise _TERMINAL[what]("the answer was cut off at its upper bound", code="truncated") from error
+    except openai.ContentFilterFinishReasonError as error:
+        raise _TERMINAL[what]("the vendor's content filter stopped the answer", code="refused") from error
+    except openai.APIStatusError as error:
+        translated = _translate_status(error, what)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def _translate_status(error: openai.APIStatusError, what: Purpose) -> TransientError | TerminalError | None:
+    status = error.status_code
+    said = _said_by_server(error)
+    prefix = f"CALLWISE_{what.upper()}__"
+    if status == 401:
+        return EngineMisconfigured(f"{said}: the key is wrong; set {prefix}API_KEY", code="wrong_api_key")
+    if status == 403:
+        return EngineMisconfigured(
+            f"{said}: the key may not use this; look at {prefix}API_KEY and {prefix}MODEL", code="no_permission"
+        )
+    if status == 404:
+        return EngineMisconfigured(
+            f"{said}: no such model or deployment; look at {prefix}MODEL and {prefix}BASE_URL", code="model_not_found"
+        )
+    if status == 429 and error.code == "insufficient_quota":
+        return EngineMisconfigured(
+            f"{said}: the account behind {prefix}API_KEY has no credit left", code="quota_exhausted"
+        )
+    if status == 429:
+        return TransientError(said, code="rate_limited", retry_after_s=retry_after_s(error.response.headers))
+    if status in {408, 409, 425} or status >= 500:
+        return TransientError(said, code="server_error", retry_after_s=retry_after_s(error.response.headers))
+    if status in {400, 422} and (error.code in _WRONG_SETTING_CODES or error.param == "model"):
+        return EngineMisconfigured(
+            f"{said}: the model does not take such a request; look at {prefix}MODEL", code="unsupported_request"
+        )
+    if status == 413:
+        return _TERMINAL[what](said, code="too_long")
+    if status in {400, 422}:
+        return _TERMINAL[what](said, code=_TERMINAL_CODES.get(error.code or "", "rejected_request"))
+    return None
+
+
+def _said_by_server(error: openai.APIStatusError) -> str:
+    """Status, code and request id; never the vendor's message, which may repeat the key or what was said in the call."""
+    code = error.code if error.code and _PLAIN_CODE.fullmatch(error.code) else ""
+    request_id = error.request_id if error.request_id and _PLAIN_CODE.fullmatch(error.request_id) else ""
+    return (
+        f"HTTP {error.status_code}" + (f" {code}" if code else "") + (f" (request {request_id})" if request_id else "")
+    )
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The wait that a server asks for (`retry-after-ms`; `retry-after` in seconds or as a date); None if it names none."""
+    for name, per_second in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        value = headers.get(name, "")
+        try:
+            seconds = float(value) / per_second
+        except ValueError:
+            continue
+        # NaN and infinity are no waits.
+        return seconds if 0 <= seconds < float("inf") else None
+    try:
+        until = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
