@@ -1,0 +1,1 @@
+"""Celery: the app, one thin task per step, the steps, the sweep."""

@@ -1,0 +1,144 @@
+"""Which engine does the work, and why: `auto` takes the best that is configured or already present, and says so.
+
+A configured engine is never replaced by a weaker one. `auto` sends nothing away unless an API was configured in Callwise's own
+settings: a key that happens to lie in the environment for another program does not count.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from calls.errors import SettingsError
+from calls.prices import Price
+from engines.language import LanguageEngine
+from engines.speech import SpeechEngine
+from runtime.settings import Settings
+
+Engine = TypeVar("Engine")
+
+DEFAULT_WHISPER_MODEL = "small"
+DEFAULT_SPEECH_API_MODEL = "gpt-4o-transcribe"
+
+
+@dataclass(frozen=True)
+class Choice(Generic[Engine]):
+    """An engine by name, the reason it was chosen, and how to make it; nothing is loaded before `make`."""
+
+    name: str
+    why: str
+    is_demo: bool
+    make: Callable[[], Engine]
+
+
+def choose_speech(settings: Settings) -> Choice[SpeechEngine]:
+    """The speech engine for these settings. Raises SettingsError where none may be chosen."""
+    wanted = settings.speech.engine
+    if wanted != "auto":
+        return _speech(settings, wanted, f"speech.engine = {wanted}")
+    if settings.speech.api_key.get_secret_value() or settings.speech.base_url:
+        return _speech(settings, "openai", "speech.api_key or speech.base_url is set")
+    for engine in ("faster-whisper", "openai-whisper"):
+        place = whisper_model_place(engine, settings.speech.model or DEFAULT_WHISPER_MODEL)
+        if place:
+            return _speech(settings, engine, f"its model is present at {place}")
+    return _speech(settings, "offline", _why_offline(settings, "speech", "CALLWISE_SPEECH__ENGINE=faster-whisper or openai"))
+
+
+def choose_language(settings: Settings) -> Choice[LanguageEngine]:
+    """The language engine for these settings. Raises SettingsError where none may be chosen."""
+    wanted = settings.language.engine
+    if wanted != "auto":
+        return _language(settings, wanted, f"language.engine = {wanted}")
+    if settings.language.api_key.get_secret_value():
+        return _language(settings, "openai", "language.api_key is set")
+    if settings.language.base_url:
+        return _language(settings, "compatible", "language.base_url is set")
+    return _language(settings, "offline", _why_offline(settings, "language", "CALLWISE_LANGUAGE__ENGINE=openai"))
+
+
+def whisper_model_place(engine: str, model: str) -> Path | None:
+    """Where the weights of a local Whisper model lie on this machine; None when they or the engine are not there."""
+    if find_spec(engine.replace("-", "_") if engine == "faster-whisper" else "whisper") is None:
+        return None
+    if Path(model).expanduser().exists():
+        return Path(model).expanduser()
+    caches = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    if engine == "openai-whisper":
+        weights = caches / "whisper" / f"{model}.pt"
+        return weights if weights.exists() else None
+    hub = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or caches / "huggingface") / "hub")
+    found = sorted((hub.expanduser() / f"models--Systran--faster-whisper-{model}" / "snapshots").glob("*/model.bin"))
+    return found[0].parent if found else None
+
+
+def _why_offline(settings: Settings, part: str, fix: str) -> str:
+    if not settings.is_embedded:
+        raise SettingsError(
+            f"{part}.engine: nothing better than the demo engine is configured or present; set {fix}"
+            f" (or CALLWISE_{part.upper()}__ENGINE=offline, for a demo)"
+        )
+    return "nothing better is configured or present; good for demos and tests only"
+
+
+def _speech(settings: Settings, engine: str, why: str) -> Choice[SpeechEngine]:
+    given = settings.speech
+
+    def make() -> SpeechEngine:
+        if engine == "offline":
+            from engines.speech_offline import OfflineSpeech
+
+            return OfflineSpeech()
+        if engine == "faster-whisper":
+            from engines.speech_faster_whisper import FasterWhisperSpeech
+
+            return FasterWhisperSpeech(given.model or DEFAULT_WHISPER_MODEL, device=given.device, download=given.download)
+        if engine == "openai-whisper":
+            from engines.speech_openai_whisper import OpenAIWhisperSpeech
+
+            return OpenAIWhisperSpeech(given.model or DEFAULT_WHISPER_MODEL, device=given.device, download=given.download)
+        from engines.speech_api import ApiSpeech
+
+        model = given.model or DEFAULT_SPEECH_API_MODEL
+        return ApiSpeech(
+            engine,
+            model=model,
+            api_key=given.api_key.get_secret_value(),
+            base_url=given.base_url,
+            api_version=given.api_version,
+            price=price_of(settings, model),
+        )
+
+    return Choice(engine, why, engine == "offline", make)
+
+
+def _language(settings: Settings, engine: str, why: str) -> Choice[LanguageEngine]:
+    given = settings.language
+
+    def make() -> LanguageEngine:
+        if engine == "offline":
+            from engines.language_offline import OfflineLanguage
+
+            return OfflineLanguage()
+        from engines.language_api import ApiLanguage
+
+        return ApiLanguage(
+            engine,
+            model=given.model,
+            api_key=given.api_key.get_secret_value(),
+            base_url=given.base_url,
+            api_version=given.api_version,
+            max_output_tokens=given.max_output_tokens,
+            summary_language=given.summary_language,
+            price=price_of(settings, given.model),
+        )
+
+    return Choice(engine, why, engine == "offline", make)
+
+
+def price_of(settings: Settings, model: str) -> Price | None:
+    """The owner's price of a model; None when the table has none: an unknown price is not a price of nothing."""
+    found = settings.prices.get(model)
+    return Price(found.input, found.cached, found.output, found.minute) if found else None

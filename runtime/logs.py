@@ -1,0 +1,52 @@
+"""Logs: one constant event a line, facts as keywords, ids only. What people said and their numbers never get in."""
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+
+_LONGEST = 200
+_WITHHELD = "[withheld]"
+_PHONE = re.compile(r"\+?\d[\d\s().-]{7,}\d")
+_CALL_TEXT = frozenset(
+    {"text", "transcript", "summary", "headline", "prompt", "quote", "utterance", "utterances", "turns", "body", "phone"}
+)
+
+
+def set_up_logs(level: str = "info", *, as_json: bool | None = None) -> None:
+    """Send this process's logs to stderr: lines for people on a terminal, JSON elsewhere."""
+    if as_json is None:
+        as_json = not sys.stderr.isatty()
+    render: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            withhold_call_text,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
+
+
+def withhold_call_text(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Replace what could be a person's words or number; ids, counts, codes and tracebacks pass."""
+    for key, value in event.items():
+        if key in {"event", "exception", "timestamp", "level"}:
+            continue
+        if key in _CALL_TEXT or (isinstance(value, str) and len(value) > _LONGEST):
+            event[key] = _WITHHELD
+        elif isinstance(value, str) and not _is_id(value):
+            event[key] = _PHONE.sub("[number]", value)
+    return event
+
+
+def _is_id(value: str) -> bool:
+    return bool(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f-]{27}", value))

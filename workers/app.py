@@ -1,0 +1,118 @@
+"""The Celery app: settings are read when it is first used, in the process that uses it (`celery -A workers.app`)."""
+
+import os
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import structlog
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init
+
+from calls.pipeline import PIPELINE, QUEUES, Step
+from engines.speech import SpeechHints
+from runtime.logs import set_up_logs
+from runtime.settings import Settings, read_settings
+from runtime.wiring import Wiring
+from workers.leases import Leases
+from workers.steps import Parts
+
+log = structlog.get_logger()
+
+app = Celery("callwise", include=["workers.tasks"])
+
+
+@cache
+def wiring() -> Wiring:
+    """The composition of this process, from its environment."""
+    return Wiring(read_settings())
+
+
+@cache
+def parts() -> Parts:
+    """What the steps of this process work with."""
+    return make_parts(wiring(), ring=None if wiring().settings.is_embedded else ring)
+
+
+def make_parts(wired: Wiring, *, ring: Any) -> Parts:
+    """The steps' parts out of the composition; `ring` is None where no broker carries messages."""
+    settings = wired.settings
+    return Parts(
+        database=wired.database,
+        objects=wired.objects,
+        speech=lambda: wired.speech,
+        language=lambda: wired.language,
+        default_taxonomy=wired.taxonomy_from_file,
+        leases=Leases(wired.database, settings.work.lease_s),
+        ring=ring,
+        hints=SpeechHints(language=settings.speech.language or None, vocabulary=settings.speech.vocabulary),
+        scratch=settings.home_path / "scratch",
+        default_agent_channel=settings.telephony.agent_channel,
+        min_speech_s=settings.speech.min_speech_s,
+        lease_s=settings.work.lease_s,
+        max_attempts=settings.work.max_attempts,
+        backoff_s=settings.work.backoff_s,
+    )
+
+
+def ring(step: Step, call_id: UUID) -> None:
+    """Tell the workers of `step` that a call waits for them. A broker that is away costs time, never the call."""
+    try:
+        app.send_task(step.name, args=(str(call_id),), queue=step.queue, ignore_result=True)
+    except app.connection_for_write().connection_errors + (OSError, ConnectionError) as error:  # noqa: RUF005
+        log.warning("bell_not_heard", call_id=str(call_id), step=step.name, error=type(error).__name__)
+
+
+def _configuration() -> dict[str, Any]:
+    settings = wiring().settings
+    return {
+        "broker_url": settings.broker.url,
+        "broker_transport_options": _transport_options(settings),
+        "broker_connection_timeout": 4,
+        "broker_connection_retry_on_startup": True,
+        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.2},
+        "task_routes": {step.name: {"queue": step.queue} for step in PIPELINE},
+        "task_create_missing_queues": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": False,  # the lease ends by itself; a poisonous call must not loop through the broker
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_hijack_root_logger": False,
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": False,
+        "accept_content": ["json"],
+        "timezone": "UTC",
+        "beat_schedule": {
+            "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": {"queue": "language"}},
+            "roll-up": {"task": "work.roll_up", "schedule": 60.0, "options": {"queue": "language"}},
+        },
+        "beat_schedule_filename": str(settings.home_path / "beat-schedule"),
+    }
+
+
+def _transport_options(settings: Settings) -> dict[str, Any]:
+    if settings.broker.url.startswith("memory"):
+        return {"polling_interval": 0.02}
+    if settings.broker.url.startswith("redis"):
+        # Celery's defaults give a killed worker's message back after an hour; the lease has long rung again by then.
+        return {"visibility_timeout": 3600, "unacked_restore_interval": 2, "unacked_restore_throttle": 1}
+    return {}
+
+
+app.add_defaults(_configuration)
+
+
+@setup_logging.connect
+def _logs(**_: object) -> None:
+    set_up_logs(wiring().settings.log_level)
+
+
+@worker_process_init.connect
+def _child_began(**_: object) -> None:
+    # One thread per child: two cores' worth of children would otherwise each start a thread per core.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+
+
+__all__ = ["QUEUES", "app", "make_parts", "parts", "ring", "wiring"]

@@ -1,0 +1,251 @@
+"""The steps of the pipeline: claim, work with no transaction open, write the result under the claim.
+
+Every failure ends in one of four ways: another attempt later, a call parked as failed with a code, a call skipped for a reason,
+or work that waits until a person has mended a setting.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+
+from calls.analysis import SkippedFeature
+from calls.checking import check_analysis
+from calls.errors import CallwiseError, EngineMisconfigured, TerminalError, TransientError
+from calls.gates import gate
+from calls.money import Charge
+from calls.pipeline import SkipReason, Step
+from calls.reasons import Taxonomy
+from calls.recording import OWN_PREFIX
+from calls.redaction import redact_turns
+from calls.timing import time_call
+from calls.transcript import name_speakers, take_turns
+from crm import jobs, results
+from crm.database import Database
+from crm.money import note_charge
+from crm.taxonomies import current_taxonomy, store_taxonomy
+from engines.audio import decode, write_playback
+from engines.language import Conversation, LanguageEngine
+from engines.objects import ObjectStore
+from engines.speech import SpeechEngine, SpeechHints
+from workers.leases import Leases
+
+log = structlog.get_logger()
+
+LONGEST_BACKOFF_S = 600.0
+MISCONFIGURED_WAIT_S = 30.0
+
+Write = Callable[[sa.Connection, datetime], SkipReason | None]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the steps work with; `speech` and `language` are called for on first use, since loading takes time."""
+
+    database: Database
+    objects: ObjectStore
+    speech: Callable[[], SpeechEngine]
+    language: Callable[[], LanguageEngine]
+    default_taxonomy: Callable[[], Taxonomy]
+    leases: Leases
+    # Tells the workers of the step that follows; None where nobody would hear it (the sweep then does).
+    ring: Callable[[Step, UUID], None] | None
+    hints: SpeechHints
+    scratch: Path
+    default_agent_channel: int = 1
+    min_speech_s: float = 1.0
+    lease_s: float = 15.0
+    max_attempts: int = 5
+    backoff_s: float = 2.0
+
+
+def run_step(parts: Parts, step: Step, call_id: UUID) -> None:
+    """Do `step` of the call if it is due and nobody else does; a second run finds it done and returns.
+
+    Raises nothing but what makes the database unreachable: the claim's lease then ends by itself and the sweep rings again.
+    """
+    with parts.database.write() as connection:
+        claim = jobs.claim(connection, call_id, step, now=_now(), lease_s=parts.lease_s)
+    if claim is None:
+        return
+    bound = log.bind(call_id=str(call_id), step=step.name, attempt=claim.attempt)
+    if claim.attempt > parts.max_attempts:
+        _park(parts, claim, "worker_died", "every attempt ended without a word from its worker")
+        bound.error("step_gave_up", code="worker_died")
+        return
+    try:
+        with parts.leases.keep(claim):
+            write = _WORK[step.name](parts, call_id)
+            following = _commit(parts, claim, write)
+    except jobs.ClaimLost:
+        bound.warning("claim_lost")
+    except EngineMisconfigured as error:
+        bound.error("step_waits", code=error.code, detail=error.detail)
+        _put_back(parts, claim, error, wait_s=MISCONFIGURED_WAIT_S, counts=False)
+    except TerminalError as error:
+        bound.warning("step_failed", code=error.code)
+        _park(parts, claim, error.code, error.detail)
+    except TransientError as error:
+        _try_later(parts, claim, error, bound)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the call must end in a state that a person sees
+        bound.exception("step_broke")
+        _try_later(parts, claim, TransientError(type(error).__name__, code="unexpected_error"), bound)
+    else:
+        if following and parts.ring:
+            parts.ring(following, call_id)
+
+
+def transcribe(parts: Parts, call_id: UUID) -> Write:
+    """Hear the recording: its words, who said them, its timing, a playback copy."""
+    with parts.database.read() as connection:
+        work = results.work_for(connection, call_id)
+    parts.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parts.scratch) as folder:
+        source = Path(folder) / "recording"
+        parts.objects.fetch(work.ref, source)
+        decoded = decode(source)
+        with source.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        heard = parts.speech().transcribe(decoded.audio, parts.hints, _ledger(parts, call_id))
+        playback_key = f"{OWN_PREFIX}playback/{work.recording_id}.mp3"
+        if heard.utterances:
+            playback = Path(folder) / "playback.mp3"
+            write_playback(source, playback)
+            parts.objects.put(playback_key, playback)
+    agent_channel = parts.default_agent_channel if work.agent_channel is None else work.agent_channel
+    utterances = name_speakers(
+        heard.utterances, channel_count=decoded.audio.channel_count, agent_channel=agent_channel
+    )
+    engine = parts.speech()
+    transcript = results.NewTranscript(
+        engine=engine.name,
+        is_demo=engine.is_demo,
+        utterances=utterances,
+        timing=time_call(utterances),
+        turn_count=len(take_turns(utterances)),
+        language=heard.language,
+        language_probability=heard.language_probability,
+        skipped=(SkippedFeature("recording", "truncated"),) if decoded.is_truncated else (),
+    )
+    facts = results.RecordingFacts(
+        sha256=sha256,
+        container=decoded.container,
+        codec=decoded.codec,
+        channel_count=decoded.source_channel_count,
+        sample_rate_hz=decoded.source_rate_hz,
+        duration_s=round(decoded.decoded_s, 3),
+        playback_key=playback_key if heard.utterances else "",
+    )
+    skip_reason = gate(utterances, decoded.audio.channel_count, parts.min_speech_s)
+
+    def write(connection: sa.Connection, now: datetime) -> SkipReason | None:
+        results.save_recording_facts(connection, work, facts)
+        results.save_transcript(connection, work, transcript, now=now)
+        return skip_reason
+
+    return write
+
+
+def understand(parts: Parts, call_id: UUID) -> Write:
+    """Ask once what the call was about, and keep only what its own turns bear out."""
+    with parts.database.read() as connection:
+        work = results.work_for(connection, call_id)
+        transcript = results.current_transcript(connection, call_id)
+        taxonomy = current_taxonomy(connection)
+    if taxonomy is None:
+        taxonomy = parts.default_taxonomy()
+        with parts.database.write() as connection:
+            store_taxonomy(connection, taxonomy, _now())
+    turns = redact_turns(take_turns(transcript.utterances))
+    conversation = Conversation(
+        turns=turns,
+        direction=work.direction,
+        started_at=work.started_at,
+        duration_s=work.duration_s,
+        language=transcript.language,
+    )
+    engine = parts.language()
+    analysis = check_analysis(engine.analyse(conversation, taxonomy, _ledger(parts, call_id)), turns, taxonomy)
+
+    def write(connection: sa.Connection, now: datetime) -> None:
+        results.save_analysis(
+            connection,
+            call_id,
+            transcript.id,
+            analysis,
+            model=engine.name,
+            is_demo=engine.is_demo,
+            prompt_version=engine.prompt_version,
+            taxonomy_version=taxonomy.version,
+            now=now,
+        )
+
+    return write
+
+
+def file(parts: Parts, call_id: UUID) -> Write:
+    """Put the call with its customer."""
+    with parts.database.read() as connection:
+        work = results.work_for(connection, call_id)
+
+    def write(connection: sa.Connection, _now: datetime) -> None:
+        results.file_call(connection, work)
+
+    return write
+
+
+_WORK: dict[str, Callable[[Parts, UUID], Write]] = {
+    "call.transcribe": transcribe,
+    "call.understand": understand,
+    "call.file": file,
+}
+
+
+def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> Step | None:
+    now = _now()
+    with parts.database.write() as connection:
+        skip_reason = write(connection, now)
+        if skip_reason is not None:
+            jobs.skip(connection, claim, skip_reason, now=now)
+            return None
+        return jobs.advance(connection, claim, now=now, rung_at=now if parts.ring else None)
+
+
+def _try_later(parts: Parts, claim: jobs.Claim, error: TransientError, bound: structlog.typing.FilteringBoundLogger) -> None:
+    if claim.attempt >= parts.max_attempts:
+        bound.error("step_gave_up", code=error.code)
+        _park(parts, claim, error.code, error.detail)
+        return
+    wait_s = min(parts.backoff_s * 2 ** (claim.attempt - 1), LONGEST_BACKOFF_S)
+    bound.warning("step_postponed", code=error.code, wait_s=wait_s)
+    _put_back(parts, claim, error, wait_s=max(wait_s, error.retry_after_s or 0.0), counts=True)
+
+
+def _put_back(parts: Parts, claim: jobs.Claim, error: CallwiseError, *, wait_s: float, counts: bool) -> None:
+    due_at = _now() + timedelta(seconds=wait_s)
+    with suppress(jobs.ClaimLost), parts.database.write() as connection:
+        jobs.put_back(connection, claim, error.code, error.detail, due_at=due_at, counts=counts)
+
+
+def _park(parts: Parts, claim: jobs.Claim, code: str, detail: str) -> None:
+    with suppress(jobs.ClaimLost), parts.database.write() as connection:
+        jobs.fail(connection, claim, code, detail, now=_now())
+
+
+def _ledger(parts: Parts, call_id: UUID) -> Callable[[Charge], None]:
+    def pay(charge: Charge) -> None:
+        with parts.database.write() as connection:
+            note_charge(connection, call_id, charge, now=_now())
+
+    return pay
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

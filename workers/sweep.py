@@ -1,0 +1,94 @@
+"""The sweep: what stands still is rung for again, so that a lost message costs time and never a call."""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import structlog
+from celery import Celery
+
+from analytics.rollup import refresh
+from calls.errors import CallwiseError
+from calls.pipeline import QUEUES
+from crm import jobs
+from crm.database import Database
+from runtime.wiring import Wiring
+
+log = structlog.get_logger()
+
+# Messages that a queue may hold before the sweep leaves it alone: enough to keep any number of workers busy between sweeps.
+QUEUE_LIMIT = 1000
+EMBEDDED_SWEEP_S = 0.25
+EMBEDDED_ROLL_UP_S = 2.0
+
+
+def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES) -> int:
+    """Send a message for each call that stands still, oldest first, as far as the queues have room; returns how many.
+
+    Marked first, sent after the commit: a sweep that dies in between is repeated by jobs.RING_AGAIN_AFTER.
+    """
+    with app.connection_for_write() as broker, broker.channel() as channel:
+        room = {queue: QUEUE_LIMIT - _depth(channel, queue) for queue in queues}
+    wanted = [queue for queue in queues if room[queue] > 0]
+    if not wanted:
+        return 0
+    now = datetime.now(UTC)
+    with database.read() as connection:
+        standing = jobs.due(connection, now=now, limit=QUEUE_LIMIT, queues=wanted)
+    if not standing:
+        return 0
+    taken: Counter[str] = Counter()
+    rung = []
+    for call_id, step in standing:
+        taken[step.queue] += 1
+        if taken[step.queue] <= room[step.queue]:
+            rung.append((call_id, step))
+    with database.write() as connection:
+        jobs.mark_rung(connection, [call_id for call_id, _ in rung], now=now)
+    with app.producer_pool.acquire(block=True) as producer:
+        for call_id, step in rung:
+            app.send_task(step.name, args=(str(call_id),), queue=step.queue, ignore_result=True, producer=producer)
+    return len(rung)
+
+
+def roll_up(wired: Wiring) -> int:
+    """Recompute the touched days; returns how many."""
+    return refresh(wired.database, wired.settings.site.time_zone)
+
+
+class EmbeddedSweep:
+    """The embedded set-up's bell and clock: a thread in the worker, since no message from another process can reach it."""
+
+    def __init__(self, wired: Wiring, app: Celery) -> None:
+        self._wired = wired
+        self._app = app
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+
+    def start(self) -> None:
+        """Begin sweeping."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the current sweep."""
+        self._ended.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        sweeps_per_roll_up = int(EMBEDDED_ROLL_UP_S / EMBEDDED_SWEEP_S)
+        count = 0
+        while not self._ended.wait(EMBEDDED_SWEEP_S):
+            count += 1
+            try:
+                sweep(self._wired.database, self._app)
+                if count % sweeps_per_roll_up == 0:
+                    roll_up(self._wired)
+            except CallwiseError as error:
+                log.warning("sweep_postponed", code=error.code)
+            except Exception:  # noqa: BLE001 - a sweep that ends would leave calls standing for ever
+                log.exception("sweep_broke")
+
+
+def _depth(channel: object, queue: str) -> int:
+    return int(channel.queue_declare(queue=queue, durable=True, auto_delete=False).message_count)  # type: ignore[attr-defined]

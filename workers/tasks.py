@@ -1,0 +1,45 @@
+"""The tasks: thin, named, typed. A message carries an id and nothing else."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from calls.pipeline import step_named
+from workers import sweep
+from workers.app import app, parts, wiring
+from workers.steps import run_step
+
+
+def task(name: str, *, soft_limit_s: float | None = None) -> Callable[[Callable[..., None]], Any]:
+    """A Celery task under an explicit name; a misspelt option is a TypeError here, where Celery would swallow it."""
+    return app.task(name=name, soft_time_limit=soft_limit_s, ignore_result=True)  # type: ignore[no-any-return]
+
+
+@task("call.transcribe", soft_limit_s=7200)
+def transcribe(call_id: str) -> None:
+    """Give the call its transcript; a second run finds it there and returns."""
+    run_step(parts(), step_named("call.transcribe"), UUID(call_id))
+
+
+@task("call.understand", soft_limit_s=600)
+def understand(call_id: str) -> None:
+    """Give the call its analysis; a second run finds it there and returns."""
+    run_step(parts(), step_named("call.understand"), UUID(call_id))
+
+
+@task("call.file", soft_limit_s=60)
+def file(call_id: str) -> None:
+    """Put the call with its customer; a second run finds it there and returns."""
+    run_step(parts(), step_named("call.file"), UUID(call_id))
+
+
+@task("work.sweep", soft_limit_s=60)
+def sweep_all() -> None:
+    """Ring again for whatever stands still."""
+    sweep.sweep(parts().database, app)
+
+
+@task("work.roll_up", soft_limit_s=600)
+def roll_up() -> None:
+    """Recompute the days that calls have touched."""
+    sweep.roll_up(wiring())
