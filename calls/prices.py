@@ -23,8 +23,8 @@ def cost_microusd(
     """The cost of one request in millionths of a dollar, rounded half up; None where no price is known.
 
     `cached_tokens` are among the `input_tokens`, the way OpenAI's `usage` counts them. A dollar per million tokens is a
-    millionth of a dollar per token, so token prices need no scaling. The prices count as they are written in decimal, not as
-    the binary fractions that they are held in: a sum of many small requests is the bill.
+    millionth of a dollar per token, so token prices need no scaling. Prices count as they are written in decimal, not
+    as the binary fractions that they are held in: a sum of many small requests is the bill.
     """
     if price is None:
         return None
