@@ -141,6 +141,11 @@ def unfinished_count(connection: sa.Connection) -> int:
     return connection.execute(sa.select(sa.func.count()).select_from(job)).scalar_one()
 
 
+def waiting_count(connection: sa.Connection, code: str) -> int:
+    """How many unfinished calls wait because their last attempt ended with that code."""
+    return connection.execute(sa.select(sa.func.count()).where(job.c.last_code == code)).scalar_one()
+
+
 def retry(
     connection: sa.Connection, *, now: datetime, call_ids: Sequence[UUID] | None = None, code: str | None = None
 ) -> int:

@@ -1,0 +1,124 @@
+"""`status`, `retry`, `doctor`, `db upgrade`: the operator's work."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from calls.recording import call_id_for
+from cli.common import HomeOption, JsonFlag, emit, errors_in_one_line, say, wire
+from crm import jobs
+from crm.schema import require_current, upgrade, versions
+from crm.status import status as read_status
+from crm.taxonomies import current_taxonomy, store_taxonomy
+from runtime.wiring import Wiring
+
+db = typer.Typer(help="The database's version.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("status")(status)
+    app.command("retry")(retry)
+    app.command("doctor")(doctor)
+    app.add_typer(db, name="db")
+
+
+def prepare_embedded(wired: Wiring) -> None:
+    """Make the embedded set-up's home ready: folders, schema, taxonomy. Doing it again changes nothing."""
+    wired.settings.home_path.mkdir(parents=True, exist_ok=True)
+    wired.settings.objects_folder.mkdir(parents=True, exist_ok=True)
+    upgrade(wired.database)
+    taxonomy = wired.taxonomy_from_file()
+    with wired.database.write() as connection:
+        current = current_taxonomy(connection)
+        if current is None or current.version != taxonomy.version:
+            store_taxonomy(connection, taxonomy, datetime.now(UTC))
+
+
+def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+    """What stands where."""
+    with errors_in_one_line():
+        wired = wire(home)
+        require_current(wired.database)
+        document = print_status(wired, as_json=as_json)
+    if as_json:
+        emit(document)
+
+
+def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
+    """Read the status; show it as a table unless it will be shown as JSON."""
+    with wired.database.read() as connection:
+        document = read_status(connection, datetime.now(UTC))
+    if not as_json:
+        table = Table("what", "calls", title="Calls")
+        for stage in ("received", "transcribed", "understood", "done"):
+            table.add_row(stage, str(document[stage]))
+        for group in ("skipped", "failed", "waiting"):
+            for code, count in document[group].items():
+                table.add_row(f"{group}: {code}", str(count))
+        if document["unread_names"]:
+            table.add_row("names that no telephony profile reads", str(document["unread_names"]))
+        if document["unreadable_events"]:
+            table.add_row("events that nobody can read", str(document["unreadable_events"]))
+        Console().print(table)
+        if document["oldest_waiting_s"] is not None:
+            say(f"The longest-waiting call has waited {document['oldest_waiting_s']:.0f} s.")
+    return document
+
+
+def retry(
+    calls: Annotated[list[str] | None, typer.Argument(help="Calls by our id; none: every failed call.")] = None,
+    code: Annotated[str | None, typer.Option(help="Only calls that failed with this code.")] = None,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Give failed calls another attempt at the step where they failed."""
+    with errors_in_one_line():
+        wired = wire(home)
+        require_current(wired.database)
+        wanted = None if not calls else [_call_id(given) for given in calls]
+        with wired.database.write() as connection:
+            retried = jobs.retry(connection, now=datetime.now(UTC), call_ids=wanted, code=code)
+    if as_json:
+        emit({"retried": retried})
+    else:
+        say(f"{retried} failed calls get another attempt.")
+
+
+def _call_id(given: str) -> UUID:
+    try:
+        return UUID(given)
+    except ValueError:
+        source, _, external = given.partition(":")
+        return call_id_for(source, external)
+
+
+def doctor(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+    """Check everything that can be wrong, each with its fix."""
+    from runtime.doctor import examine
+
+    with errors_in_one_line():
+        checks = examine(wire(home))
+    if as_json:
+        emit({"checks": [check.__dict__ for check in checks]})
+    else:
+        table = Table("check", "status", "detail", "fix")
+        for check in checks:
+            table.add_row(check.name, check.status, check.detail, check.fix)
+        Console().print(table)
+    if any(check.status == "wrong" for check in checks):
+        raise typer.Exit(1)
+
+
+@db.command("upgrade")
+def db_upgrade(home: HomeOption = None) -> None:
+    """Bring the database to this code's version."""
+    with errors_in_one_line():
+        wired = wire(home)
+        upgrade(wired.database)
+        found, _ = versions(wired.database)
+    say(f"The database is at version {found}.")

@@ -1,0 +1,150 @@
+"""The worker and beat processes, and the way to do all the work in this one process."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import structlog
+from celery.signals import worker_ready, worker_shutting_down
+
+from calls.errors import CallwiseError, EngineMisconfigured
+from calls.pipeline import QUEUES
+from crm import jobs
+from crm.database import Database
+from crm.status import beat as note_beat
+from runtime.settings import Settings
+from workers.app import app, wiring
+from workers.steps import Parts, run_step
+from workers.sweep import EmbeddedSweep
+
+log = structlog.get_logger()
+
+BEAT_S = 5.0
+
+
+class SignsOfLife:
+    """Writes every few seconds that a process is alive, for the operations page and `doctor`."""
+
+    def __init__(self, database: Database, kind: str) -> None:
+        self._database = database
+        self._kind = kind
+        self._name = f"{kind}@{socket.gethostname()}:{os.getpid()}"
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="signs-of-life", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write a last time, as stopped."""
+        self._ended.set()
+        self._thread.join(timeout=2)
+        self._note("stopped")
+
+    def _run(self) -> None:
+        self._note("running")
+        while not self._ended.wait(BEAT_S):
+            self._note("running")
+
+    def _note(self, state: str) -> None:
+        try:
+            with self._database.write() as connection:
+                note_beat(connection, self._name, self._kind, now=datetime.now(UTC), state=state)
+        except CallwiseError as error:
+            log.warning("beat_not_written", code=error.code)
+
+
+def run_worker(
+    settings: Settings,
+    *,
+    queues: Sequence[str] = QUEUES,
+    pool: Literal["prefork", "threads", "solo"] = "prefork",
+    concurrency: int = 0,
+) -> None:
+    """Serve `queues` until SIGTERM or SIGINT; work in progress is finished first.
+
+    In the embedded set-up a thread of this process finds the work in the database, rings for it, and keeps the roll-ups.
+    """
+    life = SignsOfLife(wiring().database, "worker")
+    sweeper = EmbeddedSweep(wiring(), app) if settings.is_embedded else None
+
+    @worker_ready.connect(weak=False)
+    def _ready(**_: object) -> None:
+        life.start()
+        if sweeper:
+            sweeper.start()
+        log.info("worker_ready", queues=",".join(queues), pool=pool)
+
+    @worker_shutting_down.connect(weak=False)
+    def _draining(**_: object) -> None:
+        if sweeper:
+            sweeper.stop()
+
+    name = f"{'-'.join(queues)}-{os.getpid()}@{socket.gethostname()}"
+    worker = app.Worker(
+        hostname=name,
+        queues=list(queues),
+        pool=pool,
+        concurrency=concurrency or settings.work.concurrency or os.cpu_count() or 1,
+        loglevel="WARNING",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    life.stop()
+
+
+def run_beat() -> None:
+    """The production set-up's clock: it rings for the sweep and the roll-ups."""
+    life = SignsOfLife(wiring().database, "beat")
+    life.start()
+    app.Beat(loglevel="WARNING", quiet=True).run()
+
+
+@dataclass(frozen=True)
+class Idle:
+    """How `work_until_idle` ended: everything done, or what is left and why."""
+
+    unfinished_count: int
+    timed_out: bool
+
+
+def work_until_idle(
+    work: Parts, *, catch_up: Callable[[], int], roll: Callable[[], int], timeout_s: float | None
+) -> Idle:
+    """Take in what has arrived and do every step of every call in this process, until nothing is left to do.
+
+    `catch_up` takes in new recordings and returns how many. Work that waits for a setting to be mended is left waiting.
+    """
+    started = time.monotonic()
+    while True:
+        arrived = catch_up()
+        worked = _work_due(work)
+        with work.database.read() as connection:
+            left = jobs.unfinished_count(connection)
+            waiting = jobs.waiting_count(connection, EngineMisconfigured.code)
+        if not arrived and not worked and left == waiting:
+            roll()
+            return Idle(left, timed_out=False)
+        if timeout_s is not None and time.monotonic() - started > timeout_s:
+            roll()
+            return Idle(left, timed_out=True)
+        if not worked:
+            time.sleep(0.1)  # a back-off is running
+
+
+def _work_due(work: Parts) -> int:
+    with work.database.read() as connection:
+        due = jobs.due(connection, now=datetime.now(UTC), limit=100, queues=QUEUES)
+    for call_id, step in due:
+        run_step(work, step, call_id)
+    return len(due)
+
+
