@@ -2,8 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -48,12 +46,12 @@ def stop(text: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-@contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """Callwise's own errors become one line and exit code 1; `--debug` shows where they come from."""
+def run(app: typer.Typer) -> None:
+    """Run the command line; Callwise's own errors become one line and exit code 1 (`--debug` shows where they come from)."""
     try:
-        yield
+        app()
     except CallwiseError as error:
         if _debug:
             raise
-        stop(f"callwise: {error}")
+        say(f"callwise: {error}")
+        sys.exit(1)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.common import errors_in_one_line, show_tracebacks
+from cli.common import run, show_tracebacks
 
 app = typer.Typer(
     name="callwise",
@@ -27,5 +27,4 @@ def root(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")
 
 def main() -> None:
     """The entry point of the `callwise` script."""
-    with errors_in_one_line():
-        app()
+    run(app)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from calls.recording import call_id_for
-from cli.common import HomeOption, JsonFlag, emit, errors_in_one_line, say, wire
+from cli.common import HomeOption, JsonFlag, emit, say, wire
 from crm import jobs
 from crm.schema import require_current, upgrade, versions
 from crm.status import status as read_status
@@ -41,10 +41,9 @@ def prepare_embedded(wired: Wiring) -> None:
 
 def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
     """What stands where."""
-    with errors_in_one_line():
-        wired = wire(home)
-        require_current(wired.database)
-        document = print_status(wired, as_json=as_json)
+    wired = wire(home)
+    require_current(wired.database)
+    document = print_status(wired, as_json=as_json)
     if as_json:
         emit(document)
 
@@ -77,12 +76,11 @@ def retry(
     as_json: JsonFlag = False,
 ) -> None:
     """Give failed calls another attempt at the step where they failed."""
-    with errors_in_one_line():
-        wired = wire(home)
-        require_current(wired.database)
-        wanted = None if not calls else [_call_id(given) for given in calls]
-        with wired.database.write() as connection:
-            retried = jobs.retry(connection, now=datetime.now(UTC), call_ids=wanted, code=code)
+    wired = wire(home)
+    require_current(wired.database)
+    wanted = None if not calls else [_call_id(given) for given in calls]
+    with wired.database.write() as connection:
+        retried = jobs.retry(connection, now=datetime.now(UTC), call_ids=wanted, code=code)
     if as_json:
         emit({"retried": retried})
     else:
@@ -101,8 +99,7 @@ def doctor(home: HomeOption = None, as_json: JsonFlag = False) -> None:
     """Check everything that can be wrong, each with its fix."""
     from runtime.doctor import examine
 
-    with errors_in_one_line():
-        checks = examine(wire(home))
+    checks = examine(wire(home))
     if as_json:
         emit({"checks": [check.__dict__ for check in checks]})
     else:
@@ -117,8 +114,7 @@ def doctor(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 @db.command("upgrade")
 def db_upgrade(home: HomeOption = None) -> None:
     """Bring the database to this code's version."""
-    with errors_in_one_line():
-        wired = wire(home)
-        upgrade(wired.database)
-        found, _ = versions(wired.database)
+    wired = wire(home)
+    upgrade(wired.database)
+    found, _ = versions(wired.database)
     say(f"The database is at version {found}.")

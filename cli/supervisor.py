@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -68,10 +68,11 @@ class Supervisor:
         self._children.append(child)
         self._launch(child)
 
-    def keep_running(self) -> None:
-        """Restart what dies, with a pause that grows, until `stop` is called or SIGINT or SIGTERM comes."""
+    def keep_running(self, tell: Callable[[str], None]) -> None:
+        """Restart what dies, with a pause that grows, until `end_soon` is called; `tell` gets one line for each death."""
         while not self._ended.wait(0.2):
-            self.restart_dead()
+            for line in self.restart_dead():
+                tell(line)
 
     def restart_dead(self) -> list[str]:
         """Look once at every child; returns one line for each that had died."""

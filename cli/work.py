@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli.common import HomeOption, JsonFlag, emit, errors_in_one_line, say, stop, wire
+from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from runtime.logs import set_up_logs
 
 
@@ -27,28 +27,26 @@ def worker(
     concurrency: Annotated[int, typer.Option(help="Pieces of work side by side; 0: one per core.")] = 0,
 ) -> None:
     """Serve the queues until Ctrl-C; work in progress is finished first."""
-    with errors_in_one_line():
-        from calls.pipeline import QUEUES
-        from crm.schema import require_current
-        from workers.app import wiring
-        from workers.run import run_worker
+    from calls.pipeline import QUEUES
+    from crm.schema import require_current
+    from workers.app import wiring
+    from workers.run import run_worker
 
-        settings = wiring().settings
-        require_current(wiring().database)
-        queues = tuple(queue) if queue else QUEUES
-        chosen = pool or ("threads" if queues == ("language",) else "prefork")
-        run_worker(settings, queues=queues, pool=chosen, concurrency=concurrency)
+    settings = wiring().settings
+    require_current(wiring().database)
+    queues = tuple(queue) if queue else QUEUES
+    chosen = pool or ("threads" if queues == ("language",) else "prefork")
+    run_worker(settings, queues=queues, pool=chosen, concurrency=concurrency)
 
 
 def beat() -> None:
     """The production clock: rings for the sweep and the roll-ups."""
-    with errors_in_one_line():
-        from crm.schema import require_current
-        from workers.app import wiring
-        from workers.run import run_beat
+    from crm.schema import require_current
+    from workers.app import wiring
+    from workers.run import run_beat
 
-        require_current(wiring().database)
-        run_beat()
+    require_current(wiring().database)
+    run_beat()
 
 
 def web(
@@ -56,23 +54,22 @@ def web(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: web.host.")] = None,
 ) -> None:
     """Serve the pages and the API until Ctrl-C."""
-    with errors_in_one_line():
-        import uvicorn
+    import uvicorn
 
-        from crm.schema import require_current
-        from web.app import create_app
+    from crm.schema import require_current
+    from web.app import create_app
 
-        wired = wire()
-        settings = wired.settings
-        set_up_logs(settings.log_level)
-        require_current(wired.database)
-        uvicorn.run(
-            create_app(wired),
-            host=host or settings.web.host,
-            port=settings.web.port if port is None else port,
-            log_level="warning",
-            server_header=False,
-        )
+    wired = wire()
+    settings = wired.settings
+    set_up_logs(settings.log_level)
+    require_current(wired.database)
+    uvicorn.run(
+        create_app(wired),
+        host=host or settings.web.host,
+        port=settings.web.port if port is None else port,
+        log_level="warning",
+        server_header=False,
+    )
 
 
 def work(
@@ -86,27 +83,26 @@ def work(
 
     if not until_idle:
         stop("callwise work: --until-idle is needed; to keep running, use `callwise up`", code=2)
-    with errors_in_one_line():
-        from crm.schema import require_current
-        from ingest.listening import catch_up
-        from workers.app import make_parts
-        from workers.run import work_until_idle
-        from workers.sweep import roll_up
+    from crm.schema import require_current
+    from ingest.listening import catch_up
+    from workers.app import make_parts
+    from workers.run import work_until_idle
+    from workers.sweep import roll_up
 
-        wired = wire(home)
-        set_up_logs(wired.settings.log_level)
-        if wired.database.is_sqlite:
-            from cli.operate import prepare_embedded
+    wired = wire(home)
+    set_up_logs(wired.settings.log_level)
+    if wired.database.is_sqlite:
+        from cli.operate import prepare_embedded
 
-            prepare_embedded(wired)
-        require_current(wired.database)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        idle = work_until_idle(
-            make_parts(wired, ring=None),
-            catch_up=lambda: catch_up(wired),
-            roll=lambda: roll_up(wired),
-            timeout_s=timeout,
-        )
+        prepare_embedded(wired)
+    require_current(wired.database)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    idle = work_until_idle(
+        make_parts(wired, ring=None),
+        catch_up=lambda: catch_up(wired),
+        roll=lambda: roll_up(wired),
+        timeout_s=timeout,
+    )
     document = print_status(wired, as_json=as_json)
     if as_json:
         emit(document)

@@ -68,3 +68,9 @@ class SpeechEngine(Protocol):
         `pay` is called once per paid request, as soon as its answer is there. Raises UndecodableAudio (terminal) or
         TransientError (EngineMisconfigured among them), and nothing else.
         """
+
+    def check(self) -> None:
+        """Find out whether the engine could work: installed, model present, key accepted. Costs nothing, loads nothing big.
+
+        Raises EngineMisconfigured, whose text names the setting and the fix, or TransientError when a server does not answer.
+        """

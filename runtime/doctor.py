@@ -1,0 +1,144 @@
+"""`callwise doctor`: everything that can be wrong with a set-up, each with its fix."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from kombu import Connection
+
+from calls.errors import CallwiseError, ObjectGone
+from crm.schema import versions
+from crm.status import beats
+from runtime.choice import Choice, choose_language, choose_speech
+from runtime.settings import Settings
+from runtime.wiring import Wiring
+
+LEAST_FREE_BYTES = 500_000_000
+ALIVE_FOR = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding: `ok`, `note` (works, but an operator should know) or `wrong` (with the fix)."""
+
+    name: str
+    status: Literal["ok", "note", "wrong"]
+    detail: str
+    fix: str = ""
+
+
+def examine(wired: Wiring) -> list[Check]:
+    """Look at everything; nothing is changed, nothing is paid for."""
+    looks: list[tuple[str, Callable[[Wiring], Check]]] = [
+        ("settings", _settings),
+        ("disk", _disk),
+        ("database", _database),
+        ("broker", _broker),
+        ("objects", _objects),
+        ("reasons", _reasons),
+        ("speech", _speech),
+        ("language", _language),
+        ("processes", _processes),
+    ]
+    return [_looked(name, look, wired) for name, look in looks]
+
+
+def _looked(name: str, look: Callable[[Wiring], Check], wired: Wiring) -> Check:
+    try:
+        return look(wired)
+    except CallwiseError as error:
+        return Check(name, "wrong", error.detail, "do what the detail says")
+
+
+def _settings(wired: Wiring) -> Check:
+    changed = ", ".join(_changed(wired.settings)) or "all defaults"
+    return Check("settings", "ok", changed)
+
+
+def _changed(settings: Settings) -> list[str]:
+    names = []
+    for name in sorted(settings.model_fields_set):
+        value = getattr(settings, name)
+        parts = sorted(getattr(value, "model_fields_set", ())) if not isinstance(value, tuple) else []
+        names += [f"{name}.{part}" for part in parts] or [name]
+    return names
+
+
+def _disk(wired: Wiring) -> Check:
+    home = wired.settings.home_path
+    place: Path = home
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    detail = f"{free / 1e9:.1f} GB free at {home}"
+    if free < LEAST_FREE_BYTES:
+        return Check("disk", "wrong", detail, "free some space: transcripts and audio cannot be written")
+    return Check("disk", "ok", detail)
+
+
+def _database(wired: Wiring) -> Check:
+    shown = wired.database.url.render_as_string(hide_password=True)
+    found, wanted = versions(wired.database)
+    if found != wanted:
+        return Check("database", "wrong", f"{shown} is at version {found or 'none'}, this code needs {wanted}", "run `callwise db upgrade`")
+    return Check("database", "ok", f"{shown} at version {found}")
+
+
+def _broker(wired: Wiring) -> Check:
+    if wired.settings.is_embedded:
+        return Check("broker", "ok", "embedded: workers find their work in the database")
+    with Connection(wired.settings.broker.url, connect_timeout=4) as connection:
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
+        except (*connection.connection_errors, OSError) as error:
+            return Check(
+                "broker",
+                "wrong",
+                f"{connection.as_uri()} cannot be reached ({type(error).__name__})",
+                "start the broker or correct CALLWISE_BROKER__URL; calls wait in the database meanwhile",
+            )
+        return Check("broker", "ok", connection.as_uri())
+
+
+def _objects(wired: Wiring) -> Check:
+    try:
+        wired.objects.head(".callwise/doctor")
+    except ObjectGone:
+        pass
+    return Check("objects", "ok", f"{wired.settings.objects.kind}: {wired.objects.bucket}")
+
+
+def _reasons(wired: Wiring) -> Check:
+    path = wired.settings.site.reasons_file
+    if path and not path.expanduser().exists():
+        return Check("reasons", "wrong", f"{path} is not there", "correct CALLWISE_SITE__REASONS_FILE or leave it empty")
+    taxonomy = wired.taxonomy_from_file()
+    return Check("reasons", "ok", f"{len(taxonomy.reasons)} reasons, version {taxonomy.version}")
+
+
+def _speech(wired: Wiring) -> Check:
+    choice = choose_speech(wired.settings)
+    wired.speech.check()
+    return _chosen("speech", choice, "CALLWISE_SPEECH__ENGINE=faster-whisper (extra `whisper`) or openai")
+
+
+def _language(wired: Wiring) -> Check:
+    choice = choose_language(wired.settings)
+    wired.language.check()
+    return _chosen("language", choice, "CALLWISE_LANGUAGE__ENGINE=openai with CALLWISE_LANGUAGE__API_KEY")
+
+
+def _chosen(name: str, choice: Choice[object] | Choice, better: str) -> Check:  # type: ignore[type-arg]
+    detail = f"{choice.name}: {choice.why}"
+    return Check(name, "note", detail, f"for real use set {better}") if choice.is_demo else Check(name, "ok", detail)
+
+
+def _processes(wired: Wiring) -> Check:
+    with wired.database.read() as connection:
+        alive = [row.kind for row in beats(connection, datetime.now(UTC) - ALIVE_FOR) if row.state == "running"]
+    if not alive:
+        return Check("processes", "note", "none is running", "start `callwise up`, or worker, listen, web and beat")
+    return Check("processes", "ok", ", ".join(f"{kind} x{alive.count(kind)}" for kind in sorted(set(alive))))
