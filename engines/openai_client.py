@@ -58,6 +58,7 @@ def build_client(
     # At debug the SDK logs whole requests, and with them what people said.
     logging.getLogger("openai").setLevel(logging.INFO)
     timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S))
+    http_client = openai.DefaultHttpxClient(timeout=timeout, event_hooks={"response": [_refuse_other_than_json]})
     base_url = base_url.rstrip("/")
     if provider != "openai" and not base_url:
         raise EngineMisconfigured(f"the {provider} engine has no address: set its base_url", code="missing_base_url")
@@ -69,10 +70,17 @@ def build_client(
                 api_key=api_key or None,
                 timeout=timeout,
                 max_retries=0,
+                http_client=http_client,
             )
         if provider == "compatible" or (provider == "openai" and base_url not in {"", OPENAI_URL}):
             api_key = api_key or "none"
-        return openai.OpenAI(base_url=base_url or OPENAI_URL, api_key=api_key or None, timeout=timeout, max_retries=0)
+        return openai.OpenAI(
+            base_url=base_url or OPENAI_URL,
+            api_key=api_key or None,
+            timeout=timeout,
+            max_retries=0,
+            http_client=http_client,
+        )
     except (openai.OpenAIError, ValueError):
         variable = "AZURE_OPENAI_API_KEY" if provider == "azure" else "OPENAI_API_KEY"
         raise EngineMisconfigured(
@@ -96,6 +104,8 @@ def translated_errors(what: Purpose) -> Iterator[None]:
     except openai.APITimeoutError as error:
         raise TransientError("the server did not answer in time", code="timed_out") from error
     except openai.APIConnectionError as error:
+        if isinstance(error.__cause__, TransientError):
+            raise error.__cause__ from error
         raise TransientError("the connection failed or was cut", code="unreachable") from error
     except (openai.APIResponseValidationError, json.JSONDecodeError) as error:
         raise TransientError("the server's answer was no valid JSON", code="invalid_response") from error
@@ -108,6 +118,17 @@ def translated_errors(what: Purpose) -> Iterator[None]:
         if translated is None:
             raise
         raise translated from error
+
+
+def _refuse_other_than_json(response: httpx2.Response) -> None:
+    """A proxy's page with status 200 would else come out of the SDK as plain text in place of an answer."""
+    if not response.is_success or response.headers.get("content-type", "").split(";")[0].endswith("json"):
+        return
+    response.read()
+    try:
+        response.json()
+    except ValueError:
+        raise TransientError("the server's answer was no JSON", code="invalid_response") from None
 
 
 def _translate_status(error: openai.APIStatusError, what: Purpose) -> TransientError | TerminalError | None:
@@ -144,7 +165,7 @@ def _translate_status(error: openai.APIStatusError, what: Purpose) -> TransientE
 
 
 def _said_by_server(error: openai.APIStatusError) -> str:
-    """Status, code and request id; never the vendor's message, which may repeat the key or what was said in the call."""
+    """Status, code and request id; never the vendor's message, which may repeat the key or the call's words."""
     code = error.code if error.code and _PLAIN_CODE.fullmatch(error.code) else ""
     request_id = error.request_id if error.request_id and _PLAIN_CODE.fullmatch(error.request_id) else ""
     return (
@@ -153,7 +174,7 @@ def _said_by_server(error: openai.APIStatusError) -> str:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """The wait that a server asks for (`retry-after-ms`; `retry-after` in seconds or as a date); None if it names none."""
+    """The wait a server asks for (`retry-after-ms`; `retry-after` in seconds or as a date); None if it names none."""
     for name, per_second in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         value = headers.get(name, "")
         try:

@@ -1,0 +1,193 @@
+"""A local HTTP server that speaks OpenAI's and Azure OpenAI's paths, checks what it is sent, and answers as told.
+
+Every request is checked against OpenAI's own description of its API where that is at hand (`is_checking`); a wrong
+request is answered with a 400 and stays in `problems`. Nothing here needs pytest: benchmarks use it too.
+"""
+
+import json
+import re
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.servers.openai_answers import Answer, Reply, default_answer, fails
+from tests.servers.openai_requests import Description, SentRequest, audio_length_s, find_description, read_form
+
+API_KEY = "test-key"
+API_VERSION = "2025-04-01-preview"
+
+_AZURE_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/.+)")
+_PREFIX = re.compile(r"(?:/openai)?/v1(/.+)|/openai(/(?!deployments/).+)")
+
+
+class OpenAIServer:
+    """One server on a free port of this machine, from `with` until its end."""
+
+    def __init__(self, description: Path | None = None) -> None:
+        found = description or find_description()
+        self._description = Description(found) if found else None
+        self._once: deque[Answer] = deque()
+        self._always: Answer = default_answer
+        self._lock = threading.Lock()
+        self.closing = threading.Event()
+        self.requests: list[SentRequest] = []
+        self.problems: list[str] = []
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._http.daemon_threads = True
+        # A client that never gets its answer must not hold up the end of a test.
+        self._http.block_on_close = False
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    @property
+    def is_checking(self) -> bool:
+        """Whether requests are checked; False where OpenAI's description is not at hand."""
+        return self._description is not None
+
+    @property
+    def azure_endpoint(self) -> str:
+        """What an Azure client takes as its endpoint."""
+        return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    @property
+    def base_url(self) -> str:
+        """What an OpenAI client takes as its base URL."""
+        return f"{self.azure_endpoint}/v1"
+
+    def reply(self, *answers: Answer) -> None:
+        """Answer the next requests so, one each, in this order."""
+        with self._lock:
+            self._once.extend(answers)
+
+    def reply_always(self, answer: Answer) -> None:
+        """Answer so whenever nothing is queued."""
+        self._always = answer
+
+    def answer(self, request: SentRequest, problem: Reply | None) -> Reply:
+        """Keep the request and say what is answered to it; `problem` is the server's own refusal, if it has one."""
+        found: list[str] = []
+        if problem is None and self._description is not None:
+            found = self._description.problems_of_request(request)
+        if request.body.get("stream") in (True, "true"):
+            found.append("this server does not stream")
+        with self._lock:
+            self.requests.append(request)
+            self.problems += [f"{request.method} {request.path}: {text}" for text in found]
+            if problem is not None or found:
+                return problem or fails(400, "invalid_request_error")(request)
+            told = self._once.popleft() if self._once else self._always
+        reply = told(request)
+        if self._description is not None and reply.status == 200 and reply.is_checked and reply.ending == "whole":
+            wrong = self._description.problems_of_answer(request, reply.body)
+            with self._lock:
+                self.problems += [f"answer to {request.path}: {text}" for text in wrong]
+        return reply
+
+
+def read_request(method: str, target: str, headers: dict[str, str], body: bytes) -> SentRequest:
+    """The request in the description's terms. `operation` is empty for a path that neither OpenAI nor Azure has."""
+    url = urlsplit(target)
+    deployment, operation = "", ""
+    if found := _AZURE_DEPLOYMENT.fullmatch(url.path):
+        deployment, operation = unquote(found[1]), found[2]
+    elif found := _PREFIX.fullmatch(url.path):
+        operation = found[1] or found[2]
+    content_type = headers.get("content-type", "")
+    fields: dict[str, Any] = {}
+    files = {}
+    if content_type.startswith("multipart/form-data"):
+        fields, files = read_form(content_type, body)
+    elif body:
+        try:
+            fields = json.loads(body)
+        except ValueError:
+            fields = {}
+    return SentRequest(
+        method=method,
+        path=url.path,
+        operation=operation,
+        deployment=deployment,
+        query=dict(parse_qsl(url.query)),
+        headers=headers,
+        body=fields,
+        files=files,
+        audio_s=audio_length_s(files["file"].content) if "file" in files else 0.0,
+    )
+
+
+def refuse(request: SentRequest) -> Reply | None:
+    """What a server refuses before it looks at the body: an unknown path, no api-version, a wrong key."""
+    is_azure = request.path.startswith("/openai/") and not request.path.startswith("/openai/v1/")
+    if not request.operation or (is_azure and "api-version" not in request.query):
+        return fails(404, "not_found")(request)
+    keys = {request.headers.get("authorization", "").removeprefix("Bearer "), request.headers.get("api-key", "")}
+    return None if API_KEY in keys else fails(401, "invalid_api_key")(request)
+
+
+def _handler_of(server: OpenAIServer) -> Callable[..., BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        # Head and body leave in two writes: without this each answer waits 40 ms for a delayed acknowledgement.
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            self._serve()
+
+        def do_POST(self) -> None:
+            self._serve()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: tests read `requests` instead."""
+
+        def _serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = read_request(self.command, self.path, headers, body)
+            try:
+                reply = server.answer(request, refuse(request))
+            except Exception as error:
+                # A fault of this server or of a test's answer must fail the test, not look like a network's.
+                server.problems.append(f"{request.path}: {error!r}")
+                raise
+            self._send(reply)
+
+        def _send(self, reply: Reply) -> None:
+            if reply.ending == "never":
+                server.closing.wait()
+                self.close_connection = True
+                return
+            text = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
+            content = text.encode()
+            self.send_response(reply.status)
+            self.send_header("content-type", reply.content_type)
+            self.send_header("content-length", str(len(content)))
+            self.send_header("x-request-id", f"req_{len(server.requests)}")
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if reply.ending == "cut":
+                self.wfile.write(content[: len(content) // 2])
+                self.wfile.flush()
+                self.connection.shutdown(socket.SHUT_RDWR)
+                self.close_connection = True
+                return
+            self.wfile.write(content)
+
+    return Handler
