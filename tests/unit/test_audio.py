@@ -1,0 +1,250 @@
+"""Recordings of every kind become sound, and what is no recording gets its code."""
+
+import os
+import struct
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from calls.errors import UndecodableAudio
+from engines.audio import AudioLimits, decode, write_playback
+from engines.audio_kind import find_kind
+
+RATE_HZ = 8000
+
+
+def chirps(duration_s: float, channel_count: int = 2) -> NDArray[np.int16]:
+    """int16 [channel, sample] at RATE_HZ; each channel sweeps through its own frequencies."""
+    time_s = np.arange(int(duration_s * RATE_HZ)) / RATE_HZ
+    rows = [np.sin(2 * np.pi * (300 + 150 * n + 200 * np.sin(time_s)) * time_s) for n in range(channel_count)]
+    return (np.stack(rows) * 8000).astype(np.int16)
+
+
+def write(path: Path, rows: NDArray[np.int16], *, container: str, codec: str, rate_hz: int = RATE_HZ) -> Path:
+    """Encode int16 [channel, sample] with PyAV."""
+    layout = {1: "mono", 2: "stereo", 4: "quad"}[len(rows)]
+    with av.open(str(path), "w", format=container) as output:
+        stream = output.add_stream(codec, rate=rate_hz, layout=layout)
+        resampler = av.AudioResampler(stream.codec_context.format, layout, rate_hz)
+        for start in range(0, rows.shape[1], 4000):
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(rows[:, start : start + 4000].T.reshape(1, -1)), format="s16", layout=layout
+            )
+            frame.sample_rate = RATE_HZ
+            for ready in resampler.resample(frame):
+                output.mux(stream.encode(ready))
+        for ready in resampler.resample(None):
+            output.mux(stream.encode(ready))
+        output.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate_hz", "channel_count", "name"),
+    [
+        ("wav", "pcm_s16le", 8000, 2, "wav"),
+        ("wav", "pcm_u8", 8000, 1, "wav"),
+        ("wav", "pcm_mulaw", 8000, 2, "wav"),
+        ("wav", "pcm_alaw", 8000, 2, "wav"),
+        ("wav", "pcm_f32le", 8000, 2, "wav"),
+        ("wav", "adpcm_ima_wav", 8000, 2, "wav"),
+        ("mp3", "libmp3lame", 8000, 2, "mp3"),
+        ("mp4", "aac", 8000, 2, "mp4"),
+        ("ogg", "libopus", 48000, 2, "ogg"),
+        ("ogg", "flac", 8000, 2, "ogg"),
+        ("flac", "flac", 8000, 2, "flac"),
+        ("webm", "libopus", 48000, 2, "webm"),
+        ("amr", "libopencore_amrnb", 8000, 1, "amr"),
+        ("au", "pcm_mulaw", 8000, 2, "au"),
+    ],
+)
+def test_each_kind_is_found_by_its_bytes_and_decoded_whole(
+    tmp_path: Path, container: str, codec: str, rate_hz: int, channel_count: int, name: str
+) -> None:
+    path = write(tmp_path / "call.bin", chirps(6, channel_count), container=container, codec=codec, rate_hz=rate_hz)
+    decoded = decode(path)
+    assert decoded.container == name
+    assert decoded.audio.channel_count == channel_count
+    assert decoded.audio.rate_hz == 16_000
+    assert decoded.audio.samples.dtype == np.int16
+    assert decoded.decoded_s == pytest.approx(6, abs=0.2)
+    assert decoded.source_channel_count == channel_count
+    assert not decoded.is_truncated
+    assert decoded.bad_packet_count == 0
+
+
+def test_channels_keep_their_order(tmp_path: Path) -> None:
+    rows = chirps(3)
+    rows[0] = 0
+    decoded = decode(write(tmp_path / "c.flac", rows, container="flac", codec="flac"))
+    loud = np.abs(decoded.audio.samples.astype(np.int32)).max(axis=1)
+    assert loud[0] < 10 < 5000 < loud[1]
+
+
+def test_of_four_channels_the_first_two_are_kept(tmp_path: Path) -> None:
+    rows = chirps(3, 4)
+    rows[2:] = 0
+    decoded = decode(write(tmp_path / "c.wav", rows, container="wav", codec="pcm_s16le"))
+    assert decoded.source_channel_count == 4
+    assert decoded.audio.channel_count == 2
+    assert np.abs(decoded.audio.samples).max(axis=1).min() > 5000
+
+
+@pytest.mark.parametrize(("container", "codec"), [("wav", "pcm_s16le"), ("mp3", "libmp3lame")])
+def test_a_mono_call_copied_to_both_channels_becomes_one_channel(tmp_path: Path, container: str, codec: str) -> None:
+    rows = np.repeat(chirps(4, 1), 2, axis=0)
+    decoded = decode(write(tmp_path / "c", rows, container=container, codec=codec))
+    assert decoded.source_channel_count == 2
+    assert decoded.audio.channel_count == 1
+
+
+def test_two_silent_channels_stay_two(tmp_path: Path) -> None:
+    rows = np.zeros((2, 4 * RATE_HZ), dtype=np.int16)
+    assert decode(write(tmp_path / "c.wav", rows, container="wav", codec="pcm_s16le")).audio.channel_count == 2
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate_hz"),
+    [
+        ("wav", "pcm_s16le", 8000),
+        ("wav", "pcm_mulaw", 8000),
+        ("flac", "flac", 8000),
+        ("mp3", "libmp3lame", 8000),
+        ("ogg", "libopus", 48000),
+    ],
+)
+def test_a_recording_cut_in_the_middle_is_truncated(tmp_path: Path, container: str, codec: str, rate_hz: int) -> None:
+    whole = write(tmp_path / "whole", chirps(20), container=container, codec=codec, rate_hz=rate_hz).read_bytes()
+    cut = tmp_path / "cut"
+    cut.write_bytes(whole[: len(whole) * 6 // 10])
+    decoded = decode(cut)
+    assert decoded.is_truncated
+    assert 5 < decoded.decoded_s < 16
+
+
+def test_a_wav_whose_recorder_never_wrote_the_length_is_not_called_truncated(tmp_path: Path) -> None:
+    path = tmp_path / "c.wav"
+    write(path, chirps(4), container="wav", codec="pcm_s16le")
+    head = bytearray(path.read_bytes())
+    at = head.index(b"data") + 4
+    head[at : at + 4] = struct.pack("<I", 0xFFFFFFFF)
+    path.write_bytes(bytes(head))
+    decoded = decode(path)
+    assert decoded.declared_s is None
+    assert not decoded.is_truncated
+    assert decoded.decoded_s == pytest.approx(4, abs=0.1)
+
+
+def test_broken_packets_are_left_out_and_counted(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.mp3", chirps(30), container="mp3", codec="libmp3lame")
+    sound = bytearray(path.read_bytes())
+    for start in range(len(sound) // 3, len(sound) // 2, 400):
+        sound[start : start + 3] = b"\x00\x00\x00"
+    path.write_bytes(bytes(sound))
+    decoded = decode(path)
+    assert decoded.decoded_s > 20
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"ffconcat version 1.0\nfile /etc/passwd\n",
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+        b"This is a note that somebody has renamed to call.wav.\n" * 40,
+        b"\xff\xfeH\x00e\x00l\x00l\x00o\x00" * 50,
+        b"<html><body>404 Not Found</body></html>",
+        b"%PDF-1.7\n",
+        b"PK\x03\x04" + bytes(100),
+        b"\x00" * 5000,
+        b"RIFF\x24\x00\x00\x00AVI LIST",
+        b"x",
+    ],
+)
+def test_what_is_no_recording_is_not_audio_whatever_its_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "call.wav"
+    path.write_bytes(content)
+    with pytest.raises(UndecodableAudio) as raised:
+        decode(path)
+    assert raised.value.code == "not_audio"
+
+
+def test_a_file_that_only_begins_like_a_recording_is_corrupt(tmp_path: Path) -> None:
+    for magic in (b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"\x00\x00\x00\x20ftypM4A ", b"RIFF\x00\x00\x00\x00WAVEjunk"):
+        path = tmp_path / "c.bin"
+        path.write_bytes(magic + b"nothing of the kind " * 30)
+        with pytest.raises(UndecodableAudio) as raised:
+            decode(path)
+        assert raised.value.code == "corrupt"
+
+
+def test_a_file_without_bytes_or_without_sound_is_empty(tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing.wav"
+    nothing.write_bytes(b"")
+    header_only = tmp_path / "header.wav"
+    with wave.open(str(header_only), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+    for path in (nothing, header_only):
+        with pytest.raises(UndecodableAudio) as raised:
+            decode(path)
+        assert raised.value.code == "empty"
+
+
+def test_what_is_beyond_the_limits_is_too_long(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.wav", chirps(5), container="wav", codec="pcm_s16le")
+    for limits in (AudioLimits(max_duration_s=4), AudioLimits(max_bytes=1000)):
+        with pytest.raises(UndecodableAudio) as raised:
+            decode(path, limits=limits)
+        assert raised.value.code == "too_long"
+    assert decode(path, limits=AudioLimits(max_duration_s=5.5)).decoded_s == pytest.approx(5, abs=0.1)
+
+
+def test_long_recordings_are_joined_without_a_seam(tmp_path: Path) -> None:
+    rows = chirps(130)
+    samples = decode(write(tmp_path / "c.flac", rows, container="flac", codec="flac")).audio.samples
+    assert samples.shape[1] == pytest.approx(130 * 16_000, abs=200)
+    assert np.abs(samples[0, ::2][: rows.shape[1]].astype(np.int32) - rows[0][: samples.shape[1] // 2]).mean() < 200
+
+
+def test_one_frame_header_alone_is_no_mp3() -> None:
+    frame = b"\xff\xfb\x90\x00" + bytes(413)
+    assert find_kind(frame + b"something else entirely") is None
+    assert find_kind(frame + frame) is not None
+
+
+@pytest.mark.parametrize("channel_count", [1, 2])
+def test_the_playback_file_is_a_stereo_mp3_of_the_same_length(tmp_path: Path, channel_count: int) -> None:
+    source = write(tmp_path / "c.wav", chirps(7, channel_count), container="wav", codec="pcm_mulaw")
+    write_playback(source, tmp_path / "c.mp3")
+    with av.open(str(tmp_path / "c.mp3")) as container:
+        stream = container.streams.audio[0]
+        assert (container.format.name, stream.codec_context.channels) == ("mp3", 2)
+        assert container.duration / av.time_base == pytest.approx(7, abs=0.2)
+    assert decode(tmp_path / "c.mp3").audio.channel_count == channel_count
+
+
+def shared_recordings() -> Path:
+    """Recordings of others, for evaluation only; they are not part of the project."""
+    beside = os.environ.get("CALLWISE_SHARED") or Path(__file__).parents[2].parent / "shared"
+    return Path(beside) / "data" / "callaudio" / "audio"
+
+
+@pytest.mark.skipif(not shared_recordings().is_dir(), reason="no ../shared/data/callaudio (set CALLWISE_SHARED)")
+def test_recordings_of_real_telephony_decode_as_their_kind() -> None:
+    kinds = {}
+    for path in sorted(shared_recordings().iterdir()):
+        try:
+            decoded = decode(path)
+            kinds[path.name] = (decoded.container, decoded.codec, decoded.is_truncated)
+        except UndecodableAudio as error:
+            kinds[path.name] = (error.code,)
+    assert kinds.pop("azure_missing_wav_header.wav") == ("not_audio",)
+    assert kinds["azure_voicemail_mulaw_8k.wav"] == ("wav", "pcm_mulaw", False)
+    assert kinds["aws_pca_Auto0_mono_8k_u8.wav"] == ("wav", "pcm_u8", False)
+    assert kinds["azure_voicemail_8k_1.mp3"] == ("mp3", "mp3float", False)
+    assert all(len(kind) == 3 and not kind[2] for kind in kinds.values())
