@@ -1,0 +1,134 @@
+"""One call as a list shows it, and the query that reads it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from calls.reasons import Taxonomy
+from calls.recording import Direction
+from crm.tables import agent, call, call_analysis, contact, queue, reason, team, transcript
+
+_GENERAL_LABELS = Taxonomy(version="", reasons=())
+
+
+@dataclass(frozen=True)
+class CallLine:
+    """One call. `customer_number` is E.164 text; `is_demo` says that a demo engine heard or understood the call."""
+
+    id: UUID
+    external_call_id: str
+    stage: str
+    skip_reason: str | None
+    failed_code: str | None
+    happened_at: datetime
+    started_at: datetime | None
+    received_at: datetime
+    direction: str | None
+    profile: str | None
+    customer_name: str | None
+    customer_number: str | None
+    agent: str | None
+    team: str | None
+    queue: str | None
+    duration_s: float | None
+    headline: str | None
+    summary_kind: str | None
+    reason_code: str | None
+    reason_label: str | None
+    reason_confidence: float | None
+    outcome: str | None
+    is_resolved: bool | None
+    sentiment_customer: float | None
+    is_demo: bool
+    is_sample: bool
+    is_truncated: bool
+
+
+def label_of(code: str | None, label: str | None) -> str | None:
+    """What people read for a reason's code; `label` is the taxonomy's own, None for the general codes."""
+    return None if code is None else label or _GENERAL_LABELS.label(code)
+
+
+def select_lines() -> sa.Select[Any]:
+    """The query whose rows `line_of` reads: calls with their agent, queue, customer and current analysis."""
+    return (
+        sa.select(
+            *(call.c[name] for name in _OF_CALL),
+            agent.c.display_name.label("agent"),
+            team.c.name.label("team"),
+            queue.c.name.label("queue"),
+            contact.c.first_name,
+            contact.c.last_name,
+            *(call_analysis.c[name] for name in _OF_ANALYSIS),
+            reason.c.label.label("reason_label"),
+            sa.func.coalesce(call_analysis.c.is_demo, sa.false()).label("analysis_is_demo"),
+            sa.func.coalesce(transcript.c.is_demo, sa.false()).label("transcript_is_demo"),
+            transcript.c.skipped.label("transcript_skipped"),
+        )
+        .select_from(call)
+        .outerjoin(agent, agent.c.id == call.c.agent_id)
+        .outerjoin(team, team.c.id == agent.c.team_id)
+        .outerjoin(queue, queue.c.id == call.c.queue_id)
+        .outerjoin(contact, contact.c.id == call.c.contact_id)
+        .outerjoin(call_analysis, sa.and_(call_analysis.c.call_id == call.c.id, call_analysis.c.is_current))
+        .outerjoin(transcript, sa.and_(transcript.c.call_id == call.c.id, transcript.c.is_current))
+        .outerjoin(
+            reason,
+            sa.and_(
+                reason.c.taxonomy_version == call_analysis.c.taxonomy_version,
+                reason.c.code == call_analysis.c.reason_code,
+            ),
+        )
+    )
+
+
+_OF_CALL = (
+    "id",
+    "external_call_id",
+    "stage",
+    "skip_reason",
+    "failed_code",
+    "happened_at",
+    "started_at",
+    "received_at",
+    "direction",
+    "profile",
+    "customer_name",
+    "from_number_e164",
+    "to_number_e164",
+    "duration_s",
+    "is_sample",
+)
+_OF_ANALYSIS = (
+    "headline",
+    "summary_kind",
+    "reason_code",
+    "reason_confidence",
+    "outcome",
+    "is_resolved",
+    "sentiment_customer",
+)
+_AS_THEY_ARE = (
+    *(n for n in _OF_CALL if n not in {"customer_name", "from_number_e164", "to_number_e164"}),
+    *_OF_ANALYSIS,
+)
+
+
+def line_of(row: sa.Row[Any]) -> CallLine:
+    """One row of `select_lines` as a value."""
+    contact_name = " ".join(part for part in (row.first_name, row.last_name) if part)
+    outbound = row.direction == Direction.OUTBOUND
+    return CallLine(
+        **{name: getattr(row, name) for name in _AS_THEY_ARE},
+        agent=row.agent,
+        team=row.team,
+        queue=row.queue,
+        customer_name=contact_name or row.customer_name,
+        customer_number=row.to_number_e164 if outbound else row.from_number_e164,
+        reason_label=label_of(row.reason_code, row.reason_label),
+        is_demo=bool(row.analysis_is_demo or row.transcript_is_demo),
+        is_truncated=any(item["code"] == "truncated" for item in row.transcript_skipped or ()),
+    )

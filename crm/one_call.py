@@ -1,0 +1,263 @@
+"""One call in full: what telephony said, what was heard, what it was about, what it cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from calls.transcript import Speaker, Turn, Utterance, take_turns
+from crm.call_lines import CallLine, label_of, line_of, select_lines
+from crm.calls import NoSuchCall
+from crm.tables import call, call_analysis, job, paid_request, reason, recording, transcript, utterance
+
+
+@dataclass(frozen=True)
+class RecordingRow:
+    """The current recording of a call; `duration_s` is its decoded length in seconds, None before it was decoded."""
+
+    id: UUID
+    bucket: str
+    object_key: str
+    version_id: str
+    etag: str
+    size_bytes: int
+    container: str | None
+    codec: str | None
+    channel_count: int | None
+    sample_rate_hz: int | None
+    duration_s: float | None
+    playback_key: str | None
+
+
+@dataclass(frozen=True)
+class ChannelRow:
+    """One channel of the recording and whose voice it carries."""
+
+    channel: int
+    speaker: Speaker
+
+
+@dataclass(frozen=True)
+class TranscriptRow:
+    """The current transcript: turns in order of start, timing in seconds (None where it could not be told)."""
+
+    engine: str
+    is_demo: bool
+    language: str | None
+    revision: int
+    created_at: datetime
+    turns: tuple[Turn, ...]
+    channels: tuple[ChannelRow, ...]
+    talk_time_agent_s: float | None
+    talk_time_customer_s: float | None
+    non_talk_time_s: float | None
+    interruption_count: int | None
+    skipped: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class AnalysisRow:
+    """The current analysis, as it is stored; `secondary_reasons` are (code, label)."""
+
+    headline: str
+    summary: str
+    summary_kind: str
+    subject: str
+    reason_code: str | None
+    reason_label: str | None
+    reason_confidence: float | None
+    secondary_reasons: tuple[tuple[str, str], ...]
+    outcome: str
+    is_resolved: bool | None
+    next_steps: Sequence[Mapping[str, str | None]]
+    evidence: Sequence[Mapping[str, Any]]
+    answers: Mapping[str, bool | float | str | None]
+    skipped: Sequence[Mapping[str, str]]
+    sentiment_customer: float | None
+    sentiment_customer_start: float | None
+    sentiment_customer_end: float | None
+    model: str
+    is_demo: bool
+    prompt_version: str
+    taxonomy_version: str
+    revision: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Work that is still to be done: the step, how often it was tried, when it is due, and what went wrong last."""
+
+    step: str
+    attempt_count: int
+    due_at: datetime
+    last_code: str | None
+    last_detail: str | None
+
+
+@dataclass(frozen=True)
+class CallInFull:
+    """Everything about one call. `cost_microusd` is None when a paid request has no known price."""
+
+    line: CallLine
+    source_system: str
+    failed_step: str | None
+    failed_detail: str | None
+    finished_at: datetime | None
+    modified_at: datetime
+    from_number_e164: str | None
+    to_number_e164: str | None
+    queued_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    hold_time_s: float | None
+    hold_count: int | None
+    acw_time_s: float | None
+    is_transferred: bool | None
+    disconnect_reason: str | None
+    earlier_call_id: UUID | None
+    attributes: Mapping[str, str]
+    recording: RecordingRow | None
+    transcript: TranscriptRow | None
+    analysis: AnalysisRow | None
+    attempt: Attempt | None
+    paid_request_count: int
+    cost_microusd: int | None
+
+
+_OF_CALL = (
+    "source_system",
+    "failed_step",
+    "failed_detail",
+    "finished_at",
+    "modified_at",
+    "from_number_e164",
+    "to_number_e164",
+    "queued_at",
+    "answered_at",
+    "ended_at",
+    "hold_time_s",
+    "hold_count",
+    "acw_time_s",
+    "is_transferred",
+    "disconnect_reason",
+    "earlier_call_id",
+    "attributes",
+)
+
+
+def call_in_full(connection: sa.Connection, call_id: UUID) -> CallInFull:
+    """The call of that id. Raises NoSuchCall."""
+    row = connection.execute(select_lines().where(call.c.id == call_id)).one_or_none()
+    if row is None:
+        raise NoSuchCall(f"no call has the id {call_id}")
+    facts = connection.execute(sa.select(*(call.c[name] for name in _OF_CALL)).where(call.c.id == call_id)).one()
+    paid_request_count, cost_microusd = _cost(connection, call_id)
+    held = recording_of(connection, call_id)
+    return CallInFull(
+        line=line_of(row),
+        **{name: getattr(facts, name) for name in _OF_CALL},
+        recording=held,
+        transcript=_transcript(connection, call_id, held.channel_count if held else None),
+        analysis=_analysis(connection, call_id),
+        attempt=_attempt(connection, call_id),
+        paid_request_count=paid_request_count,
+        cost_microusd=cost_microusd,
+    )
+
+
+def recording_of(connection: sa.Connection, call_id: UUID) -> RecordingRow | None:
+    """The current recording of a call; None for a call without one (generated history)."""
+    names = RecordingRow.__dataclass_fields__
+    row = connection.execute(
+        sa.select(*(recording.c[name] for name in names)).where(recording.c.call_id == call_id, recording.c.is_current)
+    ).one_or_none()
+    return RecordingRow(**row._mapping) if row else None
+
+
+def _transcript(connection: sa.Connection, call_id: UUID, channel_count: int | None) -> TranscriptRow | None:
+    head = connection.execute(
+        sa.select(transcript).where(transcript.c.call_id == call_id, transcript.c.is_current)
+    ).one_or_none()
+    if head is None:
+        return None
+    said = [
+        Utterance(row.channel, row.start_s, row.end_s, row.text, speaker=Speaker(row.speaker))
+        for row in connection.execute(
+            sa.select(
+                utterance.c.channel, utterance.c.start_s, utterance.c.end_s, utterance.c.text, utterance.c.speaker
+            )
+            .where(utterance.c.transcript_id == head.id)
+            .order_by(utterance.c.seq)
+        )
+    ]
+    return TranscriptRow(
+        engine=head.engine,
+        is_demo=head.is_demo,
+        language=head.language,
+        revision=head.revision,
+        created_at=head.created_at,
+        turns=tuple(take_turns(said)),
+        channels=_channels(said, channel_count),
+        talk_time_agent_s=head.talk_time_agent_s,
+        talk_time_customer_s=head.talk_time_customer_s,
+        non_talk_time_s=head.non_talk_time_s,
+        interruption_count=head.interruption_count,
+        skipped=head.skipped,
+    )
+
+
+def _channels(said: Sequence[Utterance], channel_count: int | None) -> tuple[ChannelRow, ...]:
+    speakers = {u.channel: u.speaker for u in said}
+    return tuple(
+        ChannelRow(channel, speakers.get(channel, Speaker.UNKNOWN))
+        for channel in range(channel_count or max(speakers, default=-1) + 1)
+    )
+
+
+def _analysis(connection: sa.Connection, call_id: UUID) -> AnalysisRow | None:
+    row = connection.execute(
+        sa.select(call_analysis).where(call_analysis.c.call_id == call_id, call_analysis.c.is_current)
+    ).one_or_none()
+    if row is None:
+        return None
+    codes = [code for code in (row.reason_code, *row.secondary_reason_codes) if code]
+    labels = {
+        found.code: found.label
+        for found in connection.execute(
+            sa.select(reason.c.code, reason.c.label).where(
+                reason.c.taxonomy_version == row.taxonomy_version, reason.c.code.in_(codes)
+            )
+        )
+    }
+    names = [name for name in AnalysisRow.__dataclass_fields__ if name not in {"reason_label", "secondary_reasons"}]
+    return AnalysisRow(
+        **{name: getattr(row, name) for name in names},
+        reason_label=label_of(row.reason_code, labels.get(row.reason_code)),
+        secondary_reasons=tuple(
+            (code, label_of(code, labels.get(code)) or code) for code in row.secondary_reason_codes
+        ),
+    )
+
+
+def _attempt(connection: sa.Connection, call_id: UUID) -> Attempt | None:
+    row = connection.execute(
+        sa.select(job.c.step, job.c.attempt_count, job.c.due_at, job.c.last_code, job.c.last_detail).where(
+            job.c.call_id == call_id
+        )
+    ).one_or_none()
+    return Attempt(**row._mapping) if row else None
+
+
+def _cost(connection: sa.Connection, call_id: UUID) -> tuple[int, int | None]:
+    row = connection.execute(
+        sa.select(
+            sa.func.count().label("requests"),
+            sa.func.count(paid_request.c.cost_microusd).label("priced"),
+            sa.func.sum(paid_request.c.cost_microusd).label("cost_microusd"),
+        ).where(paid_request.c.call_id == call_id)
+    ).one()
+    return row.requests, int(row.cost_microusd or 0) if row.priced == row.requests else None
