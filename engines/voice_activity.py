@@ -1,7 +1,8 @@
 """Where somebody speaks: voice activity per channel, from sound alone.
 
-WebRTC's detector (it comes with pocketsphinx) judges frames of 30 ms. It is fast, but takes dialling tones, hold melodies
-and hiss for speech; so each frame must also be loud enough and not part of a tone, and each stretch uneven as syllables are.
+WebRTC's detector (it comes with pocketsphinx) judges frames of 30 ms. It is fast, but takes dialling tones, hold
+melodies and hiss for speech; so each frame must also be loud enough and outside any melody, and each stretch must rise
+and fall as syllables do.
 """
 
 import numpy as np
@@ -77,7 +78,7 @@ def _is_steady(levels: NDArray[np.float64]) -> bool:
 
 
 def _tonal(frames: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """Per frame, whether nearly all power of the 90 ms around it lies in two narrow lines, as in tones and simple melodies."""
+    """Per frame, whether nearly all power of the 90 ms around it lies in two narrow lines, as in tones."""
     block_count = len(frames) // _BLOCK_FRAMES
     tonal = np.zeros(len(frames), dtype=bool)
     window = np.hanning(_BLOCK_FRAMES * _FRAME_SAMPLES).astype(np.float32)
@@ -90,7 +91,7 @@ def _tonal(frames: NDArray[np.int16]) -> NDArray[np.bool_]:
 
 
 def _in_melody(tonal: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Per frame, whether tones prevail for two seconds around it. A vowel can be as pure as a tone, but not for that long."""
+    """Per frame, whether tones prevail for two seconds around it; a vowel can be as pure, but not for that long."""
     width = _TONE_RUN_BLOCKS * _BLOCK_FRAMES
     around = np.convolve(
         np.pad(tonal.astype(np.float64), width // 2, mode="edge"), np.ones(width) / width, mode="valid"

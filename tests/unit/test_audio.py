@@ -55,7 +55,6 @@ def write(path: Path, rows: NDArray[np.int16], *, container: str, codec: str, ra
         ("mp3", "libmp3lame", 8000, 2, "mp3"),
         ("mp4", "aac", 8000, 2, "mp4"),
         ("ogg", "libopus", 48000, 2, "ogg"),
-        ("ogg", "flac", 8000, 2, "ogg"),
         ("flac", "flac", 8000, 2, "flac"),
         ("webm", "libopus", 48000, 2, "webm"),
         ("amr", "libopencore_amrnb", 8000, 1, "amr"),

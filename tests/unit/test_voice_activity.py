@@ -29,7 +29,7 @@ def notes(decay_per_s: float) -> NDArray[np.float64]:
 
 
 def syllables(start_s: float, end_s: float) -> NDArray[np.float64]:
-    """Something between speech and a buzzer: a gliding voice with formants that opens and closes four times a second."""
+    """Like speech: a gliding voice with formants that opens and closes four times a second."""
     pitch_hz = 110 + 25 * np.sin(2 * np.pi * 0.9 * TIME_S) + 8 * np.sin(2 * np.pi * 3.1 * TIME_S)
     phase = 2 * np.pi * np.cumsum(pitch_hz) / SPEECH_RATE_HZ
     voice = np.zeros(len(TIME_S))
