@@ -66,7 +66,9 @@ class Database:
         try:
             connection = self.engine.connect()
         except sa.exc.OperationalError as error:
-            raise TransientError(f"cannot reach {self.url!r}: {_first_line(error)}", code="database_unreachable") from error
+            raise TransientError(
+                f"cannot reach {self.url!r}: {_first_line(error)}", code="database_unreachable"
+            ) from error
         with connection:
             try:
                 yield connection
@@ -96,6 +98,8 @@ def _make_engine(url: sa.URL) -> sa.Engine:
         raw.isolation_level = None  # we say BEGIN ourselves: a write must take its lock at the start, not half-way
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
             raw.execute(f"PRAGMA {pragma}")
+        # SQLite's own lower() knows the letters A to Z only: nobody would find Ødegaard by "ødegaard".
+        raw.create_function("lower", 1, _lower, deterministic=True)
 
     @sa.event.listens_for(engine, "begin")
     def _on_begin(connection: sa.Connection) -> None:
@@ -104,6 +108,10 @@ def _make_engine(url: sa.URL) -> sa.Engine:
 
     # The tables of the star schema stand in the schema `bi`; SQLite has no schemas, their names are unique without it.
     return engine.execution_options(schema_translate_map={"bi": None})
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:

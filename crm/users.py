@@ -79,6 +79,11 @@ def user_by_id(connection: sa.Connection, user_id: UUID) -> User | None:
     return User(**row._mapping) if row else None
 
 
+def has_users(connection: sa.Connection) -> bool:
+    """True when somebody could sign in."""
+    return bool(connection.execute(sa.select(sa.exists().where(app_user.c.is_active))).scalar_one())
+
+
 def list_users(connection: sa.Connection) -> list[User]:
     """Every user, by name."""
     return [User(**row._mapping) for row in connection.execute(sa.select(app_user).order_by(app_user.c.name))]
