@@ -58,7 +58,8 @@ class Analysis:
     """The checked analysis of one call.
 
     `reason_code` is a code of the taxonomy, `other` or `insufficient_content`, and None when no usable one was given;
-    `reason_confidence` is 0..1. `summary_kind` says what the summary is: `written` by a model or `excerpts` of the call.
+    `reason_confidence` is 0..1. `summary_kind` says what the summary is: `written` by a model or `excerpts` of the
+    call.
     """
 
     headline: str

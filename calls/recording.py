@@ -51,8 +51,8 @@ class StoredObject:
 class CallFacts:
     """What telephony says about a call; None means that it did not say.
 
-    Times are aware; numbers are E.164 text; `_s` are seconds. `agent_channel` is the recording's channel (0 or 1) that carries
-    the agent. `external_call_id` is the telephony system's own id.
+    Times are aware; numbers are E.164 text; `_s` are seconds. `agent_channel` is the recording's channel (0 or 1) that
+    carries the agent. `external_call_id` is the telephony system's own id.
     """
 
     external_call_id: str | None = None

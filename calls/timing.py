@@ -5,6 +5,7 @@ Source of the definitions: Amazon Connect Contact Lens (talk time, non-talk time
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from calls.transcript import Speaker, Utterance
 
@@ -17,8 +18,8 @@ Span = tuple[float, float]
 class Timing:
     """Seconds of speech and silence. The per-speaker figures are None where speakers are unknown.
 
-    `non_talk_time_s` adds up the stretches of more than NON_TALK_FROM_S seconds between the first and the last word in which
-    nobody speaks. `interruption_count` counts the overlaps that a speaker starts while the other is speaking.
+    `non_talk_time_s` adds up the stretches of more than NON_TALK_FROM_S seconds between the first and the last word in
+    which nobody speaks. `interruption_count` counts the overlaps that a speaker starts while the other is speaking.
     """
 
     talk_time_agent_s: float | None
@@ -33,7 +34,7 @@ def time_call(utterances: Sequence[Utterance]) -> Timing:
         speaker: merge_spans([(u.start_s, u.end_s) for u in utterances if u.speaker == speaker]) for speaker in Speaker
     }
     everyone = merge_spans([(u.start_s, u.end_s) for u in utterances])
-    silences = [later[0] - earlier[1] for earlier, later in zip(everyone, everyone[1:], strict=False)]
+    silences = [later[0] - earlier[1] for earlier, later in pairwise(everyone)]
     non_talk_s = sum(silence for silence in silences if silence > NON_TALK_FROM_S)
     agent, customer = by_speaker[Speaker.AGENT], by_speaker[Speaker.CUSTOMER]
     if not agent and not customer:

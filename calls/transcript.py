@@ -49,21 +49,20 @@ class Turn:
     text: str
 
 
-def name_speakers(
-    utterances: Sequence[Utterance], *, channel_count: int, agent_channel: int | None
-) -> list[Utterance]:
-    """The utterances, each with its speaker: by channel where two are recorded and the agent's is known, else `unknown`."""
+def name_speakers(utterances: Sequence[Utterance], *, channel_count: int, agent_channel: int | None) -> list[Utterance]:
+    """The utterances, each with its speaker: by channel where two are recorded and the agent's is known, else
+    `unknown`.
+    """
     if channel_count != 2 or agent_channel is None:
         return [replace(u, speaker=Speaker.UNKNOWN) for u in utterances]
-    return [
-        replace(u, speaker=Speaker.AGENT if u.channel == agent_channel else Speaker.CUSTOMER) for u in utterances
-    ]
+    return [replace(u, speaker=Speaker.AGENT if u.channel == agent_channel else Speaker.CUSTOMER) for u in utterances]
 
 
 def take_turns(utterances: Sequence[Utterance]) -> list[Turn]:
     """Join neighbouring utterances of one speaker into turns, in order of start.
 
-    A pause longer than TURN_GAP_S seconds ends a turn. Overlap is kept: a turn may start before the one before it has ended.
+    A pause longer than TURN_GAP_S seconds ends a turn. Overlap is kept: a turn may start before the one before it has
+    ended.
     """
     turns: list[Turn] = []
     for said in sorted((u for u in utterances if u.text.strip()), key=lambda u: (u.start_s, u.end_s, u.channel)):

@@ -47,7 +47,9 @@ def stop(text: str, code: int = 1) -> NoReturn:
 
 
 def run(app: typer.Typer) -> None:
-    """Run the command line; Callwise's own errors become one line and exit code 1 (`--debug` shows where they come from)."""
+    """Run the command line; Callwise's own errors become one line and exit code 1 (`--debug` shows where they come
+    from).
+    """
     try:
         app()
     except CallwiseError as error:

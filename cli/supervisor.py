@@ -56,7 +56,9 @@ class Supervisor:
         except OSError:
             lock.seek(0)
             holder = lock.read().strip() or "another process"
-            raise AlreadyRunning(f"{holder} already serves {self.home}: stop it first, or choose another --home") from None
+            raise AlreadyRunning(
+                f"{holder} already serves {self.home}: stop it first, or choose another --home"
+            ) from None
         lock.truncate(0)
         lock.write(f"process {os.getpid()}")
         lock.flush()
@@ -69,7 +71,9 @@ class Supervisor:
         self._launch(child)
 
     def keep_running(self, tell: Callable[[str], None]) -> None:
-        """Restart what dies, with a pause that grows, until `end_soon` is called; `tell` gets one line for each death."""
+        """Restart what dies, with a pause that grows, until `end_soon` is called; `tell` gets one line for each
+        death.
+        """
         while not self._ended.wait(0.2):
             for line in self.restart_dead():
                 tell(line)
@@ -80,7 +84,8 @@ class Supervisor:
         now = time.monotonic()
         for child in self._children:
             if child.process is not None and child.process.poll() is not None:
-                # A child that ran for a while gets a fresh start; one that dies at once is not restarted in a tight loop.
+                # A child that ran for a while gets a fresh start; one that dies at once is not restarted in a tight
+                # loop.
                 child.deaths = 1 if now - child.started > 60 else child.deaths + 1
                 pause = min(0.5 * 2 ** (child.deaths - 1), LONGEST_PAUSE_S)
                 child.restart_at = now + pause

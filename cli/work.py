@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 def worker(
-    queue: Annotated[list[Literal["speech", "language"]] | None, typer.Option(help="Queue to serve; default: all.")] = None,
+    queue: Annotated[
+        list[Literal["speech", "language"]] | None, typer.Option(help="Queue to serve; default: all.")
+    ] = None,
     pool: Annotated[
         Literal["prefork", "threads", "solo"] | None,
         typer.Option(help="How work runs side by side. Default: threads where only the language queue is served."),
@@ -55,9 +57,9 @@ def web(
 ) -> None:
     """Serve the pages and the API until Ctrl-C."""
     import uvicorn
+    from web.app import create_app
 
     from crm.schema import require_current
-    from web.app import create_app
 
     wired = wire()
     settings = wired.settings
@@ -83,8 +85,9 @@ def work(
 
     if not until_idle:
         stop("callwise work: --until-idle is needed; to keep running, use `callwise up`", code=2)
-    from crm.schema import require_current
     from ingest.listening import catch_up
+
+    from crm.schema import require_current
     from workers.app import make_parts
     from workers.run import work_until_idle
     from workers.sweep import roll_up

@@ -1,7 +1,8 @@
 """Work: who may do which step of which call, how often it was tried, and when somebody has to be told again.
 
-One row per call that is on its way; a call at a terminal stage has none. A claim moves `due_at` to the end of its lease, so
-that a dead worker's call becomes due by itself; the growing token keeps a worker that was thought dead from writing.
+One row per call that is on its way; a call at a terminal stage has none. A claim moves `due_at` to the end of its
+lease, so that a dead worker's call becomes due by itself; the growing token keeps a worker that was thought dead from
+writing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -64,9 +65,7 @@ def claim(connection: sa.Connection, call_id: UUID, step: Step, *, now: datetime
 def renew(connection: sa.Connection, claims: Iterable[Claim], *, now: datetime, lease_s: float) -> None:
     """A sign of life: the leases of these claims run from now. A claim that was lost stays lost."""
     for held in claims:
-        connection.execute(
-            sa.update(job).where(*_held(held)).values(due_at=now + timedelta(seconds=lease_s))
-        )
+        connection.execute(sa.update(job).where(*_held(held)).values(due_at=now + timedelta(seconds=lease_s)))
 
 
 def advance(connection: sa.Connection, held: Claim, *, now: datetime, rung_at: datetime | None) -> Step | None:
@@ -95,7 +94,9 @@ def skip(connection: sa.Connection, held: Claim, reason: str, *, now: datetime) 
 
 def fail(connection: sa.Connection, held: Claim, code: str, detail: str, *, now: datetime) -> None:
     """Park the call as failed at this step, for a person to see and retry. Raises ClaimLost."""
-    _finish(connection, held, Stage.FAILED, now, failed_step=held.step.name, failed_code=code, failed_detail=detail[:500])
+    _finish(
+        connection, held, Stage.FAILED, now, failed_step=held.step.name, failed_code=code, failed_detail=detail[:500]
+    )
 
 
 def put_back(
@@ -116,7 +117,9 @@ def put_back(
 
 
 def due(connection: sa.Connection, *, now: datetime, limit: int, queues: Sequence[str]) -> list[tuple[UUID, Step]]:
-    """What stands still: work that is due and of which nobody was told since it became due, or not lately. Oldest first."""
+    """What stands still: work that is due and of which nobody was told since it became due, or not lately. Oldest
+    first.
+    """
     names = [step.name for step in PIPELINE if step.queue in queues]
     untold = sa.or_(job.c.rung_at.is_(None), job.c.rung_at < job.c.due_at, job.c.rung_at < now - RING_AGAIN_AFTER)
     rows = connection.execute(
@@ -131,9 +134,7 @@ def due(connection: sa.Connection, *, now: datetime, limit: int, queues: Sequenc
 def mark_rung(connection: sa.Connection, call_ids: Sequence[UUID], *, now: datetime) -> None:
     """Note that messages about these calls are on their way."""
     for start in range(0, len(call_ids), 500):
-        connection.execute(
-            sa.update(job).where(job.c.call_id.in_(call_ids[start : start + 500])).values(rung_at=now)
-        )
+        connection.execute(sa.update(job).where(job.c.call_id.in_(call_ids[start : start + 500])).values(rung_at=now))
 
 
 def unfinished_count(connection: sa.Connection) -> int:

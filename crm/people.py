@@ -10,7 +10,8 @@ from crm.tables import call, contact
 
 
 def match_contact(connection: sa.Connection, phone_e164: str, name: str | None = None) -> tuple[UUID, UUID | None]:
-    """The contact with that number and its account; a new contact where nobody has it. `name` is used for a new one only.
+    """The contact with that number and its account; a new contact where nobody has it. `name` is used for a new one
+    only.
 
     The contact's row stays locked until the transaction ends, so that its chain of calls grows one call at a time.
     """
@@ -27,7 +28,9 @@ def match_contact(connection: sa.Connection, phone_e164: str, name: str | None =
 
 
 def link_into_chain(connection: sa.Connection, call_id: UUID, contact_id: UUID, happened_at: datetime) -> None:
-    """Point the call to the customer's call before it, and the one after it to this: the order of filing does not matter."""
+    """Point the call to the customer's call before it, and the one after it to this: the order of filing does not
+    matter.
+    """
     position = sa.tuple_(call.c.happened_at, call.c.id)
     here = sa.tuple_(sa.literal(happened_at, call.c.happened_at.type), sa.literal(call_id, call.c.id.type))
     of_customer = sa.select(call.c.id).where(call.c.contact_id == contact_id, call.c.id != call_id).limit(1)

@@ -1,4 +1,6 @@
-"""What the steps of the pipeline read and write: a call's recording, its transcript, its analysis, its place in the CRM."""
+"""What the steps of the pipeline read and write: a call's recording, its transcript, its analysis, its place in the
+CRM.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -122,7 +124,9 @@ def save_recording_facts(connection: sa.Connection, work: Work, facts: Recording
         )
     )
     connection.execute(
-        sa.update(call).where(call.c.id == work.call_id, call.c.duration_s.is_(None)).values(duration_s=facts.duration_s)
+        sa.update(call)
+        .where(call.c.id == work.call_id, call.c.duration_s.is_(None))
+        .values(duration_s=facts.duration_s)
     )
 
 
@@ -159,7 +163,9 @@ def save_transcript(connection: sa.Connection, work: Work, given: NewTranscript,
 def current_transcript(connection: sa.Connection, call_id: UUID) -> StoredTranscript:
     """The current transcript, its utterances in order."""
     head = connection.execute(
-        sa.select(transcript.c.id, transcript.c.language).where(transcript.c.call_id == call_id, transcript.c.is_current)
+        sa.select(transcript.c.id, transcript.c.language).where(
+            transcript.c.call_id == call_id, transcript.c.is_current
+        )
     ).one()
     rows = connection.execute(
         sa.select(utterance).where(utterance.c.transcript_id == head.id).order_by(utterance.c.seq)

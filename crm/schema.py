@@ -36,7 +36,9 @@ def require_current(database: Database) -> None:
     """Raise DatabaseBehind, with the fix, unless the database is at the code's version."""
     found, wanted = versions(database)
     if found != wanted:
-        raise DatabaseBehind(f"the database is at version {found or 'none'}, this code needs {wanted}: run `callwise db upgrade`")
+        raise DatabaseBehind(
+            f"the database is at version {found or 'none'}, this code needs {wanted}: run `callwise db upgrade`"
+        )
 
 
 def _config() -> Config:

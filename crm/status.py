@@ -13,10 +13,12 @@ from crm.tables import call, job, process_beat, unreadable_event
 def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     """What `callwise status --json` gives; generated sample history is left out.
 
-    `oldest_waiting_s` is the age of the longest-waiting unfinished call in seconds, None when nothing waits; `waiting` counts
-    unfinished calls by the code of their last failed attempt.
+    `oldest_waiting_s` is the age of the longest-waiting unfinished call in seconds, None when nothing waits; `waiting`
+    counts unfinished calls by the code of their last failed attempt.
     """
-    document: dict[str, Any] = {stage.value: 0 for stage in (Stage.RECEIVED, Stage.TRANSCRIBED, Stage.UNDERSTOOD, Stage.DONE)}
+    document: dict[str, Any] = {
+        stage.value: 0 for stage in (Stage.RECEIVED, Stage.TRANSCRIBED, Stage.UNDERSTOOD, Stage.DONE)
+    }
     document |= {"skipped": {}, "failed": {}}
     rows = connection.execute(
         sa.select(call.c.stage, call.c.skip_reason, call.c.failed_code, sa.func.count().label("calls"))
@@ -55,15 +57,15 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
 def beat(connection: sa.Connection, name: str, kind: str, *, now: datetime, state: str = "running") -> None:
     """Note that the process `name` ("worker@host:pid") is alive."""
     row = insert(connection, process_beat).values(name=name, kind=kind, started_at=now, beat_at=now, state=state)
-    connection.execute(
-        row.on_conflict_do_update(index_elements=["name"], set_={"beat_at": now, "state": state})
-    )
+    connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"beat_at": now, "state": state}))
 
 
 def beats(connection: sa.Connection, since: datetime) -> list[sa.Row[Any]]:
     """The processes that showed a sign of life since then: name, kind, started_at, beat_at, state."""
     return list(
         connection.execute(
-            sa.select(process_beat).where(process_beat.c.beat_at >= since).order_by(process_beat.c.kind, process_beat.c.name)
+            sa.select(process_beat)
+            .where(process_beat.c.beat_at >= since)
+            .order_by(process_beat.c.kind, process_beat.c.name)
         )
     )

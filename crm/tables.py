@@ -1,8 +1,8 @@
 """The tables of the CRM-shaped database.
 
-Names and shapes map to Salesforce, HubSpot, Dynamics and Zendesk (docs/architecture.md). Keys are UUIDs, times are aware UTC
-(`_at`), `_s` are seconds, enumerations are text with a CHECK. What telephony said lives on `call`, what an engine heard on
-`transcript`, what a model said on `call_analysis`; the last two are revisions, of which one is current.
+Names and shapes map to Salesforce, HubSpot, Dynamics and Zendesk (docs/architecture.md). Keys are UUIDs, times are
+aware UTC (`_at`), `_s` are seconds, enumerations are text with a CHECK. What telephony said lives on `call`, what an
+engine heard on `transcript`, what a model said on `call_analysis`; the last two are revisions, of which one is current.
 """
 
 from collections.abc import Iterable
@@ -112,7 +112,13 @@ taxonomy = sa.Table(
     sa.Column("questions", JSON, nullable=False),
     sa.Column("loaded_at", UtcDateTime, nullable=False),
     sa.Column("is_current", sa.Boolean, nullable=False),
-    sa.Index("uq_taxonomy_current", "is_current", unique=True, sqlite_where=sa.text("is_current"), postgresql_where=sa.text("is_current")),
+    sa.Index(
+        "uq_taxonomy_current",
+        "is_current",
+        unique=True,
+        sqlite_where=sa.text("is_current"),
+        postgresql_where=sa.text("is_current"),
+    ),
 )
 
 reason = sa.Table(
@@ -245,7 +251,13 @@ transcript = sa.Table(
     sa.Column("turn_count", sa.Integer, nullable=False),
     sa.Column("skipped", JSON, nullable=False),
     sa.UniqueConstraint("call_id", "revision"),
-    sa.Index("uq_transcript_current", "call_id", unique=True, sqlite_where=sa.text("is_current"), postgresql_where=sa.text("is_current")),
+    sa.Index(
+        "uq_transcript_current",
+        "call_id",
+        unique=True,
+        sqlite_where=sa.text("is_current"),
+        postgresql_where=sa.text("is_current"),
+    ),
 )
 
 utterance = sa.Table(
@@ -300,7 +312,13 @@ call_analysis = sa.Table(
     sa.Column("taxonomy_version", sa.Text, sa.ForeignKey("taxonomy.version"), nullable=False),
     sa.UniqueConstraint("call_id", "revision"),
     _one_of("outcome", [*Outcome]),
-    sa.Index("uq_call_analysis_current", "call_id", unique=True, sqlite_where=sa.text("is_current"), postgresql_where=sa.text("is_current")),
+    sa.Index(
+        "uq_call_analysis_current",
+        "call_id",
+        unique=True,
+        sqlite_where=sa.text("is_current"),
+        postgresql_where=sa.text("is_current"),
+    ),
 )
 
 paid_request = sa.Table(

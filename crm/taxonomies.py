@@ -18,7 +18,8 @@ def store_taxonomy(connection: sa.Connection, given: Taxonomy, now: datetime) ->
             version=given.version,
             title=given.title,
             questions=[
-                {"code": q.code, "text": q.text, "kind": q.kind.value, "choices": list(q.choices)} for q in given.questions
+                {"code": q.code, "text": q.text, "kind": q.kind.value, "choices": list(q.choices)}
+                for q in given.questions
             ],
             loaded_at=now,
             is_current=False,

@@ -37,12 +37,13 @@ class LanguageEngine(Protocol):
     def analyse(self, conversation: Conversation, taxonomy: Taxonomy, pay: Callable[[Charge], None]) -> Analysis:
         """The engine's analysis, not yet checked against the conversation (calls.checking does that).
 
-        `pay` is called once per paid request, as soon as its answer is there, usable or not. Raises UnusableAnswer (terminal)
-        or TransientError (EngineMisconfigured among them), and nothing else.
+        `pay` is called once per paid request, as soon as its answer is there, usable or not. Raises UnusableAnswer
+        (terminal) or TransientError (EngineMisconfigured among them), and nothing else.
         """
 
     def check(self) -> None:
         """Find out whether the engine could work: configured, key accepted, model known. Costs nothing.
 
-        Raises EngineMisconfigured, whose text names the setting and the fix, or TransientError when a server does not answer.
+        Raises EngineMisconfigured, whose text names the setting and the fix, or TransientError when a server does not
+        answer.
         """

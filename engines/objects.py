@@ -10,9 +10,9 @@ from calls.recording import ObjectRef, StoredObject
 class ObjectStore(Protocol):
     """One bucket of an object store.
 
-    Keys are any text of up to 1,024 bytes: no local path is ever made from one without being checked. Every method raises
-    ObjectGone (terminal) when the object is not there, TransientError when the store cannot be reached, EngineMisconfigured
-    when it refuses the credentials or has no such bucket.
+    Keys are any text of up to 1,024 bytes: no local path is ever made from one without being checked. Every method
+    raises ObjectGone (terminal) when the object is not there, TransientError when the store cannot be reached,
+    EngineMisconfigured when it refuses the credentials or has no such bucket.
     """
 
     bucket: str
@@ -30,7 +30,9 @@ class ObjectStore(Protocol):
         """Store the bytes under `key`, all or nothing; `metadata` travels with the object."""
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[ObjectRef]:
-        """Every object under `prefix`, in order of key (UTF-8 bytes), from behind the key `after`, in bounded memory."""
+        """Every object under `prefix`, in order of key (UTF-8 bytes), from behind the key `after`, in bounded
+        memory.
+        """
 
     def delete(self, key: str) -> None:
         """Remove the object; one that is not there is no error."""

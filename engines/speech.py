@@ -45,7 +45,9 @@ class SpeechHints:
 
 @dataclass(frozen=True)
 class Heard:
-    """What an engine heard. No utterances means silence. `language_probability` is 0..1, None where it was not detected."""
+    """What an engine heard. No utterances means silence. `language_probability` is 0..1, None where it was not
+    detected.
+    """
 
     utterances: list[Utterance]
     language: str = ""
@@ -70,7 +72,9 @@ class SpeechEngine(Protocol):
         """
 
     def check(self) -> None:
-        """Find out whether the engine could work: installed, model present, key accepted. Costs nothing, loads nothing big.
+        """Find out whether the engine could work: installed, model present, key accepted. Costs nothing, loads nothing
+        big.
 
-        Raises EngineMisconfigured, whose text names the setting and the fix, or TransientError when a server does not answer.
+        Raises EngineMisconfigured, whose text names the setting and the fix, or TransientError when a server does not
+        answer.
         """

@@ -1,7 +1,7 @@
 """Which engine does the work, and why: `auto` takes the best that is configured or already present, and says so.
 
-A configured engine is never replaced by a weaker one. `auto` sends nothing away unless an API was configured in Callwise's own
-settings: a key that happens to lie in the environment for another program does not count.
+A configured engine is never replaced by a weaker one. `auto` sends nothing away unless an API was configured in
+Callwise's own settings: a key that happens to lie in the environment for another program does not count.
 """
 
 import os
@@ -44,7 +44,9 @@ def choose_speech(settings: Settings) -> Choice[SpeechEngine]:
         place = whisper_model_place(engine, settings.speech.model or DEFAULT_WHISPER_MODEL)
         if place:
             return _speech(settings, engine, f"its model is present at {place}")
-    return _speech(settings, "offline", _why_offline(settings, "speech", "CALLWISE_SPEECH__ENGINE=faster-whisper or openai"))
+    return _speech(
+        settings, "offline", _why_offline(settings, "speech", "CALLWISE_SPEECH__ENGINE=faster-whisper or openai")
+    )
 
 
 def choose_language(settings: Settings) -> Choice[LanguageEngine]:
@@ -94,11 +96,15 @@ def _speech(settings: Settings, engine: str, why: str) -> Choice[SpeechEngine]:
         if engine == "faster-whisper":
             from engines.speech_faster_whisper import FasterWhisperSpeech
 
-            return FasterWhisperSpeech(given.model or DEFAULT_WHISPER_MODEL, device=given.device, download=given.download)
+            return FasterWhisperSpeech(
+                given.model or DEFAULT_WHISPER_MODEL, device=given.device, download=given.download
+            )
         if engine == "openai-whisper":
             from engines.speech_openai_whisper import OpenAIWhisperSpeech
 
-            return OpenAIWhisperSpeech(given.model or DEFAULT_WHISPER_MODEL, device=given.device, download=given.download)
+            return OpenAIWhisperSpeech(
+                given.model or DEFAULT_WHISPER_MODEL, device=given.device, download=given.download
+            )
         from engines.speech_api import ApiSpeech
 
         model = given.model or DEFAULT_SPEECH_API_MODEL

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Literal
 from kombu import Connection
 
 from calls.errors import CallwiseError, ObjectGone
+from calls.recording import OWN_PREFIX
 from crm.schema import versions
 from crm.status import beats
 from runtime.choice import Choice, choose_language, choose_speech
@@ -83,7 +85,12 @@ def _database(wired: Wiring) -> Check:
     shown = wired.database.url.render_as_string(hide_password=True)
     found, wanted = versions(wired.database)
     if found != wanted:
-        return Check("database", "wrong", f"{shown} is at version {found or 'none'}, this code needs {wanted}", "run `callwise db upgrade`")
+        return Check(
+            "database",
+            "wrong",
+            f"{shown} is at version {found or 'none'}, this code needs {wanted}",
+            "run `callwise db upgrade`",
+        )
     return Check("database", "ok", f"{shown} at version {found}")
 
 
@@ -104,17 +111,17 @@ def _broker(wired: Wiring) -> Check:
 
 
 def _objects(wired: Wiring) -> Check:
-    try:
-        wired.objects.head(".callwise/doctor")
-    except ObjectGone:
-        pass
+    with suppress(ObjectGone):
+        wired.objects.head(f"{OWN_PREFIX}doctor")
     return Check("objects", "ok", f"{wired.settings.objects.kind}: {wired.objects.bucket}")
 
 
 def _reasons(wired: Wiring) -> Check:
     path = wired.settings.site.reasons_file
     if path and not path.expanduser().exists():
-        return Check("reasons", "wrong", f"{path} is not there", "correct CALLWISE_SITE__REASONS_FILE or leave it empty")
+        return Check(
+            "reasons", "wrong", f"{path} is not there", "correct CALLWISE_SITE__REASONS_FILE or leave it empty"
+        )
     taxonomy = wired.taxonomy_from_file()
     return Check("reasons", "ok", f"{len(taxonomy.reasons)} reasons, version {taxonomy.version}")
 

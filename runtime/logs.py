@@ -11,7 +11,19 @@ _LONGEST = 200
 _WITHHELD = "[withheld]"
 _PHONE = re.compile(r"\+?\d[\d\s().-]{7,}\d")
 _CALL_TEXT = frozenset(
-    {"text", "transcript", "summary", "headline", "prompt", "quote", "utterance", "utterances", "turns", "body", "phone"}
+    {
+        "text",
+        "transcript",
+        "summary",
+        "headline",
+        "prompt",
+        "quote",
+        "utterance",
+        "utterances",
+        "turns",
+        "body",
+        "phone",
+    }
 )
 
 
@@ -33,7 +45,9 @@ def set_up_logs(level: str = "info", *, as_json: bool | None = None) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True
+    )
 
 
 def withhold_call_text(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:

@@ -16,16 +16,26 @@ class Part(BaseModel):
 
 
 class DatabaseSettings(Part):
-    url: str = Field("", description="Database URL: sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME. Empty: callwise.db in the home.")
+    url: str = Field(
+        "",
+        description="Database URL: sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME. Empty: callwise.db in the home.",
+    )
 
 
 class BrokerSettings(Part):
-    url: str = Field("memory://", description="Celery's broker: amqp://, redis://, sqs://, or memory:// (embedded: each worker rings itself from the database).")
+    url: str = Field(
+        "memory://",
+        description="Celery's broker: amqp://, redis://, sqs://, or memory:// (embedded: each worker rings itself from the database).",
+    )
 
 
 class ObjectSettings(Part):
-    kind: Literal["folder", "s3"] = Field("folder", description="Where recordings lie: a folder, or an S3-compatible store.")
-    folder: Path | None = Field(None, description="The folder that serves as object store. Empty: objects/ in the home.")
+    kind: Literal["folder", "s3"] = Field(
+        "folder", description="Where recordings lie: a folder, or an S3-compatible store."
+    )
+    folder: Path | None = Field(
+        None, description="The folder that serves as object store. Empty: objects/ in the home."
+    )
     bucket: str = Field("recordings", description="Bucket name; for a folder, the name under which it is shown.")
     endpoint_url: str = Field("", description="S3 endpoint; empty: AWS.")
     region: str = Field("us-east-1", description="S3 region.")
@@ -34,10 +44,14 @@ class ObjectSettings(Part):
 
 
 class EventSource(Part):
-    kind: Literal["folder", "amqp", "sqs"] = Field(description="folder: watch objects.folder; amqp: S3 events in an AMQP queue; sqs: S3 events in an SQS queue.")
+    kind: Literal["folder", "amqp", "sqs"] = Field(
+        description="folder: watch objects.folder; amqp: S3 events in an AMQP queue; sqs: S3 events in an SQS queue."
+    )
     url: str = Field("", description="amqp://USER:PASSWORD@HOST:PORT/VHOST; for sqs the endpoint (empty: AWS).")
     queue: str = Field("callwise-events", description="AMQP queue name, or the SQS queue's URL or name.")
-    exchange: str = Field("", description="AMQP exchange that the store publishes to; the queue is bound to it. Empty: no binding.")
+    exchange: str = Field(
+        "", description="AMQP exchange that the store publishes to; the queue is bound to it. Empty: no binding."
+    )
     routing_key: str = Field("#", description="AMQP binding key.")
     region: str = Field("us-east-1", description="SQS region.")
     access_key: str = Field("", description="SQS access key; empty: the usual AWS places.")
@@ -45,15 +59,24 @@ class EventSource(Part):
 
 
 class TelephonySettings(Part):
-    profiles: tuple[str, ...] = Field(("plain", "pca", "connect", "freepbx", "ringcentral", "eightbyeight"), description="Telephony profiles that may read a recording's name and metadata, in order.")
+    profiles: tuple[str, ...] = Field(
+        ("plain", "pca", "connect", "freepbx", "ringcentral", "eightbyeight"),
+        description="Telephony profiles that may read a recording's name and metadata, in order.",
+    )
     region: str = Field("US", description="Default region of phone numbers without a country code (ISO 3166).")
     time_zone: str = Field("UTC", description="Zone of times that telephony writes without one (IANA name).")
-    agent_channel: Literal[0, 1] = Field(1, description="Channel of the agent in two-channel recordings whose profile says nothing else.")
+    agent_channel: Literal[0, 1] = Field(
+        1, description="Channel of the agent in two-channel recordings whose profile says nothing else."
+    )
 
 
 class SpeechSettings(Part):
-    engine: Literal["auto", "offline", "faster-whisper", "openai-whisper", "openai", "azure"] = Field("auto", description="Speech engine; auto: the best that is configured or present.")
-    model: str = Field("", description="Model name, local path to weights, or Azure deployment. Empty: the engine's default.")
+    engine: Literal["auto", "offline", "faster-whisper", "openai-whisper", "openai", "azure"] = Field(
+        "auto", description="Speech engine; auto: the best that is configured or present."
+    )
+    model: str = Field(
+        "", description="Model name, local path to weights, or Azure deployment. Empty: the engine's default."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where local models run.")
     download: bool = Field(False, description="Whether a local model that is missing may be downloaded.")
     language: str = Field("", description="Language of the calls (ISO 639-1). Empty: detect.")
@@ -65,7 +88,9 @@ class SpeechSettings(Part):
 
 
 class LanguageSettings(Part):
-    engine: Literal["auto", "offline", "openai", "azure", "compatible"] = Field("auto", description="Language engine; auto: the best that is configured.")
+    engine: Literal["auto", "offline", "openai", "azure", "compatible"] = Field(
+        "auto", description="Language engine; auto: the best that is configured."
+    )
     model: str = Field("gpt-5.4-mini", description="Model name or Azure deployment.")
     base_url: str = Field("", description="Base URL of a compatible server; for azure the resource's endpoint.")
     api_key: SecretStr = Field(SecretStr(""), description="API key. Empty: OPENAI_API_KEY or AZURE_OPENAI_API_KEY.")
@@ -88,19 +113,25 @@ class WorkSettings(Part):
     lease_s: float = Field(15.0, description="How long a claim on a call stands without a sign of life.")
     max_attempts: int = Field(5, description="Attempts at one step before the call is failed.")
     backoff_s: float = Field(2.0, description="Wait before the second attempt; it doubles with each further one.")
-    sweep_s: float = Field(5.0, description="How often the database is searched for work that nobody rang for (embedded: 0.25 s).")
+    sweep_s: float = Field(
+        5.0, description="How often the database is searched for work that nobody rang for (embedded: 0.25 s)."
+    )
 
 
 class SiteSettings(Part):
     name: str = Field("Callwise", description="The owner's name, shown on pages and files.")
     time_zone: str = Field("UTC", description="Zone in which days and weeks are counted (IANA name).")
-    reasons_file: Path | None = Field(None, description="The owner's reasons.yaml. Empty: the bundled service-centre taxonomy.")
+    reasons_file: Path | None = Field(
+        None, description="The owner's reasons.yaml. Empty: the bundled service-centre taxonomy."
+    )
 
 
 class WebSettings(Part):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8321, description="Port to listen on; 0: any free one.")
-    allowed_hosts: tuple[str, ...] = Field(("127.0.0.1", "localhost", "[::1]"), description="Host names under which the pages are served.")
+    allowed_hosts: tuple[str, ...] = Field(
+        ("127.0.0.1", "localhost", "[::1]"), description="Host names under which the pages are served."
+    )
     secret: SecretStr = Field(SecretStr(""), description="Signs sessions. Empty: one is made and kept in the home.")
     secure_cookies: bool = Field(False, description="Set when the pages are served over HTTPS.")
 
@@ -114,16 +145,25 @@ class Settings(BaseSettings):
     """All settings of one process. Environment wins over `.env`, that over `callwise.toml`, that over the defaults."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="CALLWISE_", env_nested_delimiter="__", env_file=".env", toml_file="callwise.toml"
+        frozen=True,
+        extra="forbid",
+        env_prefix="CALLWISE_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        toml_file="callwise.toml",
     )
 
     home: Path = Field(Path("~/.callwise"), description="Folder for everything that Callwise keeps on this machine.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line that is written.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log line that is written."
+    )
     site: SiteSettings = SiteSettings()
     database: DatabaseSettings = DatabaseSettings()
     broker: BrokerSettings = BrokerSettings()
     objects: ObjectSettings = ObjectSettings()
-    events: Annotated[tuple[EventSource, ...], Field(description="Where events come from; several at once are fine.")] = (EventSource(kind="folder"),)
+    events: Annotated[
+        tuple[EventSource, ...], Field(description="Where events come from; several at once are fine.")
+    ] = (EventSource(kind="folder"),)
     telephony: TelephonySettings = TelephonySettings()
     speech: SpeechSettings = SpeechSettings()
     language: LanguageSettings = LanguageSettings()

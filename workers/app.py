@@ -1,6 +1,7 @@
 """The Celery app: settings are read when it is first used, in the process that uses it (`celery -A workers.app`)."""
 
 import os
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -8,8 +9,9 @@ from uuid import UUID
 import structlog
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init
+from kombu.exceptions import OperationalError
 
-from calls.pipeline import PIPELINE, QUEUES, Step
+from calls.pipeline import PIPELINE, Step
 from engines.speech import SpeechHints
 from runtime.logs import set_up_logs
 from runtime.settings import Settings, read_settings
@@ -18,6 +20,8 @@ from workers.leases import Leases
 from workers.steps import Parts
 
 log = structlog.get_logger()
+
+Bell = Callable[[Step, UUID], None]
 
 app = Celery("callwise", include=["workers.tasks"])
 
@@ -28,14 +32,27 @@ def wiring() -> Wiring:
     return Wiring(read_settings())
 
 
+_provided: list[Callable[[], Parts]] = []
+
+
+def provide(make: Callable[[], Parts]) -> None:
+    """Let this process's steps work with other parts: benchmarks and kill tests bring engines of their own."""
+    _provided.append(make)
+
+
 @cache
 def parts() -> Parts:
     """What the steps of this process work with."""
-    return make_parts(wiring(), ring=None if wiring().settings.is_embedded else ring)
+    return _provided[-1]() if _provided else make_parts(wiring(), ring=bell(wiring().settings))
 
 
-def make_parts(wired: Wiring, *, ring: Any) -> Parts:
-    """The steps' parts out of the composition; `ring` is None where no broker carries messages."""
+def bell(settings: Settings) -> Bell | None:
+    """How to tell workers of work; None in the embedded set-up, where only the worker's own sweep would be heard."""
+    return None if settings.is_embedded else ring
+
+
+def make_parts(wired: Wiring, *, ring: Bell | None) -> Parts:
+    """The steps' parts out of the composition."""
     settings = wired.settings
     return Parts(
         database=wired.database,
@@ -59,7 +76,7 @@ def ring(step: Step, call_id: UUID) -> None:
     """Tell the workers of `step` that a call waits for them. A broker that is away costs time, never the call."""
     try:
         app.send_task(step.name, args=(str(call_id),), queue=step.queue, ignore_result=True)
-    except app.connection_for_write().connection_errors + (OSError, ConnectionError) as error:  # noqa: RUF005
+    except (OperationalError, OSError) as error:
         log.warning("bell_not_heard", call_id=str(call_id), step=step.name, error=type(error).__name__)
 
 
@@ -113,6 +130,3 @@ def _child_began(**_: object) -> None:
     # One thread per child: two cores' worth of children would otherwise each start a thread per core.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-
-
-__all__ = ["QUEUES", "app", "make_parts", "parts", "ring", "wiring"]

@@ -15,7 +15,9 @@ log = structlog.get_logger()
 
 
 class Leases:
-    """Keeps claims alive while their work is done; a process that dies stops renewing, and the calls become due again."""
+    """Keeps claims alive while their work is done; a process that dies stops renewing, and the calls become due
+    again.
+    """
 
     def __init__(self, database: Database, lease_s: float) -> None:
         self._database = database

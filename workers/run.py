@@ -69,7 +69,8 @@ def run_worker(
 ) -> None:
     """Serve `queues` until SIGTERM or SIGINT; work in progress is finished first.
 
-    In the embedded set-up a thread of this process finds the work in the database, rings for it, and keeps the roll-ups.
+    In the embedded set-up a thread of this process finds the work in the database, rings for it, and keeps the
+    roll-ups.
     """
     life = SignsOfLife(wiring().database, "worker")
     sweeper = EmbeddedSweep(wiring(), app) if settings.is_embedded else None
@@ -146,5 +147,3 @@ def _work_due(work: Parts) -> int:
     for call_id, step in due:
         run_step(work, step, call_id)
     return len(due)
-
-

@@ -1,7 +1,7 @@
 """The steps of the pipeline: claim, work with no transaction open, write the result under the claim.
 
-Every failure ends in one of four ways: another attempt later, a call parked as failed with a code, a call skipped for a reason,
-or work that waits until a person has mended a setting.
+Every failure ends in one of four ways: another attempt later, a call parked as failed with a code, a call skipped for a
+reason, or work that waits until a person has mended a setting.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
+from calls.checking import check_analysis
+from calls.gates import gate
 
 from calls.analysis import SkippedFeature
-from calls.checking import check_analysis
 from calls.errors import CallwiseError, EngineMisconfigured, TerminalError, TransientError
-from calls.gates import gate
 from calls.money import Charge
 from calls.pipeline import SkipReason, Step
 from calls.reasons import Taxonomy
@@ -69,7 +69,8 @@ class Parts:
 def run_step(parts: Parts, step: Step, call_id: UUID) -> None:
     """Do `step` of the call if it is due and nobody else does; a second run finds it done and returns.
 
-    Raises nothing but what makes the database unreachable: the claim's lease then ends by itself and the sweep rings again.
+    Raises nothing but what makes the database unreachable: the claim's lease then ends by itself and the sweep rings
+    again.
     """
     with parts.database.write() as connection:
         claim = jobs.claim(connection, call_id, step, now=_now(), lease_s=parts.lease_s)
@@ -120,9 +121,7 @@ def transcribe(parts: Parts, call_id: UUID) -> Write:
             write_playback(source, playback)
             parts.objects.put(playback_key, playback)
     agent_channel = parts.default_agent_channel if work.agent_channel is None else work.agent_channel
-    utterances = name_speakers(
-        heard.utterances, channel_count=decoded.audio.channel_count, agent_channel=agent_channel
-    )
+    utterances = name_speakers(heard.utterances, channel_count=decoded.audio.channel_count, agent_channel=agent_channel)
     engine = parts.speech()
     transcript = results.NewTranscript(
         engine=engine.name,
@@ -218,7 +217,9 @@ def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> Step | None:
         return jobs.advance(connection, claim, now=now, rung_at=now if parts.ring else None)
 
 
-def _try_later(parts: Parts, claim: jobs.Claim, error: TransientError, bound: structlog.typing.FilteringBoundLogger) -> None:
+def _try_later(
+    parts: Parts, claim: jobs.Claim, error: TransientError, bound: structlog.typing.FilteringBoundLogger
+) -> None:
     if claim.attempt >= parts.max_attempts:
         bound.error("step_gave_up", code=error.code)
         _park(parts, claim, error.code, error.detail)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
+from analytics.rollup import refresh
 from celery import Celery
 
-from analytics.rollup import refresh
 from calls.errors import CallwiseError
 from calls.pipeline import QUEUES
 from crm import jobs
@@ -17,7 +17,8 @@ from runtime.wiring import Wiring
 
 log = structlog.get_logger()
 
-# Messages that a queue may hold before the sweep leaves it alone: enough to keep any number of workers busy between sweeps.
+# Messages that a queue may hold before the sweep leaves it alone: enough to keep any number of workers busy between
+# sweeps.
 QUEUE_LIMIT = 1000
 EMBEDDED_SWEEP_S = 0.25
 EMBEDDED_ROLL_UP_S = 2.0
@@ -58,7 +59,9 @@ def roll_up(wired: Wiring) -> int:
 
 
 class EmbeddedSweep:
-    """The embedded set-up's bell and clock: a thread in the worker, since no message from another process can reach it."""
+    """The embedded set-up's bell and clock: a thread in the worker, since no message from another process can reach
+    it.
+    """
 
     def __init__(self, wired: Wiring, app: Celery) -> None:
         self._wired = wired
@@ -86,9 +89,10 @@ class EmbeddedSweep:
                     roll_up(self._wired)
             except CallwiseError as error:
                 log.warning("sweep_postponed", code=error.code)
-            except Exception:  # noqa: BLE001 - a sweep that ends would leave calls standing for ever
+            except Exception:
                 log.exception("sweep_broke")
 
 
 def _depth(channel: object, queue: str) -> int:
-    return int(channel.queue_declare(queue=queue, durable=True, auto_delete=False).message_count)  # type: ignore[attr-defined]
+    return int(channel.queue_declare(queue=queue, durable=True, auto_delete=False).message_count)  # type:
+    ignore[attr - defined]

@@ -1,0 +1,66 @@
+"""Settings are typed, read once, and their errors name the fix."""
+
+import pytest
+
+from calls.errors import SettingsError
+from runtime.choice import choose_language, choose_speech
+from runtime.settings import read_settings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_configured(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("HF_HOME", raising=False)
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+
+
+def test_a_wrong_value_is_one_line_that_names_the_setting_and_how_to_set_it(monkeypatch):
+    monkeypatch.setenv("CALLWISE_WEB__PORT", "many")
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert "web.port" in str(caught.value)
+    assert "CALLWISE_WEB__PORT" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_setting_in_the_file_is_refused_by_name(tmp_path):
+    (tmp_path / "callwise.toml").write_text("[speech]\nengin = 'offline'\n")
+    with pytest.raises(SettingsError, match=r"speech\.engin"):
+        read_settings()
+
+
+def test_the_environment_wins_over_the_file(monkeypatch, tmp_path):
+    (tmp_path / "callwise.toml").write_text("[web]\nport = 1000\n[site]\nname = 'Pine'\n")
+    monkeypatch.setenv("CALLWISE_WEB__PORT", "2000")
+    settings = read_settings()
+    assert (settings.web.port, settings.site.name) == (2000, "Pine")
+
+
+def test_a_key_meant_for_other_programs_does_not_send_calls_away(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-program")
+    assert choose_speech(read_settings()).name == "offline"
+    assert choose_language(read_settings()).name == "offline"
+
+
+def test_auto_takes_the_api_that_is_configured(monkeypatch):
+    monkeypatch.setenv("CALLWISE_SPEECH__API_KEY", "sk-ours")
+    monkeypatch.setenv("CALLWISE_LANGUAGE__BASE_URL", "http://127.0.0.1:1/v1")
+    assert choose_speech(read_settings()).name == "openai"
+    assert choose_language(read_settings()).name == "compatible"
+
+
+def test_a_configured_engine_is_never_replaced_by_a_weaker_one(monkeypatch):
+    monkeypatch.setenv("CALLWISE_SPEECH__ENGINE", "faster-whisper")
+    assert choose_speech(read_settings()).name == "faster-whisper"
+
+
+def test_a_production_set_up_does_not_fall_to_the_demo_engine_by_itself(monkeypatch):
+    monkeypatch.setenv("CALLWISE_BROKER__URL", "amqp://guest@localhost/")
+    with pytest.raises(SettingsError, match="CALLWISE_SPEECH__ENGINE"):
+        choose_speech(read_settings())
+
+
+def test_secrets_do_not_show_in_print(monkeypatch):
+    monkeypatch.setenv("CALLWISE_LANGUAGE__API_KEY", "sk-secret-token")
+    assert "sk-secret-token" not in repr(read_settings())
