@@ -1,0 +1,194 @@
+"""Laws of redaction: what must not leave is marked, in writing and in speech, and the rest stays as it is."""
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calls.redaction import find_sensitive, redact, redact_turns
+from calls.redaction_patterns import luhn_holds
+from calls.transcript import Speaker, Turn
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def turns(*said: tuple[Speaker, str]) -> list[Turn]:
+    return [Turn(i, speaker, i * 3.0, i * 3.0 + 2, text) for i, (speaker, text) in enumerate(said)]
+
+
+@st.composite
+def card_numbers(draw):
+    """Valid card numbers of the lengths that are in use."""
+    prefix = draw(st.sampled_from(["4", "51", "55", "2221", "34", "37", "6011", "36"]))
+    length = {"3": 15 if prefix in {"34", "37"} else 14}.get(prefix[0], 16)
+    body = prefix + "".join(draw(st.lists(st.sampled_from("0123456789"), min_size=20, max_size=20)))
+    body = body[: length - 1]
+    return next(body + check for check in "0123456789" if luhn_holds(body + check))
+
+
+def _grouped(digits: str, joint: str) -> str:
+    return joint.join(digits[i : i + 4] for i in range(0, len(digits), 4))
+
+
+def _doubled(digits: str) -> str:
+    said, i = [], 0
+    while i < len(digits):
+        if digits[i : i + 2] == digits[i] * 2:
+            said.append(f"double {WORDS[int(digits[i])]}")
+            i += 2
+        else:
+            said.append(WORDS[int(digits[i])])
+            i += 1
+    return " ".join(said)
+
+
+STYLES = {
+    "plain": lambda d: d,
+    "spaced": lambda d: _grouped(d, " "),
+    "hyphened": lambda d: _grouped(d, "-"),
+    "dotted": lambda d: _grouped(d, "."),
+    "with commas": lambda d: _grouped(d, ", "),
+    "one figure at a time": " ".join,
+    "words": lambda d: " ".join(WORDS[int(figure)] for figure in d),
+    "words with commas": lambda d: ", ".join(WORDS[int(figure)] for figure in d),
+    "oh for zero": lambda d: " ".join("oh" if figure == "0" else WORDS[int(figure)] for figure in d),
+    "double": _doubled,
+    "hesitating": lambda d: " uh ".join(" ".join(WORDS[int(f)] for f in d[i : i + 4]) for i in range(0, len(d), 4)),
+    "words and figures": lambda d: " ".join(f if i % 2 else WORDS[int(f)] for i, f in enumerate(d)),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+@given(digits=card_numbers())
+def test_a_card_number_is_marked_in_every_style(style, digits):
+    said = STYLES[style](digits)
+    assert redact(f"sure, here it is: {said}. Anything else?") == "sure, here it is: [CARD]. Anything else?"
+
+
+@given(digits=card_numbers(), cuts=st.lists(st.integers(1, 13), min_size=1, max_size=4, unique=True))
+def test_a_card_number_said_in_several_turns_is_marked_in_each(digits, cuts):
+    edges = [0, *sorted(cuts), len(digits)]
+    groups = [digits[a:b] for a, b in pairwise(edges)]
+    said = []
+    for group in groups:
+        said.append((Speaker.CUSTOMER, " ".join(WORDS[int(figure)] for figure in group)))
+        said.append((Speaker.AGENT, "mm-hm"))
+    redacted = redact_turns(turns(*said))
+    assert [turn.text for turn in redacted if turn.speaker is Speaker.CUSTOMER] == ["[CARD]"] * len(groups)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("my card is 4111111111111112, I think", "my card is [CARD], I think"),
+        ("card number four one one one crackle one one one one one one", "card number [CARD]"),
+        ("and the CVV is 123.", "and the CVV is [CVV]."),
+        (
+            "the three digits on the back of your card are nine oh two",
+            "the three digits on the back of your card are [CVV]",
+        ),
+        ("my pin is one two three four", "my pin is [PIN]"),
+        ("IBAN DE89 3704 0044 0532 0130 00 okay", "IBAN [IBAN] okay"),
+        ("gb82west12345698765432", "[IBAN]"),
+        ("my social security number is 536-90-4399", "my social security number is [SSN]"),
+        ("ssn five three six nine oh four three nine nine", "ssn [SSN]"),
+        ("it is 536-90-4399", "it is [SSN]"),
+        ("write to jane.doe+x@example.co.uk please", "write to [EMAIL] please"),
+        ("jane dot doe at gmail dot com", "[EMAIL]"),
+        ("j d o e underscore nine at yahoo dot com", "[EMAIL]"),
+        ("my email is jane doe at harbour pine dot co dot uk thanks", "my email is [EMAIL] thanks"),
+        ("phone (415) 555-2671", "phone [PHONE]"),
+        ("you can reach me on four one five triple five two six seven one", "you can reach me on [PHONE]"),
+        ("+49 30 901820", "[PHONE]"),
+        ("call 07700 900123", "call [PHONE]"),
+        ("my bank account is 12345678", "my bank account is [ACCOUNT]"),
+        ("it says 9931939443153 here", "it says [NUMBER] here"),
+        ("card 4111-1111-1111-1111, call me at 415-555-2671", "card [CARD], call me at [PHONE]"),
+    ],
+)
+def test_what_must_not_leave_is_marked(text, expected):
+    assert redact(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order number 4821 3007 55",
+        "order number forty eight two thirteen",
+        "the card ends in seven seven zero nine",
+        "I was charged fifty nine dollars twice in 2024",
+        "in 2021, 2022, 2023, 2024 and 2025 we paid by the month",
+        "I have used my credit card for order 48213977",
+        "I paid by card on 14/03/2026",
+        "beats 9,192,631,770 times a second",
+        "I was looking at harbour pine dot com",
+        "between nine and five, or two or three times a week",
+        "$1,299.00 and 499 dollars",
+        "the error code is E 15 and the pin on the door is bent",
+        "",
+    ],
+)
+def test_clean_text_stays_as_it_is(text):
+    assert redact(text) == text
+
+
+def test_the_other_sides_question_says_what_a_number_is():
+    said = turns(
+        (Speaker.AGENT, "And the security code on the back, please?"),
+        (Speaker.CUSTOMER, "nine oh two"),
+        (Speaker.AGENT, "Thank you. How many shelves are missing?"),
+        (Speaker.CUSTOMER, "nine oh two"),
+    )
+    assert [turn.text for turn in redact_turns(said)][1::2] == ["[CVV]", "nine oh two"]
+
+
+def test_turns_keep_their_order_indexes_and_times():
+    said = turns((Speaker.AGENT, "card number?"), (Speaker.CUSTOMER, "4111 1111 1111 1111"))
+    redacted = redact_turns(said)
+    assert [(t.index, t.speaker, t.start_s, t.end_s) for t in redacted] == [
+        (t.index, t.speaker, t.start_s, t.end_s) for t in said
+    ]
+
+
+PIECES = [
+    *WORDS,
+    "oh",
+    "double",
+    "card",
+    "pin",
+    "at",
+    "dot",
+    "com",
+    "jane",
+    "email",
+    "4111",
+    "12",
+    "+",
+    "(",
+    ",",
+    "call",
+    "[CARD]",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join) | st.text(max_size=200))
+def test_redacting_twice_changes_nothing_more(text):
+    once = redact(text)
+    assert redact(once) == once
+
+
+@given(st.text(max_size=300))
+def test_findings_lie_within_the_text_in_order_and_apart(text):
+    (found,) = find_sensitive([text])
+    edges = [edge for finding in found for edge in (finding.start, finding.end)]
+    assert edges == sorted(edges)
+    assert all(0 <= finding.start < finding.end <= len(text) for finding in found)
+
+
+def test_a_hostile_text_is_read_in_time_that_grows_with_its_length():
+    # 200,000 characters that would send an unbounded pattern round and round; the run's own time limit would notice.
+    noise = random.Random(7)
+    for text in ("a" * 200_000, "1 " * 100_000, "a at b dot " * 20_000, "".join(noise.choices("a1 .@-", k=200_000))):
+        assert isinstance(redact(text), str)
