@@ -1,0 +1,60 @@
+"""Laws of the S3 store about versions and about a store that does not answer or does not want to."""
+
+import pytest
+
+from calls.errors import EngineMisconfigured, ObjectGone, TransientError
+from calls.recording import ObjectRef
+from engines.objects_s3 import S3Store
+from tests.servers.aws import Aws
+from tests.servers.process import free_port
+
+
+def make_store(aws: Aws, bucket: str = "recordings", **changed: str) -> S3Store:
+    options = {
+        "endpoint_url": aws.endpoint_url,
+        "region": aws.region,
+        "access_key": aws.access_key,
+        "secret_key": aws.secret_key,
+    }
+    return S3Store(bucket, **{**options, **changed})
+
+
+def test_an_older_version_is_still_found_by_its_id(aws: Aws, tmp_path):
+    aws.create_bucket("recordings")
+    aws.client("s3").put_bucket_versioning(Bucket="recordings", VersioningConfiguration={"Status": "Enabled"})
+    store = make_store(aws)
+    old, new = store.put("a.wav", b"old").ref, store.put("a.wav", b"new").ref
+    assert old.version_id != new.version_id
+    assert store.head("a.wav").ref == new
+    store.fetch(old, tmp_path / "old")
+    assert (tmp_path / "old").read_bytes() == b"old"
+
+
+def test_a_missing_bucket_is_a_wrong_setting_and_no_missing_recording(aws: Aws, tmp_path):
+    store = make_store(aws, "no-such-bucket")
+    for ask in (
+        lambda: store.head("a.wav"),
+        lambda: store.fetch(ObjectRef("no-such-bucket", "a.wav"), tmp_path / "x"),
+        lambda: list(store.list()),
+        lambda: store.put("a.wav", b"x"),
+    ):
+        with pytest.raises(EngineMisconfigured, match="CALLWISE_OBJECTS__BUCKET"):
+            ask()
+
+
+def test_a_store_that_does_not_answer_may_answer_later(aws: Aws):
+    store = make_store(aws, endpoint_url=f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(TransientError) as refused:
+        store.head("a.wav")
+    assert refused.value.code == "store_unreachable"
+
+
+def test_an_endpoint_that_is_no_url_names_the_setting(aws: Aws):
+    with pytest.raises(EngineMisconfigured, match="CALLWISE_OBJECTS__ENDPOINT_URL"):
+        make_store(aws, endpoint_url="not a url").head("a.wav")
+
+
+def test_a_missing_object_is_gone_not_misconfigured(aws: Aws):
+    aws.create_bucket("recordings")
+    with pytest.raises(ObjectGone):
+        make_store(aws).head("gone.wav")
