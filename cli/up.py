@@ -83,6 +83,7 @@ def free_port(host: str, port: int) -> int:
             probe.bind((host, port))
         except OSError as error:
             raise SettingsError(
-                f"web.port: cannot listen on {host}:{port} ({error.strerror}); choose another with --port or CALLWISE_WEB__PORT"
+                f"web.port: cannot listen on {host}:{port} ({error.strerror});"
+                " choose another with --port or CALLWISE_WEB__PORT"
             ) from None
         return int(probe.getsockname()[1])

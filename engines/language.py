@@ -26,8 +26,8 @@ class Conversation:
 class LanguageEngine(Protocol):
     """Says what a conversation was about.
 
-    `name` ("engine/model") is stored beside every analysis, `prompt_version` too; `is_demo` marks an engine that is good for
-    demos and tests only and is labelled as such wherever its text appears.
+    `name` ("engine/model") is stored beside every analysis, `prompt_version` too; `is_demo` marks an engine that is
+    good for demos and tests only and is labelled as such wherever its text appears.
     """
 
     name: str

@@ -57,8 +57,8 @@ class Heard:
 class SpeechEngine(Protocol):
     """Turns audio into words.
 
-    `name` ("engine/model") is stored beside every transcript; `is_demo` marks an engine that is good for demos and tests
-    only and is labelled as such wherever its text appears.
+    `name` ("engine/model") is stored beside every transcript; `is_demo` marks an engine that is good for demos and
+    tests only and is labelled as such wherever its text appears.
     """
 
     name: str

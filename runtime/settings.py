@@ -18,14 +18,14 @@ class Part(BaseModel):
 class DatabaseSettings(Part):
     url: str = Field(
         "",
-        description="Database URL: sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME. Empty: callwise.db in the home.",
+        description="sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME. Empty: callwise.db in the home.",
     )
 
 
 class BrokerSettings(Part):
     url: str = Field(
         "memory://",
-        description="Celery's broker: amqp://, redis://, sqs://, or memory:// (embedded: each worker rings itself from the database).",
+        description="Celery's broker: amqp://, redis://, sqs://, or memory:// (embedded: workers ask the database).",
     )
 
 

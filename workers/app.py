@@ -91,7 +91,8 @@ def _configuration() -> dict[str, Any]:
         "task_routes": {step.name: {"queue": step.queue} for step in PIPELINE},
         "task_create_missing_queues": True,
         "task_acks_late": True,
-        "task_reject_on_worker_lost": False,  # the lease ends by itself; a poisonous call must not loop through the broker
+        # The lease ends by itself; a poisonous call must not loop through the broker.
+        "task_reject_on_worker_lost": False,
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "worker_prefetch_multiplier": 1,

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from analytics.rollup import refresh
@@ -93,6 +94,5 @@ class EmbeddedSweep:
                 log.exception("sweep_broke")
 
 
-def _depth(channel: object, queue: str) -> int:
-    return int(channel.queue_declare(queue=queue, durable=True, auto_delete=False).message_count)  # type:
-    ignore[attr - defined]
+def _depth(channel: Any, queue: str) -> int:
+    return int(channel.queue_declare(queue=queue, durable=True, auto_delete=False).message_count)
