@@ -102,9 +102,9 @@ def has_samples(connection: sa.Connection) -> bool:
 
 
 def find_call(connection: sa.Connection, reference: str) -> UUID:
-    """The id of the call that `reference` names: our id, the telephony system's, or `bucket/key` of a recording.
+    """The id of the call that `reference` names: our id or its first 8 digits, telephony's id, a recording's `bucket/key`.
 
-    The newest one where two telephony systems use the same id. Raises NoSuchCall.
+    The newest one where several have it. Raises NoSuchCall.
     """
     newest = sa.select(call.c.id).order_by(call.c.happened_at.desc(), call.c.id.desc()).limit(1)
     ways = [newest.where(call.c.external_call_id == reference)]
@@ -112,8 +112,11 @@ def find_call(connection: sa.Connection, reference: str) -> UUID:
     if slash:
         of_object = sa.select(recording.c.call_id).where(recording.c.bucket == bucket, recording.c.object_key == key)
         ways.append(newest.where(call.c.id.in_(of_object)))
+    digits = reference.replace("-", "").lower()
     with suppress(ValueError):
-        ways.insert(0, newest.where(call.c.id == UUID(reference)))
+        if 8 <= len(digits) <= 32:
+            first, last = UUID(hex=digits.ljust(32, "0")), UUID(hex=digits.ljust(32, "f"))
+            ways.append(newest.where(call.c.id.between(first, last)))
     for way in ways:
         found: UUID | None = connection.execute(way).scalar_one_or_none()
         if found is not None:

@@ -1,0 +1,101 @@
+"""What people read for the codes that are stored: stages, causes, outcomes, lengths."""
+
+_STAGES = {
+    "received": "Waiting to be transcribed",
+    "transcribed": "Transcribed, waiting for its summary",
+    "understood": "Understood, waiting to be filed",
+    "done": "Done",
+    "skipped": "Skipped",
+    "failed": "Failed",
+}
+_SKIP_REASONS = {
+    "no_speech": "nobody speaks in the recording",
+    "voicemail": "it is a voicemail",
+    "too_short": "it is too short",
+    "absent": "telephony made no recording",
+}
+_CAUSES = {
+    "not_audio": "the file is no audio recording",
+    "corrupt": "the audio is damaged and cannot be decoded",
+    "empty": "the recording is empty",
+    "too_long": "the recording is longer than allowed",
+    "object_gone": "the recording is no longer in the object store",
+    "refused": "the language model refused to answer",
+    "truncated": "the language model's answer broke off",
+    "invalid_answer": "the language model gave no usable answer",
+    "temporarily_unavailable": "an engine or a store could not be reached",
+    "engine_misconfigured": "an engine's setting is wrong",
+    "database_unreachable": "the database could not be reached",
+    "store_unreachable": "the object store could not be reached",
+    "object_replaced": "the recording was replaced in the object store",
+    "rate_limited": "an engine's rate limit was reached",
+    "quota_exhausted": "the account of an engine has no credit left",
+    "wrong_api_key": "an engine refuses the API key",
+    "missing_api_key": "an engine has no API key",
+    "model_not_found": "an engine does not have the model that is set",
+    "timed_out": "an engine took too long",
+    "unreachable": "an engine could not be reached",
+    "server_error": "an engine answered with an error of its own",
+    "worker_died": "the worker died while it was at work on this call",
+    "unexpected_error": "something went wrong that nobody foresaw; the log says more",
+}
+_OUTCOMES = {
+    "resolved": "Resolved",
+    "follow_up": "Follow-up agreed",
+    "escalated": "Escalated",
+    "sale": "Sale",
+    "no_sale": "No sale",
+    "unresolved": "Not resolved",
+}
+_STEPS = {"call.transcribe": "transcription", "call.understand": "the summary", "call.file": "filing"}
+
+
+def stage_words(stage: str, skip_reason: str | None = None, failed_code: str | None = None) -> str:
+    """Where a call stands, with the cause where there is one."""
+    if skip_reason:
+        return f"{_STAGES[stage]}: {_SKIP_REASONS.get(skip_reason, readable(skip_reason))}"
+    if failed_code:
+        return f"{_STAGES[stage]}: {cause_words(failed_code)}"
+    return _STAGES[stage]
+
+
+def cause_words(code: str) -> str:
+    """What went wrong; a code that has no words yet is shown as it is."""
+    return _CAUSES.get(code, readable(code))
+
+
+def outcome_words(outcome: str | None) -> str:
+    """How a call ended; empty when nobody could tell."""
+    return _OUTCOMES.get(outcome or "", "")
+
+
+def step_words(step: str) -> str:
+    """A step of the pipeline, as a noun."""
+    return _STEPS.get(step, step)
+
+
+def sentiment_words(score: float | None) -> str:
+    """A mood of -5 to +5 as a word; empty for None."""
+    if score is None:
+        return ""
+    if score <= -3:
+        return "very unhappy"
+    if score <= -1:
+        return "unhappy"
+    if score < 1:
+        return "neutral"
+    return "happy" if score < 3 else "very happy"
+
+
+def clock(seconds: float | None) -> str:
+    """A length as people write it, 1:05 or 1:02:03; empty for None."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def readable(code: str) -> str:
+    """A snake_case code as words."""
+    return code.replace("_", " ")

@@ -1,0 +1,213 @@
+"""`calls`, `call`, `users`: reading calls at the terminal, and who may sign in to the pages."""
+
+import secrets
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from calls.pipeline import Stage
+from calls.words import clock, outcome_words, stage_words
+from cli.common import HomeOption, JsonFlag, emit, say, wire
+from crm.call_documents import call_document, page_document
+from crm.call_lines import CallLine
+from crm.calls import CallFilter, find_call, list_calls, parse_moment
+from crm.one_call import CallInFull, call_in_full
+from crm.schema import require_current
+from crm.users import create_user, list_users, set_password
+
+users = typer.Typer(help="Who may sign in to the pages.", no_args_is_help=True)
+PasswordFlag = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("calls")(calls)
+    app.command("call")(call)
+    app.add_typer(users, name="users")
+
+
+def calls(
+    *,
+    since: Annotated[str, typer.Option(help="From this date or time on.")] = "",
+    until: Annotated[str, typer.Option(help="Up to this date (the whole day) or this time.")] = "",
+    reason: Annotated[str, typer.Option(help="Code of a call reason.")] = "",
+    agent: Annotated[str, typer.Option(help="Name of an agent.")] = "",
+    queue: Annotated[str, typer.Option(help="Name of a queue.")] = "",
+    customer: Annotated[str, typer.Option(help="Part of a customer's name or number.")] = "",
+    stage: Annotated[Stage | None, typer.Option(help="Where the call stands.")] = None,
+    text: Annotated[str, typer.Option(help="Words of the summary or the conversation.")] = "",
+    samples: Annotated[bool, typer.Option("--samples", help="Generated sample history too.")] = False,
+    limit: Annotated[int, typer.Option(help="Calls at once.", min=1, max=500)] = 50,
+    after: Annotated[str, typer.Option(help="`next` of the page before.")] = "",
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List calls, newest first."""
+    wired = wire(home)
+    require_current(wired.database)
+    zone = ZoneInfo(wired.settings.site.time_zone)
+    wanted = CallFilter(
+        since=parse_moment(since, zone),
+        until=parse_moment(until, zone, is_until=True),
+        reason=reason,
+        agent=agent,
+        queue=queue,
+        customer=customer,
+        stage=stage or "",
+        text=text,
+        with_samples=samples,
+    )
+    with wired.database.read() as connection:
+        page = list_calls(connection, wanted, limit=limit, after=after)
+    if as_json:
+        emit(page_document(page))
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("id", "when", "customer", "about", "reason", "length", "state"):
+        table.add_column(name, no_wrap=name in {"id", "when", "length"})
+    for line in page.calls:
+        table.add_row(*(escape(cell) for cell in _cells(line, zone)))
+    Console().print(table)
+    if page.next_key:
+        say(f"There are more: --after {page.next_key}")
+
+
+def call(
+    reference: Annotated[
+        str, typer.Argument(metavar="ID", help="Our id (8 digits suffice), telephony's id, or bucket/key.")
+    ],
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show one call in full."""
+    wired = wire(home)
+    require_current(wired.database)
+    with wired.database.read() as connection:
+        found = call_in_full(connection, find_call(connection, reference))
+    if as_json:
+        emit(call_document(found))
+    else:
+        _print_call(Console(), found, ZoneInfo(wired.settings.site.time_zone))
+
+
+@users.command("add")
+def users_add(
+    name: str,
+    role: Annotated[str, typer.Option(help="admin is the only role.")] = "admin",
+    password_stdin: PasswordFlag = False,
+    home: HomeOption = None,
+) -> None:
+    """Make a user; without --password-stdin a random password is made and printed once."""
+    wired = wire(home)
+    require_current(wired.database)
+    password = _password(password_stdin)
+    with wired.database.write() as connection:
+        create_user(connection, name, password, role, datetime.now(UTC))
+    _tell_password(name, None if password_stdin else password)
+
+
+@users.command("passwd")
+def users_passwd(name: str, password_stdin: PasswordFlag = False, home: HomeOption = None) -> None:
+    """Change a user's password; all sessions of that user end."""
+    wired = wire(home)
+    require_current(wired.database)
+    password = _password(password_stdin)
+    with wired.database.write() as connection:
+        set_password(connection, name, password)
+    _tell_password(name, None if password_stdin else password)
+
+
+@users.command("list")
+def users_list(home: HomeOption = None, as_json: JsonFlag = False) -> None:
+    """List the users."""
+    wired = wire(home)
+    require_current(wired.database)
+    with wired.database.read() as connection:
+        found = list_users(connection)
+    if as_json:
+        emit(
+            {
+                "users": [
+                    {"name": u.name, "role": u.role, "is_active": u.is_active, "created_at": u.created_at.isoformat()}
+                    for u in found
+                ]
+            }
+        )
+        return
+    table = Table("name", "role", "active", "since", title="Users")
+    for user in found:
+        table.add_row(escape(user.name), user.role, "yes" if user.is_active else "no", f"{user.created_at:%Y-%m-%d}")
+    Console().print(table)
+
+
+def _password(from_stdin: bool) -> str:
+    return sys.stdin.readline().rstrip("\r\n") if from_stdin else secrets.token_urlsafe(12)
+
+
+def _tell_password(name: str, made: str | None) -> None:
+    if made is None:
+        say(f"The password of {name} is set.")
+    else:
+        say(f"The password of {name}, shown this once:")
+        typer.echo(made)
+
+
+def _cells(line: CallLine, zone: ZoneInfo) -> tuple[str, ...]:
+    return (
+        str(line.id)[:8],
+        f"{line.happened_at.astimezone(zone):%Y-%m-%d %H:%M}",
+        line.customer_name or line.customer_number or "",
+        line.headline or "",
+        line.reason_label or "",
+        clock(line.duration_s),
+        stage_words(line.stage, line.skip_reason, line.failed_code),
+    )
+
+
+def _print_call(console: Console, found: CallInFull, zone: ZoneInfo) -> None:
+    line, analysis, heard = found.line, found.analysis, found.transcript
+    facts = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in (
+        ("id", str(line.id)),
+        ("external id", line.external_call_id),
+        ("when", f"{line.happened_at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}, {clock(line.duration_s)}"),
+        ("customer", " ".join(part for part in (line.customer_name, line.customer_number) if part)),
+        ("agent", " / ".join(part for part in (line.agent, line.team, line.queue) if part)),
+        ("state", stage_words(line.stage, line.skip_reason, line.failed_code)),
+        ("detail", found.failed_detail or ""),
+        ("reason", _reason_words(line)),
+        ("outcome", outcome_words(line.outcome)),
+        ("engines", ", ".join(part for part in (heard and heard.engine, analysis and analysis.model) if part)),
+    ):
+        if value:
+            facts.add_row(name, escape(value))
+    console.print(facts)
+    if line.is_demo:
+        console.print("Heard or summarised by a demo engine: good for a look round, not for decisions.", style="yellow")
+    if analysis:
+        console.rule(escape(analysis.headline) or "Summary", align="left")
+        if analysis.summary_kind == "excerpts":
+            console.print("Verbatim excerpts:", style="dim")
+        console.print(escape(analysis.summary))
+        for step in analysis.next_steps:
+            console.print(escape(f"- {step['text']}" + (f" ({step['owner']})" if step.get("owner") else "")))
+    if heard:
+        console.rule("Transcript", align="left")
+        turns = Table(show_header=False, box=None, pad_edge=False)
+        for turn in heard.turns:
+            turns.add_row(clock(turn.start_s), turn.speaker.value, escape(turn.text))
+        console.print(turns)
+
+
+def _reason_words(line: CallLine) -> str:
+    if line.reason_label is None:
+        return ""
+    sure = "" if line.reason_confidence is None else f", confidence {line.reason_confidence:.0%}"
+    return f"{line.reason_label} ({line.reason_code}{sure})"
