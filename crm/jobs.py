@@ -7,8 +7,8 @@ writing.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
@@ -185,11 +185,7 @@ def retry(
 
 def touch(connection: sa.Connection, happened_at: datetime) -> None:
     """Mark the day of a call whose row changed, for the roll-ups."""
-    connection.execute(
-        insert(connection, touched_day)
-        .values(utc_day=happened_at.date())
-        .on_conflict_do_nothing(index_elements=["utc_day"])
-    )
+    connection.execute(sa.insert(touched_day).values(id=uuid4(), utc_day=happened_at.astimezone(UTC).date()))
 
 
 def _held(held: Claim) -> tuple[sa.ColumnElement[bool], ...]:

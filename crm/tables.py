@@ -351,8 +351,10 @@ unreadable_event = sa.Table(
 touched_day = sa.Table(
     "touched_day",
     metadata,
+    # One row per change, not per day: a mark committed while the roll-ups run must outlive their taking of the others.
+    _id(),
     # The UTC date of call.happened_at; analytics decides which local days that can be.
-    sa.Column("utc_day", sa.Date, primary_key=True),
+    sa.Column("utc_day", sa.Date, nullable=False),
 )
 
 process_beat = sa.Table(
