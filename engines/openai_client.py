@@ -90,6 +90,23 @@ def build_client(
         ) from None
 
 
+def check_client(client: openai.OpenAI, provider: Provider, model: str, what: Purpose) -> None:
+    """Ask the server for its models: free, and proof of the address and the key; at OpenAI of the model too.
+
+    Azure lists what could be deployed, not the deployments, and some compatible servers list nothing.
+    Raises what `translated_errors` raises.
+    """
+    with translated_errors(what):
+        if provider == "openai" and str(client.base_url).rstrip("/") == OPENAI_URL:
+            client.models.retrieve(model)
+            return
+        try:
+            client.models.list()
+        except openai.NotFoundError:
+            if provider == "azure":
+                raise
+
+
 @contextmanager
 def translated_errors(what: Purpose) -> Iterator[None]:
     """Turn the SDK's errors into ours; `what` names the settings that a person has to look at.

@@ -1,0 +1,172 @@
+"""Whisper on this machine by faster-whisper (CTranslate2): the local engine of choice."""
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calls.errors import EngineMisconfigured
+from calls.money import Charge
+from calls.transcript import Word
+from engines.speech import SPEECH_RATE_HZ, ChannelAudio, Heard, SpeechHints
+from engines.speech_pieces import in_order, pack
+from engines.speech_whisper import (
+    WINDOW_S,
+    OncePerProcess,
+    WhisperSegment,
+    check_language,
+    memory_errors_translated,
+    place_segments,
+    prompt_of,
+)
+
+INSTALL = "pip install 'callwise[whisper]'"
+WINDOWS_AT_ONCE = 8
+# Without these files in a folder the library asks the hub for them.
+_NEEDED_FILES = ("model.bin", "tokenizer.json")
+
+
+class FasterWhisperSpeech:
+    """Transcribes with a CTranslate2 conversion of Whisper: a model's name, its id on the hub, or a local folder.
+
+    The hub is asked only when `download` is set. `device` is `auto`, `cpu` (int8) or `cuda` (float16). One CPU thread
+    by default: workers run side by side, one per core.
+    """
+
+    is_demo = False
+
+    def __init__(self, model: str, *, device: str = "auto", download: bool = False, thread_count: int = 1) -> None:
+        local = Path(model).expanduser()
+        self.name = f"faster-whisper/{local.name if local.exists() else model}"
+        self._model = model
+        self._device = device
+        self._download = download
+        self._thread_count = thread_count
+        self._pipeline = OncePerProcess(self._load)
+
+    def check(self) -> None:
+        """See SpeechEngine."""
+        self._need_installed()
+        if not self._download:
+            self._find_files()
+
+    def transcribe(self, audio: ChannelAudio, hints: SpeechHints, pay: Callable[[Charge], None]) -> Heard:
+        """See SpeechEngine. The windows of both channels go through the model in one batch; nothing is charged."""
+        self._need_installed()
+        pieces = pack(audio, max_s=WINDOW_S)
+        if not pieces:
+            return Heard([])
+        pipeline = self._pipeline.get()
+        check_language(hints.language, pipeline.model.supported_languages)
+        windows = [piece.samples(audio) for piece in pieces]
+        starts = list(accumulate((len(window) for window in windows), initial=0))
+        with memory_errors_translated():
+            segments, found = pipeline.transcribe(
+                np.concatenate(windows).astype(np.float32) / 32768.0,
+                language=hints.language,
+                task=hints.task,
+                batch_size=WINDOWS_AT_ONCE,
+                clip_timestamps=[
+                    # Half a sample more, because the library rounds down.
+                    {"start": (start + 0.5) / SPEECH_RATE_HZ, "end": (end + 0.5) / SPEECH_RATE_HZ}
+                    for start, end in pairwise(starts)
+                ],
+                word_timestamps=True,
+                without_timestamps=False,
+                condition_on_previous_text=False,
+                initial_prompt=prompt_of(hints.vocabulary),
+            )
+            by_window = _by_window(list(segments), starts, pipeline.model.frames_per_second)
+        said = [
+            utterance
+            for piece, heard in zip(pieces, by_window, strict=True)
+            for utterance in place_segments(piece, heard)
+        ]
+        probability = None if hints.language else round(float(found.language_probability), 4)
+        return Heard(in_order(said), found.language, probability)
+
+    def _need_installed(self) -> None:
+        if find_spec("faster_whisper") is None:
+            raise EngineMisconfigured(f"faster-whisper is not installed: {INSTALL}", code="not_installed")
+
+    def _find_files(self) -> Path:
+        """The folder of the model's files on this machine. Raises EngineMisconfigured, never asks the network."""
+        folder = Path(self._model).expanduser()
+        if not folder.is_dir():
+            from faster_whisper.utils import download_model
+
+            try:
+                folder = Path(download_model(self._model, local_files_only=True))
+            except (OSError, ValueError):
+                raise self._missing(f"no model {self._model} on this machine") from None
+        absent = [name for name in _NEEDED_FILES if not (folder / name).is_file()]
+        if absent:
+            raise self._missing(f"{folder} has no {' and no '.join(absent)}")
+        return folder
+
+    def _missing(self, what: str) -> EngineMisconfigured:
+        return EngineMisconfigured(
+            f"{what}: get it with `hf download Systran/faster-whisper-{Path(self._model).name}`, or set"
+            " CALLWISE_SPEECH__DOWNLOAD=true, or CALLWISE_SPEECH__MODEL to a folder with a converted model",
+            code="missing_model",
+        )
+
+    def _load(self) -> Any:
+        import ctranslate2
+        from faster_whisper import BatchedInferencePipeline, WhisperModel
+        from faster_whisper.utils import download_model
+
+        device = self._device
+        if device == "auto":
+            device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+        try:
+            folder = self._find_files()
+        except EngineMisconfigured:
+            if not self._download or Path(self._model).expanduser().is_dir():
+                raise
+            try:
+                folder = Path(download_model(self._model))
+            except (OSError, ValueError) as error:
+                raise self._missing(f"the model could not be downloaded ({type(error).__name__})") from error
+        try:
+            with memory_errors_translated():
+                model = WhisperModel(
+                    str(folder),
+                    device=device,
+                    compute_type="float16" if device == "cuda" else "int8",
+                    cpu_threads=self._thread_count,
+                    local_files_only=True,
+                )
+        except (RuntimeError, ValueError) as error:
+            raise EngineMisconfigured(
+                f"the model in {folder} cannot be loaded on {device}; look at CALLWISE_SPEECH__MODEL and"
+                f" CALLWISE_SPEECH__DEVICE ({type(error).__name__})",
+                code="unusable_model",
+            ) from error
+        return BatchedInferencePipeline(model)
+
+
+def _by_window(segments: Sequence[Any], starts: Sequence[int], frames_per_s: int) -> list[list[WhisperSegment]]:
+    """The segments of each window, at times from its start. `seek` tells a segment's window: its times may overrun."""
+    window_at = {int(start / SPEECH_RATE_HZ * frames_per_s): index for index, start in enumerate(starts[:-1])}
+    by_window: list[list[WhisperSegment]] = [[] for _ in starts[:-1]]
+    for segment in segments:
+        window = window_at[min(window_at, key=lambda frame: abs(frame - segment.seek))]
+        start_s = starts[window] / SPEECH_RATE_HZ
+        by_window[window].append(
+            WhisperSegment(
+                start_s=segment.start - start_s,
+                end_s=segment.end - start_s,
+                text=segment.text,
+                words=tuple(
+                    Word(word.word, word.start - start_s, word.end - start_s, round(float(word.probability), 4))
+                    for word in segment.words or ()
+                ),
+                avg_logprob=segment.avg_logprob,
+                no_speech_probability=segment.no_speech_prob,
+            )
+        )
+    return by_window
