@@ -45,7 +45,8 @@ def first_job(call_id: UUID, now: datetime, rung_at: datetime | None = None) -> 
         "due_at": now,
         "rung_at": rung_at,
         "attempt_count": 0,
-        "token": 0,
+        # From the clock, so that a call that starts anew never meets a token of its earlier life.
+        "token": int(now.timestamp() * 1000),
         "last_code": None,
         "last_detail": None,
     }

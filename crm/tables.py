@@ -225,7 +225,7 @@ job = sa.Table(
     # Counted before the work begins, so that a death in mid-work counts too; back to 0 when a step succeeds.
     sa.Column("attempt_count", sa.Integer, nullable=False),
     # The fencing token: it grows with every claim, and a result is written only under the token of its claim.
-    sa.Column("token", sa.Integer, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
     sa.Column("last_code", sa.Text),
     sa.Column("last_detail", sa.Text),
     sa.Index("ix_job_due_at", "due_at"),

@@ -64,6 +64,8 @@ class Parts:
     lease_s: float = 15.0
     max_attempts: int = 5
     backoff_s: float = 2.0
+    # Told of each moment of a step: `claimed`, `worked` (the engine has answered), `committed`. Kill tests kill by it.
+    observe: Callable[[Step, str], None] = lambda _step, _moment: None
 
 
 def run_step(parts: Parts, step: Step, call_id: UUID) -> None:
@@ -83,8 +85,11 @@ def run_step(parts: Parts, step: Step, call_id: UUID) -> None:
         return
     try:
         with parts.leases.keep(claim):
+            parts.observe(step, "claimed")
             write = _WORK[step.name](parts, call_id)
+            parts.observe(step, "worked")
             following = _commit(parts, claim, write)
+            parts.observe(step, "committed")
     except jobs.ClaimLost:
         bound.warning("claim_lost")
     except EngineMisconfigured as error:

@@ -1,0 +1,141 @@
+"""Calls per second through the whole pipeline with engines that cost nothing, beside a bare Celery chain of four empty tasks.
+
+    python -m bench.pipeline --json [--setup embedded rabbitmq] [--calls 400] [--rounds 3]
+
+Ours decodes a real recording, keeps every call, transcript and analysis in the database, writes a playback copy and files the
+customer; the chain does nothing and keeps nothing. Both use the same broker and as many workers; rounds are interleaved.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from bench.free_engines import SAID
+from calls.recording import CallFacts
+from crm import jobs
+from crm.database import Database
+from crm.intake import insert_received
+from crm.schema import upgrade
+from engines.objects_folder import FolderStore
+
+CONCURRENCY = 2
+
+
+def main() -> None:
+    """Run the rounds and print the document."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--json", action="store_true")
+    options.add_argument("--setup", nargs="*", default=["embedded", "rabbitmq"], choices=["embedded", "rabbitmq"])
+    options.add_argument("--calls", type=int, default=400)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--rabbitmq-url", default="")
+    options.add_argument("--postgres-url", default="")
+    given = options.parse_args()
+    document: dict[str, object] = {"calls": given.calls, "rounds": given.rounds, "missing": []}
+    for setup in given.setup:
+        document[setup] = _compare(setup, given)
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def _compare(setup: str, given: argparse.Namespace) -> dict[str, float]:
+    ours, theirs = [], []
+    for _ in range(given.rounds):
+        if setup == "embedded":
+            theirs.append(_chain("memory://", given.calls))
+            ours.append(_pipeline("memory://", "", given.calls))
+            continue
+        from tests.servers.postgres import PostgresServer
+        from tests.servers.rabbitmq import RabbitServer
+
+        rabbit, postgres = RabbitServer(), PostgresServer()
+        try:
+            broker = rabbit.url(rabbit.create_vhost())
+            theirs.append(_chain(broker, given.calls))
+            ours.append(_pipeline(broker, postgres.url(postgres.create_database()), given.calls))
+        finally:
+            rabbit.close()
+            postgres.close()
+    ours_per_s, theirs_per_s = statistics.median(ours), statistics.median(theirs)
+    return {
+        "calls_per_s": round(ours_per_s, 1),
+        "celery_chain_calls_per_s": round(theirs_per_s, 1),
+        "ratio": round(statistics.median(o / t for o, t in zip(ours, theirs, strict=True)), 2),
+    }
+
+
+def _chain(broker_url: str, count: int) -> float:
+    command = [sys.executable, "-m", "bench.celery_chain", broker_url, str(count), str(CONCURRENCY)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _pipeline(broker_url: str, database_url: str, count: int) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        database = Database(database_url or f"sqlite:///{home / 'callwise.db'}")
+        upgrade(database)
+        store = FolderStore(home / "objects", bucket="recordings")
+        received = [store.put(f"call-{n}.wav", _recording(home)) for n in range(count + 1)]
+        environment = dict(os.environ) | {
+            "CALLWISE_HOME": str(home),
+            "CALLWISE_BROKER__URL": broker_url,
+            "CALLWISE_DATABASE__URL": database_url,
+            "CALLWISE_WORK__SWEEP_S": "1",
+        }
+        worker = subprocess.Popen([sys.executable, "-m", "bench.free_engines", "prefork", str(CONCURRENCY)], env=environment)
+        beat = subprocess.Popen([sys.executable, "-m", "cli", "beat"], env=environment)
+        try:
+            _insert(database, received[:1])
+            _wait_until_done(database)
+            started = time.perf_counter()
+            _insert(database, received[1:])
+            _wait_until_done(database)
+            return count / (time.perf_counter() - started)
+        finally:
+            for process in (worker, beat):
+                process.terminate()
+                process.wait(timeout=30)
+            database.dispose()
+            shutil.rmtree(home / "objects", ignore_errors=True)
+
+
+def _insert(database: Database, received: list) -> None:  # type: ignore[type-arg]
+    now = datetime.now(UTC)
+    with database.write() as connection:
+        for stored in received:
+            insert_received(connection, stored, CallFacts(), source_system="bench", profile="plain", now=now)
+
+
+def _wait_until_done(database: Database) -> None:
+    while True:
+        with database.read() as connection:
+            if jobs.unfinished_count(connection) == 0:
+                return
+        time.sleep(0.02)
+
+
+def _recording(home: Path) -> Path:
+    """One second of two-channel 8 kHz noise, made once."""
+    path = home / "recording.wav"
+    if not path.exists():
+        noise = np.random.default_rng(1).normal(0, 2000, (8000, len(SAID))).astype("<i2")
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(2)
+            file.setsampwidth(2)
+            file.setframerate(8000)
+            file.writeframes(noise.tobytes())
+    return path
+
+
+if __name__ == "__main__":
+    main()

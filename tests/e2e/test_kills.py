@@ -1,0 +1,150 @@
+"""A worker that is killed at any moment of any step costs time, never a call, and never counts one twice."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+import wave
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from calls.pipeline import PIPELINE
+from calls.recording import CallFacts
+from crm import jobs, tables
+from crm.intake import insert_received
+from engines.objects_folder import FolderStore
+
+CALLS = 12
+MOMENTS = ("claimed", "worked", "committed")
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / "noise.wav"
+    noise = np.random.default_rng(1).normal(0, 2000, (8000, 2)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(noise.tobytes())
+    return path
+
+
+class Restarted:
+    """Keeps one worker command alive, as a supervisor would, until it is closed."""
+
+    def __init__(self, command, environment, log):
+        self._command, self._environment, self._log = command, environment, log
+        self._ended = threading.Event()
+        self.starts = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._ended.is_set():
+            self.starts += 1
+            with self._log.open("ab") as log:
+                process = subprocess.Popen(
+                    self._command, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                )
+            while process.poll() is None and not self._ended.wait(0.1):
+                pass
+            if process.poll() is None:
+                process.terminate()
+                process.wait(timeout=30)
+
+    def close(self):
+        self._ended.set()
+        self._thread.join(timeout=40)
+
+
+def receive(database, store, recording, count):
+    now = datetime.now(UTC)
+    for number in range(count):
+        stored = store.put(f"call-{number}.wav", recording)
+        facts = CallFacts(from_number_e164="+12065550142", started_at=datetime(2026, 3, 1 + number, tzinfo=UTC))
+        with database.write() as connection:
+            insert_received(connection, stored, facts, source_system="test", profile="plain", now=now)
+
+
+def wait_until_finished(database, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with database.read() as connection:
+            if jobs.unfinished_count(connection) == 0:
+                return
+        threading.Event().wait(0.2)
+    pytest.fail(f"not finished after {seconds} s")
+
+
+def check_each_call_ended_once(database):
+    with database.read() as connection:
+        calls = connection.execute(sa.select(tables.call)).all()
+        assert {row.stage for row in calls} == {"done"}
+        assert len(calls) == CALLS
+        for table in (tables.transcript, tables.call_analysis):
+            current = connection.execute(sa.select(table.c.call_id).where(table.c.is_current)).scalars().all()
+            assert sorted(map(str, current)) == sorted(str(row.id) for row in calls)
+        assert connection.execute(sa.select(sa.func.count()).select_from(tables.contact)).scalar_one() == 1
+        ordered = sorted(calls, key=lambda row: row.happened_at)
+        assert [row.earlier_call_id for row in ordered] == [None, *(row.id for row in ordered[:-1])]
+
+
+def deaths(home):
+    return {path.name for path in (home / "kills").iterdir()}
+
+
+EVERY_MOMENT = {f"{step.name}-{moment}" for step in PIPELINE for moment in MOMENTS}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("whom", ["child", "worker"])
+def test_embedded_every_call_ends_once_though_its_worker_is_killed_in_each_step(whom, database, recording, tmp_path):
+    home = tmp_path / "home"
+    store = FolderStore(home / "objects", bucket="recordings")
+    environment = dict(os.environ) | {
+        "CALLWISE_HOME": str(home),
+        "CALLWISE_DATABASE__URL": database.url.render_as_string(),
+        "CALLWISE_WORK__LEASE_S": "1.5",
+        "CALLWISE_WORK__MAX_ATTEMPTS": "9",
+    }
+    receive(database, store, recording, CALLS)
+    command = [sys.executable, "-m", "tests.workers.killed", whom]
+    worker = Restarted(command, environment, tmp_path / "worker.log")
+    try:
+        wait_until_finished(database, 200)
+    finally:
+        worker.close()
+    assert deaths(home) == EVERY_MOMENT
+    check_each_call_ended_once(database)
+    assert worker.starts > len(EVERY_MOMENT) if whom == "worker" else worker.starts == 1
+
+
+@pytest.mark.timeout(240)
+def test_rabbitmq_and_postgresql_every_call_ends_once_though_its_worker_is_killed(
+    postgres_database, rabbitmq_url, recording, tmp_path
+):
+    home = tmp_path / "home"
+    store = FolderStore(home / "objects", bucket="recordings")
+    environment = dict(os.environ) | {
+        "CALLWISE_HOME": str(home),
+        "CALLWISE_DATABASE__URL": postgres_database.url.render_as_string(hide_password=False),
+        "CALLWISE_BROKER__URL": rabbitmq_url,
+        "CALLWISE_WORK__LEASE_S": "1.5",
+        "CALLWISE_WORK__MAX_ATTEMPTS": "9",
+        "CALLWISE_WORK__SWEEP_S": "0.5",
+    }
+    receive(postgres_database, store, recording, CALLS)
+    worker = Restarted([sys.executable, "-m", "tests.workers.killed", "worker"], environment, tmp_path / "worker.log")
+    beat = Restarted([sys.executable, "-m", "cli", "beat"], environment, tmp_path / "beat.log")
+    try:
+        wait_until_finished(postgres_database, 200)
+    finally:
+        worker.close()
+        beat.close()
+    assert deaths(home) == EVERY_MOMENT
+    check_each_call_ended_once(postgres_database)

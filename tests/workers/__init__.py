@@ -1,0 +1,1 @@
+"""Worker processes for tests: real ones, with engines and deaths of the tests' own."""

@@ -1,0 +1,50 @@
+"""A worker that is killed once at each moment of each step: `python -m tests.workers.killed child|worker`.
+
+`child` kills the pool process that does the step, `worker` the whole worker. Where a death has happened is noted in the
+home's folder `kills`, so that it happens once.
+"""
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from bench.free_engines import FreeLanguage, FreeSpeech
+from calls.pipeline import Step
+from workers.app import bell, make_parts, provide, wiring
+from workers.run import run_worker
+from workers.steps import Parts
+
+
+def main(whom: str) -> None:
+    """Run the worker."""
+    wired = wiring()
+    wired.__dict__["speech"] = FreeSpeech()
+    wired.__dict__["language"] = FreeLanguage()
+    kills = wired.settings.home_path / "kills"
+    kills.mkdir(exist_ok=True)
+
+    def die_once(step: Step, moment: str) -> None:
+        if _first_time(kills / f"{step.name}-{moment}"):
+            if whom == "worker":
+                os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def make() -> Parts:
+        return replace(make_parts(wired, ring=bell(wired.settings)), observe=die_once)
+
+    provide(make)
+    run_worker(wired.settings, pool="prefork", concurrency=2)
+
+
+def _first_time(mark: Path) -> bool:
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
