@@ -1,0 +1,140 @@
+"""What telephony says of a call, as columns; agents, teams and queues are found or made by name."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from calls.pipeline import Stage
+from calls.recording import CallFacts
+from crm import jobs
+from crm.database import insert
+from crm.tables import agent, call, job, queue, team
+
+# Facts that stand in columns of the same name.
+_PLAIN = (
+    "initial_call_id",
+    "previous_call_id",
+    "direction",
+    "from_number_e164",
+    "to_number_e164",
+    "customer_name",
+    "queued_at",
+    "started_at",
+    "answered_at",
+    "ended_at",
+    "hold_time_s",
+    "hold_count",
+    "acw_time_s",
+    "is_transferred",
+    "disconnect_reason",
+    "agent_channel",
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    """The ids of the agents and queues that facts name."""
+
+    agents: Mapping[str, UUID] = field(default_factory=dict)
+    queues: Mapping[str, UUID] = field(default_factory=dict)
+
+
+def upsert_named(connection: sa.Connection, told: Iterable[CallFacts]) -> Named:
+    """Find or make every agent, team and queue that is named. An agent's e-mail and team are set once they are told."""
+    given = list(told)
+    teams = _ids(connection, team, "name", {facts.team_name for facts in given})
+    queues = _ids(connection, queue, "name", {facts.queue_name for facts in given})
+    agents = _ids(connection, agent, "display_name", {facts.agent_name for facts in given})
+    known = {(f.agent_name, f.agent_email, f.team_name) for f in given if f.agent_email or f.team_name}
+    for name, email, team_name in sorted(known, key=str):
+        if name is not None:
+            connection.execute(
+                sa.update(agent)
+                .where(agent.c.id == agents[name])
+                .values(
+                    email=sa.func.coalesce(sa.literal(email, sa.Text), agent.c.email),
+                    team_id=sa.func.coalesce(sa.literal(teams.get(team_name or ""), sa.Uuid), agent.c.team_id),
+                )
+            )
+    return Named(agents=agents, queues=queues)
+
+
+def told_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
+    """The columns of `call` that telephony spoke of; what it did not say is left out."""
+    columns = {name: getattr(facts, name) for name in _PLAIN}
+    columns["agent_id"] = named.agents.get(facts.agent_name or "")
+    columns["queue_id"] = named.queues.get(facts.queue_name or "")
+    return {name: value for name, value in columns.items() if value is not None}
+
+
+def all_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
+    """Every column of `call` that telephony may speak of, None where it did not."""
+    empty: dict[str, Any] = dict.fromkeys((*_PLAIN, "agent_id", "queue_id"))
+    return empty | told_columns(facts, named)
+
+
+def merge_facts(connection: sa.Connection, call_id: UUID, facts: CallFacts, *, now: datetime) -> bool:
+    """Add what was told later, such as a sidecar that came after the audio; returns whether anything changed.
+
+    What is told later wins over what was told before, and what is not told leaves alone what was. Both the old and the
+    new day of the call are marked for the roll-ups. A finished call whose customer, direction or time changed is filed
+    again.
+    """
+    before = connection.execute(sa.select(call).where(call.c.id == call_id).with_for_update()).mappings().one()
+    told = told_columns(facts, upsert_named(connection, [facts]))
+    told["attributes"] = {**before["attributes"], **facts.attributes}
+    if "started_at" in told:
+        told["happened_at"] = told["started_at"]
+    changed = {name: value for name, value in told.items() if before[name] != value}
+    renamed = _take_external_id(connection, before, facts.external_call_id)
+    if not changed:
+        return renamed
+    connection.execute(sa.update(call).where(call.c.id == call_id).values(**changed, modified_at=now))
+    jobs.touch(connection, before["happened_at"])
+    jobs.touch(connection, changed.get("happened_at", before["happened_at"]))
+    refiled = {"from_number_e164", "to_number_e164", "direction", "customer_name", "happened_at"}
+    if before["stage"] == Stage.DONE and refiled & changed.keys():
+        _file_again(connection, call_id, now)
+    return True
+
+
+def _take_external_id(connection: sa.Connection, before: sa.RowMapping, external_call_id: str | None) -> bool:
+    """Let people find the call under the id that telephony tells late, unless another call has it."""
+    if external_call_id is None or external_call_id == before["external_call_id"]:
+        return False
+    other = call.alias()
+    taken = sa.exists().where(
+        other.c.source_system == before["source_system"], other.c.external_call_id == external_call_id
+    )
+    moved = connection.execute(
+        sa.update(call).where(call.c.id == before["id"], ~taken).values(external_call_id=external_call_id)
+    )
+    return moved.rowcount == 1
+
+
+def _file_again(connection: sa.Connection, call_id: UUID, now: datetime) -> None:
+    row = jobs.first_job(call_id, now) | {"step": "call.file"}
+    connection.execute(insert(connection, job).values(row).on_conflict_do_nothing(index_elements=["call_id"]))
+    connection.execute(sa.update(call).where(call.c.id == call_id).values(stage=Stage.UNDERSTOOD, finished_at=None))
+
+
+def _ids(connection: sa.Connection, table: sa.Table, column: str, names: set[str | None]) -> dict[str, UUID]:
+    # Sorted: two transactions that make the same names in different orders would wait for each other for ever.
+    wanted = sorted(name for name in names if name)
+    if not wanted:
+        return {}
+    named = table.c[column]
+    read = sa.select(named, table.c.id).where(named.in_(wanted))
+    found: dict[str, UUID] = {row[0]: row[1] for row in connection.execute(read)}
+    new = [name for name in wanted if name not in found]
+    if new:
+        connection.execute(
+            insert(connection, table).on_conflict_do_nothing(index_elements=[column]),
+            [{"id": uuid4(), column: name} for name in new],
+        )
+        found = {row[0]: row[1] for row in connection.execute(read)}
+    return found

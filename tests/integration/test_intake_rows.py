@@ -1,0 +1,233 @@
+"""Laws of intake, on SQLite and PostgreSQL: one call per recording, whatever is announced how often."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from calls.pipeline import SkipReason, Stage, step_named
+from calls.recording import CallFacts, Direction, ObjectRef, StoredObject, call_id_for
+from crm import jobs
+from crm.database import Database
+from crm.facts import merge_facts
+from crm.intake import Arrival, Received, call_of_key, insert_batch, insert_received, note_unreadable
+from crm.tables import agent, call, job, queue, recording, team, touched_day, unreadable_event
+
+NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+
+
+def make_stored(key: str = "a.wav", etag: str = "e1", size: int = 100) -> StoredObject:
+    return StoredObject(ObjectRef("recordings", key, etag=etag, size_bytes=size), last_modified_at=NOW)
+
+
+def receive(
+    database: Database, stored: StoredObject | None = None, facts: CallFacts | None = None, now: datetime = NOW
+) -> Received:
+    with database.write() as connection:
+        return insert_received(
+            connection, stored or make_stored(), facts or CallFacts(), source_system="pbx", profile="plain", now=now
+        )
+
+
+def rows(database: Database, table: sa.Table) -> list[sa.Row[Any]]:
+    with database.read() as connection:
+        return list(connection.execute(sa.select(table)))
+
+
+def end_call(database: Database, received: Received, now: datetime = NOW) -> None:
+    with database.write() as connection:
+        claim = jobs.claim(connection, received.call_id, step_named("call.transcribe"), now=now, lease_s=9)
+        assert claim is not None
+        jobs.skip(connection, claim, SkipReason.NO_SPEECH, now=now)
+        connection.execute(sa.delete(touched_day))
+
+
+def test_a_recording_becomes_a_call_a_recording_and_a_job(any_database):
+    started_at = NOW - timedelta(minutes=5)
+    facts = CallFacts(
+        external_call_id="c-1",
+        direction=Direction.INBOUND,
+        from_number_e164="+12065550118",
+        agent_name="Tom Becker",
+        agent_email="tom@example.com",
+        team_name="East",
+        queue_name="Delivery",
+        started_at=started_at,
+        attributes={"order": "4719"},
+    )
+    received = receive(any_database, facts=facts)
+    assert received == Received(call_id_for("pbx", "c-1"), is_new=True)
+    [stored] = rows(any_database, call)
+    assert (stored.stage, stored.happened_at, stored.received_at) == (Stage.RECEIVED, started_at, NOW)
+    assert stored.attributes == {"order": "4719"}
+    [tom] = rows(any_database, agent)
+    [east] = rows(any_database, team)
+    assert (tom.display_name, tom.email, tom.team_id) == ("Tom Becker", "tom@example.com", east.id)
+    assert (stored.agent_id, stored.queue_id) == (tom.id, rows(any_database, queue)[0].id)
+    [work] = rows(any_database, job)
+    assert (work.call_id, work.step, work.due_at) == (received.call_id, "call.transcribe", NOW)
+    assert rows(any_database, recording)[0].is_current
+
+
+def test_a_call_of_which_nobody_said_when_it_was_counts_from_its_arrival(any_database):
+    receive(any_database)
+    [stored] = rows(any_database, call)
+    assert (stored.started_at, stored.happened_at) == (None, NOW)
+
+
+def test_a_duplicate_inserts_nothing_and_answers_the_same_call(any_database):
+    first = receive(any_database)
+    second = receive(any_database, now=LATER)
+    assert second == replace(first, is_new=False)
+    assert [len(rows(any_database, table)) for table in (call, recording, job)] == [1, 1, 1]
+    assert rows(any_database, job)[0].due_at == NOW
+
+
+def test_a_duplicate_of_a_finished_call_does_not_wake_it(any_database):
+    end_call(any_database, receive(any_database))
+    assert not receive(any_database, now=LATER).is_new
+    assert rows(any_database, job) == []
+
+
+def test_many_listeners_with_the_same_recordings_make_each_call_once(any_database):
+    arrivals = [
+        Arrival(make_stored(f"{n}.wav"), CallFacts(external_call_id=f"c{n}", agent_name=f"a{n % 3}"), "pbx", "plain")
+        for n in range(20)
+    ]
+
+    def listen(turn: int) -> int:
+        mine = arrivals[turn:] + arrivals[:turn]
+        with any_database.write() as connection:
+            return sum(received.is_new for received in insert_batch(connection, mine, now=NOW))
+
+    with ThreadPoolExecutor(4) as listeners:
+        assert sum(listeners.map(listen, range(8))) == 20
+    assert [len(rows(any_database, table)) for table in (call, recording, job, agent)] == [20, 20, 20, 3]
+
+
+def test_other_content_under_a_known_key_starts_the_call_anew(any_database):
+    first = receive(any_database)
+    end_call(any_database, first)
+    again = receive(any_database, make_stored(etag="e2"), now=LATER)
+    assert again == Received(first.call_id, is_new=True)
+    [stored] = rows(any_database, call)
+    assert (stored.stage, stored.skip_reason, stored.finished_at) == (Stage.RECEIVED, None, None)
+    assert {(row.etag, row.is_current) for row in rows(any_database, recording)} == {("e1", False), ("e2", True)}
+    assert rows(any_database, job)[0].step == "call.transcribe"
+    assert rows(any_database, touched_day)[0].utc_day == NOW.date()
+
+
+def test_old_content_that_is_back_becomes_current_again(any_database):
+    first = receive(any_database)
+    receive(any_database, make_stored(etag="e2"))
+    assert receive(any_database).is_new
+    assert {(row.etag, row.is_current) for row in rows(any_database, recording)} == {("e1", True), ("e2", False)}
+    assert {row.call_id for row in rows(any_database, recording)} == {first.call_id}
+
+
+def test_a_worker_that_hears_the_old_content_cannot_write_its_result(any_database):
+    received = receive(any_database)
+    with any_database.write() as connection:
+        claim = jobs.claim(connection, received.call_id, step_named("call.transcribe"), now=NOW, lease_s=60)
+    receive(any_database, make_stored(etag="e2"))
+    with pytest.raises(jobs.ClaimLost), any_database.write() as connection:
+        jobs.advance(connection, claim, now=NOW, rung_at=None)
+
+
+def test_a_new_version_with_the_same_content_is_not_worked_on_again(any_database):
+    receive(any_database)
+    stored = make_stored()
+    assert not receive(any_database, replace(stored, ref=replace(stored.ref, version_id="v2"))).is_new
+
+
+def test_two_keys_of_one_telephony_call_are_two_calls(any_database):
+    facts = CallFacts(external_call_id="c-1")
+    one = receive(any_database, make_stored("leg1.wav"), facts)
+    two = receive(any_database, make_stored("leg2.wav"), facts)
+    assert two.is_new
+    assert one.call_id != two.call_id
+    assert receive(any_database, make_stored("leg2.wav"), facts) == replace(two, is_new=False)
+    externals = sorted(row.external_call_id for row in rows(any_database, call))
+    assert externals[0] == "c-1"
+    assert externals[1].startswith("c-1~")
+
+
+def test_one_batch_may_name_a_recording_twice_and_a_call_twice(any_database):
+    facts = CallFacts(external_call_id="c-1")
+    arrivals = [
+        Arrival(make_stored("leg1.wav"), facts, "pbx", None),
+        Arrival(make_stored("leg2.wav"), facts, "pbx", None),
+        Arrival(make_stored("leg1.wav"), facts, "pbx", None),
+        Arrival(make_stored("leg1.wav", etag="e2"), facts, "pbx", None),
+    ]
+    with any_database.write() as connection:
+        answers = insert_batch(connection, arrivals, now=NOW)
+    assert [answer.is_new for answer in answers] == [True, True, False, True]
+    assert answers[0].call_id == answers[2].call_id == answers[3].call_id != answers[1].call_id
+    assert len(rows(any_database, job)) == 2
+
+
+def test_two_telephony_systems_may_use_one_call_id(any_database):
+    facts = CallFacts(external_call_id="1")
+    with any_database.write() as connection:
+        both = [
+            insert_received(connection, make_stored(key), facts, source_system=system, profile=None, now=NOW)
+            for system, key in (("pbx", "a.wav"), ("connect", "b.wav"))
+        ]
+    assert both[0].call_id != both[1].call_id
+    assert {row.external_call_id for row in rows(any_database, call)} == {"1"}
+
+
+def test_facts_that_come_late_are_added_and_mark_both_days(any_database):
+    received = receive(any_database, facts=CallFacts(agent_name="Ana", attributes={"a": "1"}))
+    end_call(any_database, received)
+    late = CallFacts(
+        external_call_id="c-9", started_at=NOW - timedelta(days=2), queue_name="Billing", attributes={"b": "2"}
+    )
+    with any_database.write() as connection:
+        assert merge_facts(connection, received.call_id, late, now=LATER)
+        assert not merge_facts(connection, received.call_id, late, now=LATER)
+    [stored] = rows(any_database, call)
+    assert stored.happened_at == NOW - timedelta(days=2)
+    assert stored.attributes == {"a": "1", "b": "2"}
+    assert (stored.id, stored.external_call_id) == (received.call_id, "c-9")
+    assert stored.agent_id is not None
+    assert {row.utc_day for row in rows(any_database, touched_day)} == {NOW.date(), NOW.date() - timedelta(days=2)}
+
+
+def test_a_finished_call_whose_customer_is_told_late_is_filed_again(any_database):
+    received = receive(any_database)
+    with any_database.write() as connection:
+        for name in ("call.transcribe", "call.understand", "call.file"):
+            claim = jobs.claim(connection, received.call_id, step_named(name), now=NOW, lease_s=9)
+            jobs.advance(connection, claim, now=NOW, rung_at=None)
+        merge_facts(connection, received.call_id, CallFacts(from_number_e164="+12065550118"), now=NOW)
+    [stored] = rows(any_database, call)
+    assert stored.stage == Stage.UNDERSTOOD
+    assert rows(any_database, job)[0].step == "call.file"
+
+
+def test_a_late_call_id_that_another_call_has_is_left_alone(any_database):
+    receive(any_database, make_stored("a.wav"), CallFacts(external_call_id="c-1"))
+    other = receive(any_database, make_stored("b.wav"), CallFacts(external_call_id="c-2"))
+    with any_database.write() as connection:
+        assert not merge_facts(connection, other.call_id, CallFacts(external_call_id="c-1"), now=NOW)
+    assert {row.external_call_id for row in rows(any_database, call)} == {"c-1", "c-2"}
+
+
+def test_a_call_is_found_by_the_key_of_its_recording(any_database):
+    received = receive(any_database, make_stored("dir/a.wav"))
+    with any_database.read() as connection:
+        assert call_of_key(connection, "recordings", ["dir/a.mp3", "dir/a.wav"]) == received.call_id
+        assert call_of_key(connection, "other", ["dir/a.wav"]) is None
+
+
+def test_an_unreadable_event_is_kept_with_its_body_cut(any_database):
+    with any_database.write() as connection:
+        note_unreadable(connection, source="amqp", code="not_json", body="x\0" * 9000, now=NOW)
+    [kept] = rows(any_database, unreadable_event)
+    assert (kept.code, len(kept.body)) == ("not_json", 4000)
