@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/ from the code (`make docs`); `--check` writes nothing and exits 1 if one is stale."""
+"""Writes the generated pages of docs/ from the code (`make docs`); `--check` only says which are stale, with exit 1."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
