@@ -150,6 +150,8 @@ class Settings(BaseSettings):
         env_prefix="CALLWISE_",
         env_nested_delimiter="__",
         env_file=".env",
+        # A `.env` is shared: docker compose's own variables and other programs' keys stand in it, too.
+        dotenv_filtering="match_prefix",
         toml_file="callwise.toml",
     )
 

@@ -37,6 +37,14 @@ def test_the_environment_wins_over_the_file(monkeypatch, tmp_path):
     assert (settings.web.port, settings.site.name) == (2000, "Pine")
 
 
+def test_a_dotenv_file_may_hold_other_programs_variables_but_no_misspelt_setting(tmp_path):
+    (tmp_path / ".env").write_text("POSTGRES_PASSWORD=x\nCALLWISE_SITE__NAME=Pine\n")
+    assert read_settings().site.name == "Pine"
+    (tmp_path / ".env").write_text("CALLWISE_SITTE__NAME=Pine\n")
+    with pytest.raises(SettingsError, match="sitte"):
+        read_settings()
+
+
 def test_a_key_meant_for_other_programs_does_not_send_calls_away(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-program")
     assert choose_speech(read_settings()).name == "offline"
