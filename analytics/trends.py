@@ -1,0 +1,227 @@
+"""Trends: measures by day, ISO week or month, over reasons, queues, agents or teams. What pages and commands show."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from analytics.measures import BY_SLUG, Kind, Measure, wilson
+from analytics.star import refresh_state
+from analytics.sums import ALL, Filters, Over, Sums, add, daily_sums, first_day, hourly_calls, labels_of, none, total
+
+
+class By(StrEnum):
+    """How long a period is; a week is an ISO week."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measure's value and the `n` it rests on; None: nothing to divide by. `low` and `high` bound a rate, 95 %."""
+
+    value: int | float | None
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class TrendRow:
+    """One period and one member of the dimension.
+
+    `period` is 2026-03-14, 2026-W11 or 2026-03; its days are `starts_on` <= day < `ends_on`. `is_complete` is False
+    where the period has not ended, or is cut by the filters or by the first call. `code` and `label` name the member
+    ("" where nothing is told apart; the code of a queue, agent or team is its name; `unknown` is the member for what
+    is not known).
+    """
+
+    period: str
+    starts_on: date
+    ends_on: date
+    is_complete: bool
+    code: str
+    label: str
+    parts: Mapping[str, int] = field(repr=False)
+    figures: Mapping[str, Figure] = field(repr=False)
+
+    @property
+    def calls(self) -> int:
+        """The calls of this row."""
+        return self.parts["call_count"]
+
+
+@dataclass(frozen=True)
+class Trend:
+    """The rows in order of period and then of calls, most first; `time_zone` is the zone in which the days were cut."""
+
+    by: By
+    over: Over | None
+    time_zone: str
+    rows: tuple[TrendRow, ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One reason, queue, agent or team with its figures over the whole time that was asked for."""
+
+    code: str
+    label: str
+    parts: Mapping[str, int] = field(repr=False)
+    figures: Mapping[str, Figure] = field(repr=False)
+
+    @property
+    def calls(self) -> int:
+        """The calls of this member."""
+        return self.parts["call_count"]
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """Calls that began in that hour (0 to 23, the site's zone) of that weekday (1 is Monday)."""
+
+    weekday: int
+    hour: int
+    calls: int
+
+
+def trend(connection: sa.Connection, *, by: By, over: Over | None = None, filters: Filters = ALL, today: date) -> Trend:
+    """The trend table; a period without calls has no row.
+
+    `today` is the date in the site's zone (`local_today`): a period that has not ended before it is not complete.
+    """
+    days = daily_sums(connection, over, filters)
+    labels = labels_of(connection, over)
+    first = first_day(connection) or today
+    shares = _has_shares(over, filters)
+    begins = max(first, filters.since or first)
+    grouped: dict[date, dict[str, Sums]] = defaultdict(dict)
+    for (day, code), sums in days.items():
+        members = grouped[_start_of(by, day)]
+        add(members.setdefault(code, none()), sums)
+    rows = []
+    for starts_on, members in sorted(grouped.items()):
+        ends_on = _end_of(by, starts_on)
+        is_complete = begins <= starts_on and ends_on <= min(today, filters.until or today)
+        of_period = total(members.values())
+        rows += [
+            TrendRow(
+                period=_name_of(by, starts_on),
+                starts_on=starts_on,
+                ends_on=ends_on,
+                is_complete=is_complete,
+                code=code,
+                label=labels.get(code, code),
+                parts=sums,
+                figures=_figures(sums, of_period, shares=shares),
+            )
+            for code, sums in sorted(members.items(), key=lambda item: (-item[1]["call_count"], item[0]))
+        ]
+    return Trend(by=by, over=over, time_zone=time_zone(connection), rows=tuple(rows))
+
+
+def members(connection: sa.Connection, *, over: Over, filters: Filters = ALL) -> tuple[Member, ...]:
+    """Every reason, queue, agent or team with calls in the time, most calls first."""
+    labels = labels_of(connection, over)
+    by_code: dict[str, Sums] = {}
+    for (_, code), sums in daily_sums(connection, over, filters).items():
+        add(by_code.setdefault(code, none()), sums)
+    shares = _has_shares(over, filters)
+    totals = total(by_code.values())
+    return tuple(
+        Member(code, labels.get(code, code), sums, _figures(sums, totals, shares=shares))
+        for code, sums in sorted(by_code.items(), key=lambda item: (-item[1]["call_count"], item[0]))
+    )
+
+
+def totals(connection: sa.Connection, *, filters: Filters = ALL) -> Member:
+    """Everything in the time as one member; its code and label are ""."""
+    sums = total(daily_sums(connection, None, filters).values())
+    return Member("", "", sums, _figures(sums, sums, shares=False))
+
+
+def heat_map(connection: sa.Connection, *, filters: Filters = ALL) -> tuple[HeatCell, ...]:
+    """Calls by weekday and hour; cells without calls are left out."""
+    cells: dict[tuple[int, int], int] = defaultdict(int)
+    for (day, hour), calls in hourly_calls(connection, filters).items():
+        cells[day.isoweekday(), hour] += calls
+    return tuple(HeatCell(weekday, hour, calls) for (weekday, hour), calls in sorted(cells.items()))
+
+
+def time_zone(connection: sa.Connection) -> str:
+    """The zone in which the roll-ups' days were cut; "UTC" before the first roll-up."""
+    return connection.execute(sa.select(refresh_state.c.time_zone)).scalar_one_or_none() or "UTC"
+
+
+def local_today(connection: sa.Connection, now: datetime) -> date:
+    """The date at the site, for `trend`."""
+    return now.astimezone(ZoneInfo(time_zone(connection))).date()
+
+
+def row_document(row: TrendRow) -> dict[str, object]:
+    """One row as `callwise trends --json` and the API give it: every measure by its slug, intervals beside them."""
+    return {
+        "period": row.period,
+        "starts_on": row.starts_on.isoformat(),
+        "ends_on": row.ends_on.isoformat(),
+        "is_complete": row.is_complete,
+        "dimension": row.code,
+        "label": row.label,
+        **{slug: figure.value for slug, figure in row.figures.items()},
+        "sample_calls": row.parts["sample_count"],
+        "demo_calls": row.parts["demo_count"],
+        "intervals": {
+            slug: {"n": figure.n, "low": figure.low, "high": figure.high}
+            for slug, figure in row.figures.items()
+            if figure.low is not None
+        },
+    }
+
+
+def _has_shares(over: Over | None, filters: Filters) -> bool:
+    # A share of the reasons needs the other reasons beside it.
+    return over is Over.REASON and not filters.reason
+
+
+def _figures(sums: Mapping[str, int], totals: Mapping[str, int], *, shares: bool) -> dict[str, Figure]:
+    return {
+        slug: _figure(measure, sums, totals)
+        for slug, measure in BY_SLUG.items()
+        if shares or measure.kind is not Kind.SHARE
+    }
+
+
+def _figure(measure: Measure, sums: Mapping[str, int], totals: Mapping[str, int]) -> Figure:
+    value = measure.value(sums, totals)
+    if measure.denominator is None:
+        return Figure(value, sums["call_count"])
+    n = (totals if measure.kind is Kind.SHARE else sums)[measure.denominator]
+    if measure.kind not in {Kind.RATE, Kind.SHARE}:
+        return Figure(value, n)
+    low, high = wilson(sums[measure.numerator], n) or (None, None)
+    return Figure(value, n, low, high)
+
+
+def _start_of(by: By, day: date) -> date:
+    if by is By.DAY:
+        return day
+    return day - timedelta(days=day.weekday()) if by is By.WEEK else day.replace(day=1)
+
+
+def _end_of(by: By, starts_on: date) -> date:
+    if by is By.MONTH:
+        return (starts_on + timedelta(days=31)).replace(day=1)
+    return starts_on + timedelta(days=1 if by is By.DAY else 7)
+
+
+def _name_of(by: By, starts_on: date) -> str:
+    if by is By.WEEK:
+        iso = starts_on.isocalendar()
+        return f"{iso.year}-W{iso.week:02}"
+    return starts_on.isoformat() if by is By.DAY else starts_on.strftime("%Y-%m")
