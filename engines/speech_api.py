@@ -30,7 +30,6 @@ from engines.speech_pieces import Piece, in_order, pack, pack_by_turns, place_st
 TIMED_PIECE_S = 600.0
 UNTIMED_PIECE_S = 30.0
 REQUESTS_AT_ONCE = 4
-TIMEOUT_S = 300.0
 
 # Whisper's own rule for text that it made up over silence.
 _NO_SPEECH_PROBABILITY = 0.6
@@ -96,17 +95,19 @@ class ApiSpeech:
         base_url: str = "",
         api_version: str = "",
         price: Price | None = None,
+        timeout_s: float = 300.0,
     ) -> None:
         self.name = f"{provider}/{model}"
         self._provider = provider
         self._model = model
         self._traits = traits_of(model)
         self._price = price
+        self._timeout_s = timeout_s
         self._address = {"api_key": api_key, "base_url": base_url, "api_version": api_version}
 
     @cached_property
     def _client(self) -> openai.OpenAI:
-        return build_client(self._provider, timeout_s=TIMEOUT_S, **self._address)
+        return build_client(self._provider, timeout_s=self._timeout_s, **self._address)
 
     def check(self) -> None:
         """See SpeechEngine."""

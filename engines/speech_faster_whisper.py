@@ -74,7 +74,8 @@ class FasterWhisperSpeech:
                     {"start": (start + 0.5) / SPEECH_RATE_HZ, "end": (end + 0.5) / SPEECH_RATE_HZ}
                     for start, end in pairwise(starts)
                 ],
-                word_timestamps=True,
+                # The words of a translation have no time of their own in the sound.
+                word_timestamps=hints.task == "transcribe",
                 without_timestamps=False,
                 condition_on_previous_text=False,
                 initial_prompt=prompt_of(hints.vocabulary),
@@ -118,6 +119,7 @@ class FasterWhisperSpeech:
         import ctranslate2
         from faster_whisper import BatchedInferencePipeline, WhisperModel
         from faster_whisper.utils import download_model
+        from huggingface_hub.errors import HfHubHTTPError
 
         device = self._device
         if device == "auto":
@@ -129,7 +131,7 @@ class FasterWhisperSpeech:
                 raise
             try:
                 folder = Path(download_model(self._model))
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, HfHubHTTPError) as error:
                 raise self._missing(f"the model could not be downloaded ({type(error).__name__})") from error
         try:
             with memory_errors_translated():
@@ -158,12 +160,12 @@ def _by_window(segments: Sequence[Any], starts: Sequence[int], frames_per_s: int
         start_s = starts[window] / SPEECH_RATE_HZ
         by_window[window].append(
             WhisperSegment(
-                start_s=segment.start - start_s,
-                end_s=segment.end - start_s,
+                start_s=float(segment.start - start_s),
+                end_s=float(segment.end - start_s),
                 text=segment.text,
                 words=tuple(
-                    Word(word.word, word.start - start_s, word.end - start_s, round(float(word.probability), 4))
-                    for word in segment.words or ()
+                    Word(w.word, float(w.start - start_s), float(w.end - start_s), round(float(w.probability), 4))
+                    for w in segment.words or ()
                 ),
                 avg_logprob=segment.avg_logprob,
                 no_speech_probability=segment.no_speech_prob,

@@ -80,7 +80,8 @@ class OpenAIWhisperSpeech:
             language=language,
             task=hints.task,
             fp16=model.device.type == "cuda",
-            word_timestamps=True,
+            # The words of a translation have no time of their own in the sound.
+            word_timestamps=hints.task == "transcribe",
             condition_on_previous_text=False,
             initial_prompt=prompt_of(hints.vocabulary),
             no_speech_threshold=NO_SPEECH_PROBABILITY,

@@ -38,9 +38,10 @@ class Usage:
 
 def default_answer(request: SentRequest) -> Reply:
     """A right answer to any operation: an instance of the schema that was asked for, or a sentence per recording."""
-    if request.operation == "/models":
-        models = [{"id": "gpt-5.4-mini", "object": "model", "created": CREATED_AT, "owned_by": "openai"}]
-        return Reply(body={"object": "list", "data": models})
+    if request.operation.startswith("/models"):
+        model = {"id": "gpt-5.4-mini", "object": "model", "created": CREATED_AT, "owned_by": "openai"}
+        is_one = request.operation == "/models/{model}"
+        return Reply(body=model if is_one else {"object": "list", "data": [model]})
     schema = asked_schema(request)
     return says(json.dumps(example_of(schema)) if schema is not None else DEFAULT_WORDS)(request)
 

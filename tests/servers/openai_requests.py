@@ -131,6 +131,12 @@ class Description:
         return typed
 
 
+@lru_cache
+def describe(path: Path) -> Description:
+    """The description in that file, read once for all servers of a run."""
+    return Description(path)
+
+
 def _problems_of_format(body: Mapping[str, Any]) -> list[str]:
     """What OpenAI refuses in a strict JSON schema: an object that is open, or that leaves a property optional."""
     for asked in (body.get("text"), body.get("response_format")):

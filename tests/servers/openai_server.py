@@ -17,7 +17,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.servers.openai_answers import Answer, Reply, default_answer, fails
-from tests.servers.openai_requests import Description, SentRequest, audio_length_s, find_description, read_form
+from tests.servers.openai_requests import SentRequest, audio_length_s, describe, find_description, read_form
 
 API_KEY = "test-key"
 API_VERSION = "2025-04-01-preview"
@@ -31,7 +31,7 @@ class OpenAIServer:
 
     def __init__(self, description: Path | None = None) -> None:
         found = description or find_description()
-        self._description = Description(found) if found else None
+        self._description = describe(found) if found else None
         self._once: deque[Answer] = deque()
         self._always: Answer = default_answer
         self._lock = threading.Lock()
@@ -109,6 +109,8 @@ def read_request(method: str, target: str, headers: dict[str, str], body: bytes)
         deployment, operation = unquote(found[1]), found[2]
     elif found := _PREFIX.fullmatch(url.path):
         operation = found[1] or found[2]
+        if operation.startswith("/models/"):
+            operation = "/models/{model}"
     content_type = headers.get("content-type", "")
     fields: dict[str, Any] = {}
     files = {}

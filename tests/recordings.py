@@ -1,0 +1,39 @@
+"""Recordings for tests, from the bundled samples: voices that a voice detector takes for what they are."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+import samples
+from engines.audio import decode
+from engines.speech import SPEECH_RATE_HZ, ChannelAudio
+
+
+@cache
+def two_voices() -> ChannelAudio:
+    """The first 20 s of a two-channel call: both channels speak."""
+    path = Path(samples.__file__).parent / "recordings" / "01-dishwasher-is-late.mp3"
+    return ChannelAudio(decode(path).audio.samples[:, : 20 * SPEECH_RATE_HZ].copy())
+
+
+def one_voice() -> ChannelAudio:
+    """A mono recording with speech."""
+    return ChannelAudio(two_voices().samples[:1])
+
+
+def second_channel_only() -> ChannelAudio:
+    """Two channels, of which the first is silent."""
+    both = two_voices().samples
+    return ChannelAudio(np.stack([np.zeros_like(both[1]), both[1]]))
+
+
+def silence(channel_count: int = 2, duration_s: float = 8.0) -> ChannelAudio:
+    """Nothing but zeros."""
+    return ChannelAudio(np.zeros((channel_count, round(duration_s * SPEECH_RATE_HZ)), np.int16))
+
+
+def hiss(duration_s: float = 8.0) -> ChannelAudio:
+    """Loud, steady noise on two channels, as of an open line."""
+    noise = np.random.default_rng(1).normal(0, 600, (2, round(duration_s * SPEECH_RATE_HZ)))
+    return ChannelAudio(noise.astype(np.int16))
