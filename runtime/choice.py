@@ -9,13 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from calls.errors import SettingsError
 from calls.prices import Price
 from engines.language import LanguageEngine
 from engines.speech import SpeechEngine
 from runtime.settings import Settings
+
+if TYPE_CHECKING:
+    # The SDK behind it takes most of a second to import, which only those who use it shall pay.
+    from engines.openai_client import Provider
 
 Engine = TypeVar("Engine")
 
@@ -109,7 +113,7 @@ def _speech(settings: Settings, engine: str, why: str) -> Choice[SpeechEngine]:
 
         model = given.model or DEFAULT_SPEECH_API_MODEL
         return ApiSpeech(
-            engine,
+            cast("Provider", engine),
             model=model,
             api_key=given.api_key.get_secret_value(),
             base_url=given.base_url,
@@ -131,7 +135,7 @@ def _language(settings: Settings, engine: str, why: str) -> Choice[LanguageEngin
         from engines.language_api import ApiLanguage
 
         return ApiLanguage(
-            engine,
+            cast("Provider", engine),
             model=given.model,
             api_key=given.api_key.get_secret_value(),
             base_url=given.base_url,

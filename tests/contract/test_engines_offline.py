@@ -56,15 +56,17 @@ def run(*arguments: str, cache: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("library", "module", "engine"),
+    ("library", "extra", "module", "engine"),
     [
-        ("faster_whisper", "speech_faster_whisper", "FasterWhisperSpeech"),
-        ("whisper", "speech_openai_whisper", "OpenAIWhisperSpeech"),
+        ("faster_whisper", "whisper", "speech_faster_whisper", "FasterWhisperSpeech"),
+        ("whisper", "openai-whisper", "speech_openai_whisper", "OpenAIWhisperSpeech"),
     ],
 )
-def test_a_whisper_engine_without_its_model_asks_nobody(library: str, module: str, engine: str, tmp_path: Path) -> None:
+def test_a_whisper_engine_without_its_model_asks_nobody(
+    library: str, extra: str, module: str, engine: str, tmp_path: Path
+) -> None:
     if find_spec(library) is None:
-        pytest.skip(f"{library} is not installed: pip install 'callwise[{library.replace('_', '-')}]'")
+        pytest.skip(f"{library} is not installed: pip install 'callwise[{extra}]'")
     lines = run(module, engine, "tiny", "large-v3", cache=tmp_path)
     assert lines == ["misconfigured missing_model"] * 4 + ["attempts []"]
 
