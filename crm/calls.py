@@ -102,9 +102,9 @@ def has_samples(connection: sa.Connection) -> bool:
 
 
 def find_call(connection: sa.Connection, reference: str) -> UUID:
-    """The id of the call that `reference` names: our id or its first 8 digits, telephony's id, a recording's `bucket/key`.
+    """The id of the call that `reference` names; the newest one where several have it. Raises NoSuchCall.
 
-    The newest one where several have it. Raises NoSuchCall.
+    A reference is telephony's id, our id or its first 8 digits, or a recording's `bucket/key`.
     """
     newest = sa.select(call.c.id).order_by(call.c.happened_at.desc(), call.c.id.desc()).limit(1)
     ways = [newest.where(call.c.external_call_id == reference)]

@@ -1,0 +1,90 @@
+"""The web app over a real database in a folder of the test's own, and a visitor to it."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.testclient import TestClient
+
+from crm.schema import upgrade
+from crm.tables import app_user
+from crm.users import create_user
+from runtime.settings import Settings
+from runtime.wiring import Wiring
+from tests.seeds import NOW, seed_taxonomy
+from web.app import create_app
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
+class Hall:
+    """One site with the user `maria`, and a client that follows no redirects."""
+
+    wiring: Wiring
+    app: FastAPI
+    clock: Clock
+    client: TestClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = TestClient(
+            self.app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False
+        )
+
+    def sign_in(self, name: str = "maria", password: str = PASSWORD, next_path: str = "") -> Any:
+        """Fill in the sign-in form."""
+        form = self.client.get("/login").text
+        data = {"form_token": self.token_in(form), "name": name, "password": password, "next": next_path}
+        return self.client.post("/login", data=data)
+
+    def post(self, path: str, headers: dict[str, str] | None = None, **data: str) -> Any:
+        """Send a form of one of our pages."""
+        token = self.token_in(self.client.get("/operations").text)
+        return self.client.post(path, data={"form_token": token} | data, headers=headers)
+
+    @staticmethod
+    def token_in(page: str) -> str:
+        """The token of the first form on a page."""
+        found = re.search(r'name="form_token" value="([^"]+)"', page)
+        assert found, "the page has no form"
+        return found[1]
+
+    def paths(self) -> list[str]:
+        """The path of every route that is no mounted folder."""
+        return [route.path for route in iter_route_contexts(self.app.routes) if route.path and route.methods]
+
+    def pass_time(self, passed: timedelta) -> None:
+        """Move the clock."""
+        self.clock.now += passed
+
+    def deactivate(self, name: str) -> None:
+        """Let a user in no more."""
+        with self.wiring.database.write() as connection:
+            connection.execute(sa.update(app_user).where(app_user.c.name == name).values(is_active=False))
+
+
+def make_hall(home: Path, *, create: bool = True) -> Hall:
+    """A site in `home`; with `create`, its database with the taxonomy and the user `maria`."""
+    wiring = Wiring(Settings(home=home))
+    if create:
+        upgrade(wiring.database)
+        with wiring.database.write() as connection:
+            seed_taxonomy(connection)
+            create_user(connection, "maria", PASSWORD, "admin", NOW)
+    clock = Clock()
+    return Hall(wiring, create_app(wiring, clock=clock), clock)

@@ -1,0 +1,65 @@
+"""The web process: pages, API and health, behind the same doors."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from runtime.wiring import Wiring
+from web import api, audio, auth, health, pages, trends
+from web.errors import add_error_handlers
+from web.rendering import STATIC, make_templates
+from web.security import SecureHeaders
+from web.sessions import Sessions, web_secret
+from web.site import Site
+from web.throttle import LoginThrottle
+
+
+def create_app(
+    wiring: Wiring, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC), host: str | None = None
+) -> FastAPI:
+    """The ASGI application over these parts; `host` is the address it listens on where that is not `web.host`."""
+    settings = wiring.settings
+    app = FastAPI(
+        title="Callwise",
+        description="Calls, trends and the state of the work.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    app.state.site = Site(
+        wiring=wiring,
+        clock=clock,
+        sessions=Sessions(
+            web_secret(settings.web.secret.get_secret_value(), settings.home_path), secure=settings.web.secure_cookies
+        ),
+        throttle=LoginThrottle(),
+        templates=make_templates(settings.site.name, ZoneInfo(settings.site.time_zone), clock),
+    )
+    allowed_hosts = [*settings.web.allowed_hosts, host or settings.web.host]
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts, www_redirect=False)
+    app.add_middleware(SecureHeaders, https_only=settings.web.secure_cookies)
+    add_error_handlers(app)
+    app.mount("/static", _CachedFiles(directory=STATIC), name="static")
+    for part in (auth, health, audio, api, trends, pages):
+        app.include_router(part.router)
+    app.add_api_route("/", _start_page, include_in_schema=False)
+    return app
+
+
+def _start_page() -> Response:
+    return RedirectResponse("/calls", 303)
+
+
+class _CachedFiles(StaticFiles):
+    """Our own scripts and styles; their addresses change with their content."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response

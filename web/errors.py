@@ -1,0 +1,130 @@
+"""How requests end that cannot be answered: a page for people, problem+json (RFC 9457) for the API."""
+
+from math import ceil
+from urllib.parse import quote
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from calls.errors import CallwiseError, ObjectGone, TransientError
+from crm.calls import NoSuchCall, WrongQuery
+from web.security import SECURE_HEADERS
+from web.site import site_of
+
+_log = structlog.get_logger()
+
+
+class NotSignedIn(CallwiseError):
+    """The request needs a user: a page sends people to the sign-in, the API answers 401."""
+
+    code = "not_signed_in"
+
+
+class FormRefused(CallwiseError):
+    """A form came without this session's token, or from another site."""
+
+    code = "form_refused"
+
+
+class TooManyAttempts(CallwiseError):
+    """Too many failed sign-ins for this name from this address; the next is allowed in `wait_s` seconds."""
+
+    code = "too_many_attempts"
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"Too many failed attempts. Try again in {ceil(wait_s / 60)} minutes.")
+        self.wait_s = wait_s
+
+
+_TITLES = {
+    400: "That cannot be read",
+    401: "Please sign in",
+    403: "Refused",
+    404: "Not found",
+    405: "Not possible here",
+    416: "Outside of the recording",
+    422: "That cannot be read",
+    429: "Too many attempts",
+    500: "Something went wrong",
+    503: "Not available at the moment",
+}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer our errors, the framework's and unknown ones in the form that the caller reads."""
+    app.exception_handler(CallwiseError)(_on_callwise_error)
+    app.exception_handler(HTTPException)(_on_http_error)
+    app.exception_handler(RequestValidationError)(_on_invalid_request)
+    app.exception_handler(Exception)(_on_unknown_error)
+
+
+def is_api(request: Request) -> bool:
+    """True for programs' paths, which get problem+json."""
+    path: str = request.scope["path"]
+    return path.startswith(("/api/", "/healthz", "/metrics"))
+
+
+def error_response(
+    request: Request, status: int, code: str, detail: str = "", headers: dict[str, str] | None = None
+) -> Response:
+    """The error as a page or as problem+json; `detail` is one sentence."""
+    title = _TITLES.get(status, "That did not work")
+    if is_api(request):
+        document = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
+        return JSONResponse(document, status, headers, media_type="application/problem+json")
+    context = {"title": title, "detail": detail, "status": status}
+    return site_of(request).templates.TemplateResponse(request, "error.html", context, status, headers)
+
+
+def _on_callwise_error(request: Request, error: CallwiseError) -> Response:
+    if isinstance(error, NotSignedIn):
+        return _to_sign_in(request)
+    if isinstance(error, TooManyAttempts):
+        return error_response(request, 429, error.code, error.detail, {"Retry-After": str(ceil(error.wait_s))})
+    kinds: tuple[tuple[type[CallwiseError], int], ...] = (
+        (NoSuchCall, 404),
+        (ObjectGone, 404),
+        (WrongQuery, 400),
+        (FormRefused, 403),
+        (TransientError, 503),
+    )
+    status = next((status for kind, status in kinds if isinstance(error, kind)), 500)
+    if status >= 500:
+        _log.warning("request_failed", code=error.code, path=request.scope["path"])
+    return error_response(request, status, error.code, error.detail)
+
+
+def _to_sign_in(request: Request) -> Response:
+    if is_api(request):
+        # Without a challenge for browsers: theirs would be a dialogue of the browser's own in the middle of a page.
+        from_browser = "sec-fetch-mode" in request.headers
+        headers = {} if from_browser else {"WWW-Authenticate": 'Basic realm="Callwise", charset="UTF-8"'}
+        return error_response(request, 401, NotSignedIn.code, "Sign in, or send a user's name and password.", headers)
+    path = request.scope["path"]
+    if request.method == "GET" and path != "/":
+        query = request.scope["query_string"].decode("latin-1")
+        wanted = path + (f"?{query}" if query else "")
+        return RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303)
+    return RedirectResponse("/login", 303)
+
+
+def _on_http_error(request: Request, error: HTTPException) -> Response:
+    headers = dict(error.headers) if error.headers else None
+    return error_response(request, error.status_code, "http_error", str(error.detail), headers)
+
+
+def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return error_response(request, 422, "invalid_request", f"{place}: {first['msg']}")
+
+
+def _on_unknown_error(request: Request, error: Exception) -> Response:
+    _log.error("request_failed", code="unexpected_error", kind=type(error).__name__, path=request.scope["path"])
+    response = error_response(request, 500, "unexpected_error", "The log says more.")
+    # This answer is made outside of the middleware that dresses all the others.
+    response.headers.update(SECURE_HEADERS)
+    return response

@@ -1,0 +1,141 @@
+"""The pages that people read: calls, one call, operations."""
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from calls.pipeline import TERMINAL_STAGES, Stage
+from crm import jobs
+from crm.calls import earlier_calls, filter_choices, has_samples, list_calls
+from crm.one_call import CallInFull, call_in_full
+from crm.operations import failed_calls, failure_groups, spending, unreadable_events, waiting_groups
+from crm.status import beats
+from crm.status import status as read_status
+from crm.taxonomies import current_taxonomy
+from web.auth import CheckedForm, PageVisitor, visitor_of
+from web.filters import WantedCalls
+from web.health import ALIVE_WITHIN
+from web.site import OurSite
+from web.timeline import draw_strip
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(visitor_of)])
+PAGE_LENGTH = 50
+
+
+@router.get("/calls")
+def calls_page(
+    request: Request,
+    site: OurSite,
+    visitor: PageVisitor,
+    wanted: WantedCalls,
+    after: Annotated[str, Query(max_length=100)] = "",
+) -> Response:
+    """The list of calls, newest first."""
+    with site.wiring.database.read() as connection:
+        page = list_calls(connection, wanted.wanted, limit=PAGE_LENGTH, after=after)
+        context = {
+            "visitor": visitor,
+            "page": page,
+            "wanted": wanted,
+            "after": after,
+            "choices": filter_choices(connection),
+            "stages": [*Stage],
+            "has_samples": has_samples(connection),
+        }
+    return site.templates.TemplateResponse(request, "calls.html", context)
+
+
+@router.get("/calls/{call_id}")
+def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UUID) -> Response:
+    """One call in full."""
+    with site.wiring.database.read() as connection:
+        found = call_in_full(connection, call_id)
+        earlier = earlier_calls(connection, call_id, limit=5)
+        taxonomy = current_taxonomy(connection)
+    heard = found.transcript
+    context = {
+        "visitor": visitor,
+        "call": found,
+        "line": found.line,
+        "analysis": found.analysis,
+        "heard": heard,
+        "strip": draw_strip(heard.turns, _length_s(found)) if heard else None,
+        "quotes": _quotes(found),
+        "answers": _answers(found, {q.code: q.text for q in taxonomy.questions} if taxonomy else {}),
+        "earlier": earlier,
+        "has_ended": found.line.stage in TERMINAL_STAGES,
+        "can_play": found.recording is not None and found.line.failed_code not in {"not_audio", "empty", "object_gone"},
+    }
+    return site.templates.TemplateResponse(request, "call.html", context)
+
+
+@router.post("/calls/{call_id}/retry", dependencies=[CheckedForm])
+def retry_call(site: OurSite, call_id: UUID) -> Response:
+    """Give a failed call another attempt."""
+    with site.wiring.database.write() as connection:
+        jobs.retry(connection, now=site.clock(), call_ids=[call_id])
+    return RedirectResponse(f"/calls/{call_id}", 303)
+
+
+@router.get("/operations")
+def operations_page(
+    request: Request, site: OurSite, visitor: PageVisitor, retried: Annotated[int | None, Query(ge=0)] = None
+) -> Response:
+    """What stands where, what went wrong, who is at work, and what today costs."""
+    now = site.clock()
+    midnight = datetime.combine(now.astimezone(site.zone).date(), time(), site.zone)
+    with site.wiring.database.read() as connection:
+        context = {
+            "visitor": visitor,
+            "now": now,
+            "retried": retried,
+            "status": read_status(connection, now),
+            "failures": failure_groups(connection),
+            "failed_calls": failed_calls(connection),
+            "waiting": waiting_groups(connection),
+            "events": unreadable_events(connection, limit=10),
+            "processes": beats(connection, now - timedelta(days=1)),
+            "alive_since": now - ALIVE_WITHIN,
+            "today": spending(connection, midnight, midnight + timedelta(days=1)),
+            "month": spending(connection, midnight.replace(day=1), midnight + timedelta(days=1)),
+        }
+    return site.templates.TemplateResponse(request, "operations.html", context)
+
+
+@router.post("/operations/retry", dependencies=[CheckedForm])
+def retry_failed(site: OurSite, code: Annotated[str, Form(max_length=100)] = "") -> Response:
+    """Give every failed call another attempt, or those of one cause."""
+    with site.wiring.database.write() as connection:
+        retried = jobs.retry(connection, now=site.clock(), code=code or None)
+    return RedirectResponse(f"/operations?retried={retried}", 303)
+
+
+def _length_s(found: CallInFull) -> float | None:
+    return (found.recording.duration_s if found.recording else None) or found.line.duration_s
+
+
+def _quotes(found: CallInFull) -> Sequence[dict[str, Any]]:
+    """The quotes that the analysis rests on, each with its turn where the transcript has it."""
+    if not found.analysis or not found.transcript:
+        return []
+    turns = found.transcript.turns
+    return [
+        {"field": item["field"], "quote": item["quote"], "turn": turns[item["turn"]]}
+        for item in found.analysis.evidence
+        if 0 <= item["turn"] < len(turns)
+    ]
+
+
+def _answers(found: CallInFull, questions: dict[str, str]) -> list[tuple[str, str]]:
+    """The owner's questions with their answers in words; an unanswered one is left out."""
+    words = {True: "yes", False: "no"}
+    given = found.analysis.answers if found.analysis else {}
+    return [
+        (questions.get(code, code), words[answer] if isinstance(answer, bool) else str(answer))
+        for code, answer in given.items()
+        if answer is not None
+    ]

@@ -1,0 +1,39 @@
+"""What every page and API route shares: the parts of this process, the clock, sessions, templates."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import Depends, Request
+from starlette.templating import Jinja2Templates
+
+from runtime.wiring import Wiring
+from web.sessions import Sessions
+from web.throttle import LoginThrottle
+
+
+@dataclass(frozen=True)
+class Site:
+    """One web process. `zone` is the site's time zone, in which days and times are shown."""
+
+    wiring: Wiring
+    clock: Callable[[], datetime]
+    sessions: Sessions
+    throttle: LoginThrottle
+    templates: Jinja2Templates
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's time zone."""
+        return ZoneInfo(self.wiring.settings.site.time_zone)
+
+
+def site_of(request: Request) -> Site:
+    """The site that serves this request."""
+    site: Site = request.app.state.site
+    return site
+
+
+OurSite = Annotated[Site, Depends(site_of)]

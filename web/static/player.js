@@ -1,0 +1,119 @@
+// The player of a call's page: seeks to turns, marks the turn that is heard, follows it. Without this file the page still
+// reads, and the browser's own player still plays.
+(() => {
+  "use strict";
+  const audio = document.getElementById("audio");
+  if (!audio) return;
+  const controls = document.querySelector(".player .controls");
+  const playButton = document.getElementById("play");
+  const nowText = document.getElementById("now");
+  const follow = document.getElementById("follow");
+  const strip = document.getElementById("strip");
+  const head = document.getElementById("head");
+  const turns = [...document.querySelectorAll(".turn")].map((element) => ({
+    element,
+    start: Number(element.dataset.start),
+    end: Number(element.dataset.end),
+  }));
+  const duration = strip ? Number(strip.dataset.duration) : NaN;
+  let current = null;
+  let lastByHand = 0;
+
+  const clock = (seconds) => {
+    const whole = Math.floor(seconds);
+    const minutes = Math.floor(whole / 60);
+    const rest = String(whole % 60).padStart(2, "0");
+    return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
+  };
+
+  const seek = (seconds, andPlay) => {
+    audio.currentTime = Math.max(0, seconds);
+    show();
+    if (andPlay) audio.play().catch(() => {});
+  };
+
+  const show = () => {
+    const at = audio.currentTime;
+    nowText.textContent = clock(at);
+    if (head && duration) head.setAttribute("x", String(Math.min(1, at / duration) * 1000 - 1));
+    // The latest turn that has begun: where two overlap, the one that interrupts.
+    let heard = null;
+    for (const turn of turns) if (turn.start <= at + 0.05) heard = turn;
+    if (heard && at > heard.end + 2) heard = null;
+    if (heard === current) return;
+    if (current) current.element.removeAttribute("aria-current");
+    current = heard;
+    if (!current) return;
+    current.element.setAttribute("aria-current", "true");
+    const isLeftAlone = Date.now() - lastByHand > 4000;
+    if (follow.checked && !audio.paused && isLeftAlone) {
+      const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      current.element.scrollIntoView({ block: "center", behavior: calm ? "auto" : "smooth" });
+    }
+  };
+
+  const seekToHash = () => {
+    const found = /^#t=(\d+(?:\.\d+)?)$/.exec(location.hash);
+    if (!found) return;
+    const seconds = Number(found[1]);
+    seek(seconds, false);
+    const turn = turns.filter((candidate) => candidate.start <= seconds + 0.05).pop();
+    if (turn) turn.element.scrollIntoView({ block: "center" });
+  };
+
+  const toggle = () => (audio.paused ? audio.play().catch(() => {}) : audio.pause());
+
+  audio.removeAttribute("controls");
+  audio.hidden = true;
+  controls.hidden = false;
+  document.body.classList.add("has-player");
+
+  for (const turn of turns) {
+    turn.element.addEventListener("click", (event) => {
+      // Who marks words in order to copy them does not want to jump.
+      if (!getSelection().isCollapsed) return;
+      event.preventDefault();
+      history.replaceState(null, "", `#t=${turn.start.toFixed(1)}`);
+      seek(turn.start, true);
+    });
+  }
+  for (const quote of document.querySelectorAll("blockquote a[data-start]")) {
+    quote.addEventListener("click", () => seek(Number(quote.dataset.start), false));
+  }
+  if (strip) {
+    strip.addEventListener("click", (event) => {
+      const box = strip.getBoundingClientRect();
+      seek(((event.clientX - box.left) / box.width) * duration, false);
+    });
+  }
+  playButton.addEventListener("click", toggle);
+  document.getElementById("back").addEventListener("click", () => seek(audio.currentTime - 5, false));
+  document.getElementById("speed").addEventListener("change", (event) => {
+    audio.playbackRate = Number(event.target.value);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, select, textarea, button, a, summary")) return;
+    if (event.key === " ") toggle();
+    else if (event.key === "ArrowLeft") seek(audio.currentTime - 5, false);
+    else if (event.key === "ArrowRight") seek(audio.currentTime + 5, false);
+    else return;
+    event.preventDefault();
+  });
+  for (const kind of ["wheel", "touchmove"]) {
+    document.addEventListener(kind, () => { lastByHand = Date.now(); }, { passive: true });
+  }
+  for (const kind of ["play", "pause", "ended"]) {
+    audio.addEventListener(kind, () => {
+      playButton.textContent = audio.paused ? "▶" : "❚❚";
+      playButton.setAttribute("aria-label", audio.paused ? "Play" : "Pause");
+    });
+  }
+  audio.addEventListener("timeupdate", show);
+  audio.addEventListener("error", () => {
+    controls.textContent = "The recording cannot be played here.";
+  });
+  addEventListener("hashchange", seekToHash);
+  if (audio.readyState > 0) seekToHash();
+  else audio.addEventListener("loadedmetadata", seekToHash, { once: true });
+})();
