@@ -45,7 +45,7 @@ def test_the_listener_of_compose_reads_the_events_that_its_store_publishes():
 def test_every_image_is_pinned():
     images = [service["image"] for service in COMPOSE["services"].values()]
     bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
-    for image in images + bases:
+    for image in [image for image in images + bases if not image.startswith("callwise:")]:
         _, _, tag = image.partition(":")
         assert re.search(r"\d+\.\d+", tag), image
 
