@@ -1,7 +1,7 @@
 """The peer: a bare Celery chain of four empty tasks, nothing kept on disk.
 
-`python -m bench.celery_chain BROKER_URL COUNT CONCURRENCY` prints chains per second. On a broker that processes share the
-worker is a prefork one, as ours; the in-memory broker lives in one process, so its worker must use threads.
+`python -m bench.celery_chain BROKER_URL COUNT CONCURRENCY` prints chains per second. On a broker that processes share
+the worker is a prefork one, as ours; the in-memory broker lives in one process, so its worker must use threads.
 """
 
 import sys
@@ -26,7 +26,7 @@ def chains_per_s(broker_url: str, count: int, concurrency: int) -> float:
         broker_url=broker_url,
         task_ignore_result=True,
         task_acks_late=True,
-        worker_prefetch_multiplier=1,
+        worker_prefetch_multiplier=4,
         broker_transport_options={"polling_interval": 0.01} if in_memory else {},
     )
     ended = threading.Semaphore(0)

@@ -1,9 +1,11 @@
-"""Calls per second through the whole pipeline with engines that cost nothing, beside a bare Celery chain of four empty tasks.
+"""Calls per second through the whole pipeline with engines that cost nothing, beside a bare Celery chain of four empty
+tasks.
 
     python -m bench.pipeline --json [--setup embedded rabbitmq] [--calls 400] [--rounds 3]
 
-Ours decodes a real recording, keeps every call, transcript and analysis in the database, writes a playback copy and files the
-customer; the chain does nothing and keeps nothing. Both use the same broker and as many workers; rounds are interleaved.
+Ours fetches each recording from the store, keeps every call, transcript and analysis in the database, and files the
+customer; decoding and playback copies are left out, as part of the engines. The chain does nothing and keeps nothing.
+Both use the same broker and as many workers; rounds are interleaved.
 """
 
 import argparse
@@ -92,7 +94,9 @@ def _pipeline(broker_url: str, database_url: str, count: int) -> float:
             "CALLWISE_DATABASE__URL": database_url,
             "CALLWISE_WORK__SWEEP_S": "1",
         }
-        worker = subprocess.Popen([sys.executable, "-m", "bench.free_engines", "prefork", str(CONCURRENCY)], env=environment)
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "bench.free_engines", "prefork", str(CONCURRENCY)], env=environment
+        )
         beat = subprocess.Popen([sys.executable, "-m", "cli", "beat"], env=environment)
         try:
             _insert(database, received[:1])

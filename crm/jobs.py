@@ -69,23 +69,36 @@ def renew(connection: sa.Connection, claims: Iterable[Claim], *, now: datetime, 
         connection.execute(sa.update(job).where(*_held(held)).values(due_at=now + timedelta(seconds=lease_s)))
 
 
-def advance(connection: sa.Connection, held: Claim, *, now: datetime, rung_at: datetime | None) -> Step | None:
-    """The step is done: move the call to the stage it gives, and return the step that follows, if one does.
+def advance(
+    connection: sa.Connection, held: Claim, *, now: datetime, lease_s: float, rung_at: datetime | None
+) -> Claim | Step | None:
+    """The step is done: move the call to the stage it gives.
 
-    Compare-and-set on both the token and the stage. Raises ClaimLost, and nothing of the transaction may then be kept.
+    Returns what follows: a claim on the next step where the same workers do it, so that they go on without a message;
+    the next step where others do; None at the end. Compare-and-set on the token and the stage. Raises ClaimLost, and
+    nothing of the transaction may then be kept.
     """
     following = next_step(held.step.gives)
     if following is None:
         _finish(connection, held, Stage(held.step.gives), now)
         return None
+    goes_on = following.queue == held.step.queue
     moved = connection.execute(
         sa.update(job)
         .where(*_held(held))
-        .values(step=following.name, due_at=now, rung_at=rung_at, attempt_count=0, last_code=None, last_detail=None)
+        .values(
+            step=following.name,
+            due_at=now + timedelta(seconds=lease_s if goes_on else 0),
+            rung_at=rung_at,
+            attempt_count=1 if goes_on else 0,
+            token=held.token + 1 if goes_on else held.token,
+            last_code=None,
+            last_detail=None,
+        )
     )
     _require_one(moved.rowcount)
     _move(connection, held, stage=held.step.gives, modified_at=now)
-    return following
+    return Claim(held.call_id, following, held.token + 1, 1) if goes_on else following
 
 
 def skip(connection: sa.Connection, held: Claim, reason: str, *, now: datetime) -> None:

@@ -95,7 +95,6 @@ def _configuration() -> dict[str, Any]:
         "task_reject_on_worker_lost": False,
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
-        "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "worker_send_task_events": False,
         "worker_enable_remote_control": False,
@@ -111,7 +110,7 @@ def _configuration() -> dict[str, Any]:
 
 def _transport_options(settings: Settings) -> dict[str, Any]:
     if settings.broker.url.startswith("memory"):
-        return {"polling_interval": 0.02}
+        return {"polling_interval": 0.01}
     if settings.broker.url.startswith("redis"):
         # Celery's defaults give a killed worker's message back after an hour; the lease has long rung again by then.
         return {"visibility_timeout": 3600, "unacked_restore_interval": 2, "unacked_restore_throttle": 1}

@@ -94,12 +94,22 @@ def run_worker(
         pool=pool,
         concurrency=concurrency or settings.work.concurrency or os.cpu_count() or 1,
         loglevel="WARNING",
+        prefetch_multiplier=_prefetch(settings, queues),
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
     )
     worker.start()
     life.stop()
+
+
+def _prefetch(settings: Settings, queues: Sequence[str]) -> int:
+    """Messages that one worker holds ready per piece of work."""
+    if settings.is_embedded:
+        # They come from this very process and nobody else waits for them, but each fetch costs a polling interval.
+        return 32
+    # A long recording must not keep the messages of others waiting behind it.
+    return 1 if "speech" in queues else 4
 
 
 def run_beat() -> None:

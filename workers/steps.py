@@ -15,11 +15,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from calls.checking import check_analysis
-from calls.gates import gate
 
 from calls.analysis import SkippedFeature
+from calls.checking import check_analysis
 from calls.errors import CallwiseError, EngineMisconfigured, TerminalError, TransientError
+from calls.gates import gate
 from calls.money import Charge
 from calls.pipeline import SkipReason, Step
 from calls.reasons import Taxonomy
@@ -31,7 +31,7 @@ from crm import jobs, results
 from crm.database import Database
 from crm.money import note_charge
 from crm.taxonomies import current_taxonomy, store_taxonomy
-from engines.audio import decode, write_playback
+from engines.audio import DecodedAudio, decode, write_playback
 from engines.language import Conversation, LanguageEngine
 from engines.objects import ObjectStore
 from engines.speech import SpeechEngine, SpeechHints
@@ -64,6 +64,8 @@ class Parts:
     lease_s: float = 15.0
     max_attempts: int = 5
     backoff_s: float = 2.0
+    decode: Callable[[Path], DecodedAudio] = decode
+    write_playback: Callable[[Path, Path], None] = write_playback
     # Told of each moment of a step: `claimed`, `worked` (the engine has answered), `committed`. Kill tests kill by it.
     observe: Callable[[Step, str], None] = lambda _step, _moment: None
 
@@ -71,25 +73,34 @@ class Parts:
 def run_step(parts: Parts, step: Step, call_id: UUID) -> None:
     """Do `step` of the call if it is due and nobody else does; a second run finds it done and returns.
 
-    Raises nothing but what makes the database unreachable: the claim's lease then ends by itself and the sweep rings
-    again.
+    Steps that the same workers do follow at once. Raises nothing but what makes the database unreachable: the claim's
+    lease then ends by itself and the sweep rings again.
     """
     with parts.database.write() as connection:
         claim = jobs.claim(connection, call_id, step, now=_now(), lease_s=parts.lease_s)
-    if claim is None:
-        return
-    bound = log.bind(call_id=str(call_id), step=step.name, attempt=claim.attempt)
+    while claim is not None:
+        following = _do(parts, claim)
+        if isinstance(following, Step) and parts.ring:
+            parts.ring(following, call_id)
+        claim = following if isinstance(following, jobs.Claim) else None
+
+
+def _do(parts: Parts, claim: jobs.Claim) -> jobs.Claim | Step | None:
+    """One claimed step, and what follows it."""
+    step = claim.step
+    bound = log.bind(call_id=str(claim.call_id), step=step.name, attempt=claim.attempt)
     if claim.attempt > parts.max_attempts:
         _park(parts, claim, "worker_died", "every attempt ended without a word from its worker")
         bound.error("step_gave_up", code="worker_died")
-        return
+        return None
     try:
         with parts.leases.keep(claim):
             parts.observe(step, "claimed")
-            write = _WORK[step.name](parts, call_id)
+            write = _WORK[step.name](parts, claim.call_id)
             parts.observe(step, "worked")
             following = _commit(parts, claim, write)
             parts.observe(step, "committed")
+            return following
     except jobs.ClaimLost:
         bound.warning("claim_lost")
     except EngineMisconfigured as error:
@@ -100,12 +111,11 @@ def run_step(parts: Parts, step: Step, call_id: UUID) -> None:
         _park(parts, claim, error.code, error.detail)
     except TransientError as error:
         _try_later(parts, claim, error, bound)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the call must end in a state that a person sees
+    except Exception as error:  # noqa: BLE001
+        # Whatever it is, the call must end in a state that a person sees.
         bound.exception("step_broke")
         _try_later(parts, claim, TransientError(type(error).__name__, code="unexpected_error"), bound)
-    else:
-        if following and parts.ring:
-            parts.ring(following, call_id)
+    return None
 
 
 def transcribe(parts: Parts, call_id: UUID) -> Write:
@@ -116,14 +126,14 @@ def transcribe(parts: Parts, call_id: UUID) -> Write:
     with tempfile.TemporaryDirectory(dir=parts.scratch) as folder:
         source = Path(folder) / "recording"
         parts.objects.fetch(work.ref, source)
-        decoded = decode(source)
+        decoded = parts.decode(source)
         with source.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         heard = parts.speech().transcribe(decoded.audio, parts.hints, _ledger(parts, call_id))
         playback_key = f"{OWN_PREFIX}playback/{work.recording_id}.mp3"
         if heard.utterances:
             playback = Path(folder) / "playback.mp3"
-            write_playback(source, playback)
+            parts.write_playback(source, playback)
             parts.objects.put(playback_key, playback)
     agent_channel = parts.default_agent_channel if work.agent_channel is None else work.agent_channel
     utterances = name_speakers(heard.utterances, channel_count=decoded.audio.channel_count, agent_channel=agent_channel)
@@ -212,14 +222,14 @@ _WORK: dict[str, Callable[[Parts, UUID], Write]] = {
 }
 
 
-def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> Step | None:
+def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> jobs.Claim | Step | None:
     now = _now()
     with parts.database.write() as connection:
         skip_reason = write(connection, now)
         if skip_reason is not None:
             jobs.skip(connection, claim, skip_reason, now=now)
             return None
-        return jobs.advance(connection, claim, now=now, rung_at=now if parts.ring else None)
+        return jobs.advance(connection, claim, now=now, lease_s=parts.lease_s, rung_at=now if parts.ring else None)
 
 
 def _try_later(

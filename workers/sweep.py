@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from analytics.rollup import refresh
 from celery import Celery
 
+from analytics.rollup import refresh
 from calls.errors import CallwiseError
 from calls.pipeline import QUEUES
 from crm import jobs

@@ -57,7 +57,7 @@ def test_a_worker_that_was_thought_dead_cannot_write_its_result(any_database, ca
     slow = take(any_database, call_id)
     take(any_database, call_id, at=NOW + timedelta(seconds=20))
     with pytest.raises(jobs.ClaimLost), any_database.write() as connection:
-        jobs.advance(connection, slow, now=NOW, rung_at=None)
+        jobs.advance(connection, slow, now=NOW, lease_s=15.0, rung_at=None)
     assert stage_of(any_database, call_id) == Stage.RECEIVED
 
 
@@ -69,14 +69,30 @@ def test_a_renewed_lease_keeps_the_call(any_database, call_id):
 
 
 def test_a_call_walks_through_every_stage_and_leaves_no_job_behind(any_database, call_id):
+    held = take(any_database, call_id)
     for step in PIPELINE:
-        held = take(any_database, call_id, step)
+        assert held.step == step
         with any_database.write() as connection:
-            jobs.advance(connection, held, now=NOW, rung_at=None)
+            following = jobs.advance(connection, held, now=NOW, lease_s=15.0, rung_at=None)
         assert stage_of(any_database, call_id) == step.gives
+        held = following if isinstance(following, jobs.Claim) else take(any_database, call_id, following or FILE)
+    assert held is None
     with any_database.read() as connection:
         assert jobs.unfinished_count(connection) == 0
         assert connection.execute(sa.select(touched_day.c.utc_day)).scalars().all() == [NOW.date()]
+
+
+def test_the_next_step_is_claimed_at_once_only_by_the_workers_that_do_it(any_database, call_id):
+    held = take(any_database, call_id)
+    with any_database.write() as connection:
+        assert jobs.advance(connection, held, now=NOW, lease_s=15.0, rung_at=None) == UNDERSTAND
+    held = take(any_database, call_id, UNDERSTAND)
+    with any_database.write() as connection:
+        following = jobs.advance(connection, held, now=NOW, lease_s=15.0, rung_at=None)
+    assert following.step == FILE
+    assert following.attempt == 1
+    assert take(any_database, call_id, FILE) is None
+    assert take(any_database, call_id, FILE, at=NOW + timedelta(seconds=15)).attempt == 2
 
 
 def test_a_step_is_not_claimed_before_the_one_it_needs(any_database, call_id):
@@ -107,7 +123,13 @@ def test_an_attempt_that_waits_for_a_person_is_not_counted(any_database, call_id
 
 def test_retry_starts_at_the_step_that_failed_and_a_second_retry_finds_nothing(any_database, call_id):
     with any_database.write() as connection:
-        jobs.advance(connection, jobs.claim(connection, call_id, TRANSCRIBE, now=NOW, lease_s=1), now=NOW, rung_at=None)
+        jobs.advance(
+            connection,
+            jobs.claim(connection, call_id, TRANSCRIBE, now=NOW, lease_s=1),
+            now=NOW,
+            lease_s=15.0,
+            rung_at=None,
+        )
         held = jobs.claim(connection, call_id, UNDERSTAND, now=NOW, lease_s=1)
         jobs.fail(connection, held, "refused", "", now=NOW)
     assert stage_of(any_database, call_id) == Stage.FAILED

@@ -10,19 +10,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bench.free_engines import FreeLanguage, FreeSpeech
+from bench.free_engines import free_parts
 from calls.pipeline import Step
-from workers.app import bell, make_parts, provide, wiring
+from workers.app import provide, wiring
 from workers.run import run_worker
-from workers.steps import Parts
 
 
 def main(whom: str) -> None:
     """Run the worker."""
-    wired = wiring()
-    wired.__dict__["speech"] = FreeSpeech()
-    wired.__dict__["language"] = FreeLanguage()
-    kills = wired.settings.home_path / "kills"
+    settings = wiring().settings
+    kills = settings.home_path / "kills"
     kills.mkdir(exist_ok=True)
 
     def die_once(step: Step, moment: str) -> None:
@@ -31,11 +28,8 @@ def main(whom: str) -> None:
                 os.kill(os.getppid(), signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def make() -> Parts:
-        return replace(make_parts(wired, ring=bell(wired.settings)), observe=die_once)
-
-    provide(make)
-    run_worker(wired.settings, pool="prefork", concurrency=2)
+    provide(lambda: replace(free_parts(), observe=die_once))
+    run_worker(settings, pool="prefork", concurrency=2)
 
 
 def _first_time(mark: Path) -> bool:
