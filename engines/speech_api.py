@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import av
@@ -221,11 +222,19 @@ def _read_answer(answer: Any, piece: Piece) -> list[Utterance]:
         text = " ".join(tokens[index] for index in without_loops(tokens))
         return [place_stretch(piece, 0.0, piece.duration_s, text)] if text else []
     words = list(getattr(answer, "words", None) or [])
-    return [said for segment in segments for said in _read_segment(segment, words, piece)]
+    counts = [len(str(segment.text).split()) for segment in segments]
+    if sum(counts) != len(words):
+        return [said for segment in segments for said in _read_segment(segment, (), piece)]
+    starts = accumulate(counts, initial=0)
+    return [
+        said
+        for segment, start, count in zip(segments, starts, counts, strict=False)
+        for said in _read_segment(segment, words[start : start + count], piece)
+    ]
 
 
 def _read_segment(segment: Any, words: Sequence[Any], piece: Piece) -> list[Utterance]:
-    """The utterances of one segment: its text has the punctuation, the words have the times, where the two agree."""
+    """The utterances of one segment: its text has the punctuation, `words`, one for each token, have the times."""
     logprob = getattr(segment, "avg_logprob", None)
     if (
         logprob is not None
@@ -236,9 +245,8 @@ def _read_segment(segment: Any, words: Sequence[Any], piece: Piece) -> list[Utte
     confidence = None if logprob is None else round(math.exp(min(0.0, logprob)), 4)
     tokens = str(segment.text).split()
     kept = without_loops(tokens)
-    inside = [word for word in words if segment.start <= (word.start + word.end) / 2 < segment.end]
-    if tokens and len(inside) == len(tokens):
-        timed = [Word(f" {tokens[i]}", inside[i].start, inside[i].end, confidence) for i in kept]
+    if words:
+        timed = [Word(f" {tokens[i]}", words[i].start, words[i].end, confidence) for i in kept]
         return place_words(piece, timed)
     text = " ".join(tokens[index] for index in kept)
     return [place_stretch(piece, segment.start, segment.end, text, confidence=confidence)] if text else []

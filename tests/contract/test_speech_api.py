@@ -64,6 +64,17 @@ def test_times_of_an_answer_become_times_of_the_recording(openai_server: OpenAIS
     assert [word.text for word in heard.utterances[1].words] == ["After", "the", "pause."]
 
 
+def test_text_and_words_that_disagree_leave_the_segments_times(openai_server: OpenAIServer) -> None:
+    def disagree(request):
+        reply = hears([(0.2, 0.8, "Twenty-four, please.")])(request)
+        reply.body["words"].append({"word": "please", "start": 0.7, "end": 0.8})
+        return reply
+
+    openai_server.reply_always(disagree)
+    (said,) = hear(engine(openai_server, "whisper-1"), second_channel_only())[0].utterances
+    assert (said.text, said.words) == ("Twenty-four, please.", ())
+
+
 def test_times_beyond_the_piece_stay_in_its_last_stretch(openai_server: OpenAIServer) -> None:
     audio = second_channel_only()
     openai_server.reply(hears([(500.0, 900.0, "Far away.")]))
