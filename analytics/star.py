@@ -17,6 +17,7 @@ from crm.tables import metadata as crm_metadata
 
 SCHEMA = "bi"
 UNKNOWN = -1
+UNKNOWN_CODE = "unknown"
 
 metadata = sa.MetaData(schema=SCHEMA, naming_convention=crm_metadata.naming_convention)
 

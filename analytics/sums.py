@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from analytics.parts import PART_NAMES
 from analytics.star import (
-    UNKNOWN,
+    UNKNOWN_CODE,
     agg_agent_day,
     agg_day,
     agg_hour,
@@ -21,8 +21,6 @@ from analytics.star import (
     dim_team,
     fact_call,
 )
-
-UNKNOWN_CODE = "unknown"
 
 Sums = dict[str, int]
 
@@ -54,10 +52,11 @@ class Filters:
 
 ALL = Filters()
 
-_NAMES: dict[Over, tuple[sa.Table, sa.Column[str]]] = {
-    Over.QUEUE: (dim_queue, dim_queue.c.name),
-    Over.AGENT: (dim_agent, dim_agent.c.name),
-    Over.TEAM: (dim_team, dim_team.c.name),
+_CODES: dict[Over, sa.Column[str]] = {
+    Over.REASON: dim_reason.c.code,
+    Over.QUEUE: dim_queue.c.name,
+    Over.AGENT: dim_agent.c.name,
+    Over.TEAM: dim_team.c.name,
 }
 
 
@@ -83,15 +82,19 @@ def total(many: Iterable[Mapping[str, int]]) -> Sums:
 def daily_sums(connection: sa.Connection, over: Over | None, filters: Filters) -> dict[tuple[date, str], Sums]:
     """The sums of every day with calls, by day and member's code ("" where nothing is told apart)."""
     table = _table_for(over, filters)
-    code = _code_column(over)
+    grain = [table.c.date_key] if over is None else [table.c.date_key, _CODES[over]]
     rows = connection.execute(
-        sa.select(table.c.date_key, code, *(sa.func.sum(table.c[name]) for name in PART_NAMES))
+        sa.select(*grain, *(sa.func.sum(table.c[name]) for name in PART_NAMES))
         .select_from(_joined(table, over))
         .where(*_conditions(table, filters))
-        .group_by(table.c.date_key, code)
+        .group_by(*grain)
     )
-    # PostgreSQL sums whole numbers into a decimal: back to the whole number that it is.
-    return {(date_of(key), member): dict(zip(PART_NAMES, map(int, sums), strict=True)) for key, member, *sums in rows}
+    found: dict[tuple[date, str], Sums] = {}
+    for row in rows:
+        code = "" if over is None else row[1]
+        # PostgreSQL sums whole numbers into a decimal: back to the whole number that it is.
+        found[date_of(row[0]), code] = dict(zip(PART_NAMES, map(int, row[len(grain) :]), strict=True))
+    return found
 
 
 def _needed(over: Over | None, filters: Filters) -> set[str]:
@@ -107,22 +110,15 @@ def _table_for(over: Over | None, filters: Filters) -> sa.Table:
     return agg_agent_day if needed <= {"agent", "team"} else fact_call
 
 
-def _code_column(over: Over | None) -> sa.ColumnElement[str]:
-    if over is None:
-        return sa.literal("", sa.Text)
-    if over is Over.REASON:
-        return dim_reason.c.code
-    dimension, name = _NAMES[over]
-    key = next(iter(dimension.primary_key))
-    return sa.case((key == UNKNOWN, UNKNOWN_CODE), else_=name)
-
-
 def _joined(table: sa.Table, over: Over | None) -> sa.FromClause:
     if over is None:
         return table
-    dimension = dim_reason if over is Over.REASON else _NAMES[over][0]
-    key = next(iter(dimension.primary_key))
-    return table.join(dimension, table.c[key.name] == key)
+    key = _key_of(over)
+    return table.join(key.table, table.c[key.name] == key)
+
+
+def _key_of(over: Over) -> sa.Column[int]:
+    return next(iter(_CODES[over].table.primary_key))
 
 
 def _conditions(table: sa.Table, filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
@@ -132,13 +128,11 @@ def _conditions(table: sa.Table, filters: Filters) -> Iterator[sa.ColumnElement[
         yield table.c.date_key < date_key(filters.until)
     if not filters.with_samples:
         yield table.c.is_sample.is_(False)
-    if filters.reason:
-        yield table.c.reason_key.in_(sa.select(dim_reason.c.reason_key).where(dim_reason.c.code == filters.reason))
-    for over, (dimension, name) in _NAMES.items():
+    for over, code in _CODES.items():
         wanted = getattr(filters, over.value)
         if wanted:
-            key = next(iter(dimension.primary_key))
-            yield table.c[key.name].in_(sa.select(key).where(sa.func.lower(name) == wanted.lower()))
+            key = _key_of(over)
+            yield table.c[key.name].in_(sa.select(key).where(sa.func.lower(code) == wanted.lower()))
 
 
 def labels_of(connection: sa.Connection, over: Over | None) -> dict[str, str]:
