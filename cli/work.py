@@ -57,9 +57,9 @@ def web(
 ) -> None:
     """Serve the pages and the API until Ctrl-C."""
     import uvicorn
-    from web.app import create_app
 
     from crm.schema import require_current
+    from web.app import create_app
 
     wired = wire()
     settings = wired.settings
@@ -85,9 +85,8 @@ def work(
 
     if not until_idle:
         stop("callwise work: --until-idle is needed; to keep running, use `callwise up`", code=2)
-    from ingest.listening import catch_up
-
     from crm.schema import require_current
+    from runtime.listening import catch_up
     from workers.app import make_parts
     from workers.run import work_until_idle
     from workers.sweep import roll_up

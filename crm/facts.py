@@ -1,7 +1,7 @@
 """What telephony says of a call, as columns; agents, teams and queues are found or made by name."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -77,16 +77,20 @@ def all_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
     return empty | told_columns(facts, named)
 
 
-def merge_facts(connection: sa.Connection, call_id: UUID, facts: CallFacts, *, now: datetime) -> bool:
+def merge_facts(
+    connection: sa.Connection, call_id: UUID, facts: CallFacts, *, now: datetime, profile: str | None = None
+) -> bool:
     """Add what was told later, such as a sidecar that came after the audio; returns whether anything changed.
 
     What is told later wins over what was told before, and what is not told leaves alone what was. Both the old and the
     new day of the call are marked for the roll-ups. A finished call whose customer, direction or time changed is filed
-    again.
+    again. `profile` names who read the facts, for a call whose name nobody could read.
     """
     before = connection.execute(sa.select(call).where(call.c.id == call_id).with_for_update()).mappings().one()
     told = told_columns(facts, upsert_named(connection, [facts]))
     told["attributes"] = {**before["attributes"], **facts.attributes}
+    if before["profile"] is None and profile is not None and replace(facts, attributes={}) != CallFacts():
+        told["profile"] = profile
     if "started_at" in told:
         told["happened_at"] = told["started_at"]
     changed = {name: value for name, value in told.items() if before[name] != value}

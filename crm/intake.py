@@ -95,6 +95,16 @@ def call_of_key(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> 
     ).scalar_one_or_none()
 
 
+def known_etags(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> dict[str, str]:
+    """The eTag of the current recording under each of these keys that has one."""
+    rows = connection.execute(
+        sa.select(recording.c.object_key, recording.c.etag).where(
+            recording.c.bucket == bucket, recording.c.object_key.in_(keys), recording.c.is_current
+        )
+    )
+    return {row.object_key: row.etag for row in rows}
+
+
 Placed = tuple[int, Arrival]
 
 

@@ -53,6 +53,14 @@ def key_of(root: Path, path: Path) -> str | None:
         return None
 
 
+def prefix_of(root: Path, folder: Path) -> str | None:
+    """The prefix of the keys below `folder`; empty where they may begin with anything, None where there are none."""
+    if folder == root or folder.is_relative_to(root / SIDE_FOLDER / _ESCAPED):
+        return ""
+    key = key_of(root, folder)
+    return None if key is None else f"{key}/"
+
+
 def walk(root: Path, prefix: bytes, after: bytes) -> Iterator[tuple[bytes, DirEntry[str]]]:
     """The files with plain keys in order of key; memory is bounded by the largest folder. Links are left out."""
     yield from _walk_plain(root, b"", prefix, after)

@@ -15,7 +15,7 @@ from secrets import token_hex
 from threading import Lock
 from typing import Any
 
-from calls.errors import EngineMisconfigured, ObjectGone, TransientError
+from calls.errors import CallwiseError, EngineMisconfigured, ObjectGone, TransientError
 from calls.recording import ObjectRef, StoredObject
 from engines import folder_paths
 from engines.object_keys import check_key
@@ -79,7 +79,7 @@ class FolderStore:
                     shutil.copyfile(source, part)
                 stat = part.stat()
                 kept = {name.lower(): value for name, value in (metadata or {}).items()}
-                self._write_note(key, stat, _md5(part), kept)
+                self._write_note(key, stat, _md5(part), kept, is_put=True)
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)
@@ -122,6 +122,27 @@ class FolderStore:
     def key_of(self, path: Path) -> str | None:
         """The key of the object that lies at `path`; None for a path where none lies, such as an unfinished one."""
         return folder_paths.key_of(self.root, path)
+
+    def prefix_of(self, folder: Path) -> str | None:
+        """The prefix of the keys below that folder, empty for those of odd names; None where no objects lie."""
+        return folder_paths.prefix_of(self.root, folder)
+
+    def size_and_mtime(self, key: str) -> tuple[int, int] | None:
+        """The file's size in bytes and its time in nanoseconds, without reading it; None when it is not there."""
+        try:
+            _, stat = self._find(key)
+        except (CallwiseError, OSError):
+            return None
+        return stat.st_size, stat.st_mtime_ns
+
+    def was_put_whole(self, key: str) -> bool:
+        """Whether the file is as `put` renamed it into place, so that nobody can still be writing it."""
+        try:
+            _, stat = self._find(key)
+        except (CallwiseError, OSError):
+            return False
+        note = self._read_note(key, stat)
+        return note is not None and note.get("is_put") is True
 
     def _find(self, key: str) -> tuple[Path, os.stat_result]:
         check_key(key)
@@ -189,10 +210,13 @@ class FolderStore:
         fits = isinstance(note, dict) and (note.get("size"), note.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns)
         return note if fits else None
 
-    def _write_note(self, key: str, stat: os.stat_result, etag: str, metadata: Mapping[str, str]) -> None:
+    def _write_note(
+        self, key: str, stat: os.stat_result, etag: str, metadata: Mapping[str, str], *, is_put: bool = False
+    ) -> None:
         path = self._note_path(key)
         part = path.with_name(f".{token_hex(8)}{folder_paths.PART_SUFFIX}")
         note = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "etag": etag, "metadata": dict(metadata)}
+        note |= {"is_put": True} if is_put else {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             part.write_text(json.dumps(note), encoding="utf-8")

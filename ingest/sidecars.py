@@ -77,9 +77,9 @@ def read_plain(given: Mapping[str, Any], local: Locality) -> Told:
         elif name in _READERS:
             facts.setdefault(name, _READERS[name](value, local))
         elif name == "attributes" and isinstance(value, Mapping):
-            attributes |= {str(key): str(inner)[:_MAX_TEXT] for key, inner in value.items()}
+            attributes |= {_clean(str(key)): _clean(str(inner)) for key, inner in value.items()}
         elif isinstance(value, str | int | float | bool):
-            attributes[name] = str(value)[:_MAX_TEXT]
+            attributes[_clean(name)] = _clean(str(value))
         else:
             unread.append(name)
     if customer_number:
@@ -123,7 +123,7 @@ def read_contact_record(record: Mapping[str, Any], local: Locality) -> Told:
             disconnect_reason=_text(record.get("DisconnectReason")),
             agent_channel=1,
             attributes={
-                str(name): str(value)[:_MAX_TEXT]
+                _clean(str(name)): _clean(str(value))
                 for name, value in list(_mapping(record.get("Attributes")).items())[:_MAX_ATTRIBUTES]
             },
         )
@@ -146,7 +146,12 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _text(value: object) -> str | None:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         return None
-    return str(value).strip()[:_MAX_TEXT] or None
+    return _clean(str(value)) or None
+
+
+def _clean(text: str) -> str:
+    """What a database takes: no NUL, no half of a surrogate pair, and not too long."""
+    return text.replace("\0", "").encode(errors="replace").decode().strip()[:_MAX_TEXT]
 
 
 def _moment(value: object, local: Locality) -> Any:

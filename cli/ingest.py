@@ -1,0 +1,162 @@
+"""`push`, `listen`, `reconcile`, `profiles test`: recordings into the store, and out of it into the database."""
+
+import json
+import signal
+import threading
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from calls.recording import CallFacts
+from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
+from crm.calls import parse_moment
+from crm.schema import require_current
+from ingest.listening import run_listeners
+from ingest.profiles import Reading, sidecar_key
+from ingest.reconcile import reconcile as compare
+from runtime.listening import make_all_listeners, make_intake, make_profiles
+from runtime.logs import set_up_logs
+
+profiles = typer.Typer(help="What telephony profiles read.", no_args_is_help=True)
+
+FilesArgument = Annotated[list[Path], typer.Argument(help="Recordings.", exists=True, dir_okay=False, readable=True)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("push")(push)
+    app.command("listen")(listen)
+    app.command("reconcile")(reconcile)
+    app.add_typer(profiles, name="profiles")
+
+
+def push(
+    files: FilesArgument,
+    *,
+    name: Annotated[str | None, typer.Option(help="Key in the store, for one file. Default: the file's name.")] = None,
+    meta: Annotated[list[str] | None, typer.Option(help="Metadata of the object, NAME=VALUE.")] = None,
+    sidecar: Annotated[
+        Path | None, typer.Option(help="A JSON document of facts, for one file.", exists=True, dir_okay=False)
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Put recordings into the configured object store, the way telephony would."""
+    if len(files) > 1 and (name is not None or sidecar is not None):
+        stop("callwise push: --name and --sidecar are for one file", code=2)
+    metadata = dict(_pair(text) for text in meta or ())
+    objects = wire(home).objects
+    pushed: list[dict[str, Any]] = []
+    for path in files:
+        key = name if name is not None else path.name
+        if sidecar is not None:
+            # First, so that the recording finds it.
+            objects.put(sidecar_key(key), sidecar)
+        stored = objects.put(key, path, metadata=metadata)
+        pushed.append({"bucket": objects.bucket, "key": key, "size_bytes": stored.ref.size_bytes})
+        if not as_json:
+            typer.echo(stored.ref.address)
+    if as_json:
+        emit(pushed)
+
+
+def listen() -> None:
+    """Take in what the configured sources announce, until Ctrl-C."""
+    from workers.app import bell
+    from workers.run import SignsOfLife
+
+    wired = wire()
+    set_up_logs(wired.settings.log_level)
+    listeners = make_all_listeners(wired, bell(wired.settings))
+    require_current(wired.database)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    life = SignsOfLife(wired.database, "listen")
+    life.start()
+    run_listeners(listeners, ended)
+    life.stop()
+
+
+def reconcile(
+    fix: Annotated[bool, typer.Option("--fix", help="Take in what is missing.")] = False,
+    since: Annotated[str, typer.Option(help="Only what was stored from this date or time on.")] = "",
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare the bucket with the database; exit code 1 when a recording is no call and was not taken in."""
+    wired = wire(home)
+    set_up_logs(wired.settings.log_level)
+    require_current(wired.database)
+    zone = ZoneInfo(wired.settings.site.time_zone)
+    # Workers find what this queues by their sweep.
+    report = compare(make_intake(wired), fix=fix, since=parse_moment(since, zone))
+    if as_json:
+        emit(
+            {
+                "objects": report.object_count,
+                "known": report.known_count,
+                "missing": report.missing,
+                "missing_count": report.missing_count,
+                "queued": report.queued_count,
+            }
+        )
+    else:
+        for key in report.missing:
+            typer.echo(key)
+        say(
+            f"{report.object_count} recordings, {report.known_count} of them known, {report.missing_count} missing,"
+            f" {report.queued_count} queued"
+        )
+    if report.missing_count > report.queued_count:
+        if not fix:
+            say("callwise reconcile: --fix takes the missing ones in")
+        raise typer.Exit(1)
+
+
+@profiles.command("test")
+def read_names(
+    names: Annotated[list[str], typer.Argument(help="Names (keys) of recordings.")],
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show which telephony profile reads these names, and what from them."""
+    chosen = make_profiles(wire(home).settings)
+    readings = {name: chosen.read(name) for name in names}
+    if as_json:
+        emit([_reading_document(name, reading) for name, reading in readings.items()])
+        return
+    for name, reading in readings.items():
+        typer.echo(f"{name}: {reading.profile or 'no profile reads this name'}")
+        for fact, value in _told(reading.facts).items():
+            typer.echo(f"  {fact}: {value}")
+        if reading.unread:
+            typer.echo(f"  not read: {', '.join(reading.unread)}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        stop(f"callwise push: --meta wants NAME=VALUE, not {text!r}", code=2)
+    return name, value
+
+
+def _reading_document(name: str, reading: Reading) -> dict[str, Any]:
+    return {
+        "name": name,
+        "profile": reading.profile,
+        "facts": _told(reading.facts),
+        "unread": list(reading.unread),
+    }
+
+
+def _told(facts: CallFacts) -> dict[str, Any]:
+    """The facts that were told, as JSON has them."""
+    told = {item.name: getattr(facts, item.name) for item in fields(CallFacts) if getattr(facts, item.name)}
+    if facts.agent_channel is not None:
+        told["agent_channel"] = facts.agent_channel
+    document: dict[str, Any] = json.loads(json.dumps(told, default=lambda value: value.isoformat()))
+    return document

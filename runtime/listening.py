@@ -1,0 +1,42 @@
+"""The composition of ingest: its parts out of the settings, for the commands and for the web app."""
+
+from ingest.intake import Intake, Ring
+from ingest.listening import Listener, Source, make_listeners
+from ingest.listening import catch_up as drain_all
+from ingest.profiles import Profiles
+from runtime.settings import Settings
+from runtime.wiring import Wiring
+
+
+def make_profiles(settings: Settings) -> Profiles:
+    """The telephony profiles that the settings choose. Raises SettingsError."""
+    telephony = settings.telephony
+    return Profiles.of(telephony.profiles, region=telephony.region, time_zone=telephony.time_zone)
+
+
+def make_intake(wired: Wiring, ring: Ring | None = None) -> Intake:
+    """Intake into this process's database; `ring` tells the workers, None where their sweep finds the work."""
+    return Intake(wired.database, wired.objects, make_profiles(wired.settings), ring)
+
+
+def make_all_listeners(wired: Wiring, ring: Ring | None = None) -> list[Listener]:
+    """A listener for each source of events in the settings. Raises SettingsError."""
+    sources = [
+        Source(
+            kind=source.kind,
+            url=source.url,
+            queue=source.queue,
+            exchange=source.exchange,
+            routing_key=source.routing_key,
+            region=source.region,
+            access_key=source.access_key,
+            secret_key=source.secret_key.get_secret_value(),
+        )
+        for source in wired.settings.events
+    ]
+    return make_listeners(make_intake(wired, ring), sources)
+
+
+def catch_up(wired: Wiring) -> int:
+    """Take in what every source has now, without ringing; returns the number of new calls. Raises TransientError."""
+    return drain_all(make_all_listeners(wired))
