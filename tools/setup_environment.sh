@@ -11,7 +11,16 @@ stop() { say "$@"; exit 1; }
 # A moved checkout, another pyproject.toml or another version of this file each ask for a new look at .venv.
 key="$(pwd -P) $(cat pyproject.toml tools/setup_environment.sh | cksum)"
 
-is_ready() { [ -x .venv/bin/python ] && [ "$(cat ".venv/.ready-$1" 2>/dev/null)" = "$key" ]; }
+version_of() { "$1" -c 'import sys; print(sys.version)' 2>/dev/null; }
+
+# An environment of another Python than PYTHON names, or one that was moved here, is made anew.
+is_usable() {
+    [ -x .venv/bin/python ] || return 1
+    [ -z "${PYTHON:-}" ] || [ "$(version_of .venv/bin/python)" = "$(version_of "$PYTHON")" ] || return 1
+    [ ! -f .venv/.made-in ] || [ "$(cat .venv/.made-in)" = "$(pwd -P)" ]
+}
+
+is_ready() { [ "$(cat ".venv/.ready-$1" 2>/dev/null)" = "$key" ]; }
 
 all_ready() {
     for part in "$@"; do is_ready "$part" || return 1; done
@@ -84,7 +93,11 @@ PYTHON
 }
 
 # Without --no-compile pip writes 90 MB of bytecode for modules that nobody imports.
-pip_install() { .venv/bin/python -m pip install --no-compile --disable-pip-version-check "$@" >&2; }
+pip_install() {
+    # uv makes environments without pip.
+    .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null
+    .venv/bin/python -m pip install --no-compile --disable-pip-version-check "$@" >&2
+}
 
 install() {
     [ -t 2 ] && quiet="" || quiet="-qq"
@@ -102,17 +115,14 @@ install() {
 # a CPU build of torch where its settings point (PIP_FIND_LINKS, PIP_INDEX_URL).
 install_openai_whisper() {
     say "adding openai-whisper and torch to .venv (once; a few minutes) ..."
-    .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null
     pip_install -qq torch==2.13.0 numba tqdm more-itertools tiktoken
     pip_install -qq --no-deps openai-whisper==20250625
 }
 
 [ $# -gt 0 ] || set -- base
-all_ready "$@" && exit 0
+is_usable && all_ready "$@" && exit 0
 
-if [ ! -x .venv/bin/python ] || { [ -f .venv/.made-in ] && [ "$(cat .venv/.made-in)" != "$(pwd -P)" ]; }; then
-    make_environment
-fi
+is_usable || make_environment
 pwd -P >.venv/.made-in
 install "$@"
 for part in "$@"; do
