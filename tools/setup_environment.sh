@@ -100,14 +100,14 @@ pip_install() {
 }
 
 install() {
-    [ -t 2 ] && quiet="" || quiet="-qq"
+    [ -t 2 ] && quiet="" || quiet="-q"
     requirements_of "$@" >.venv/requirements.txt || stop "no such part among: $*"
     if has_uv; then
         say "setting up .venv with uv (once) ..."
-        uv pip install $quiet --python .venv/bin/python -e . -r .venv/requirements.txt >&2
+        uv pip install ${quiet:+"$quiet"} --python .venv/bin/python -e . -r .venv/requirements.txt >&2
     else
         say "setting up .venv with pip (once; a few minutes) ..."
-        pip_install $quiet -e . -r .venv/requirements.txt
+        pip_install ${quiet:+"$quiet" "$quiet"} -e . -r .venv/requirements.txt
     fi
 }
 
