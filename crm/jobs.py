@@ -17,6 +17,28 @@ from calls.pipeline import PIPELINE, Stage, Step, next_step, step_named
 from crm.database import insert
 from crm.tables import call, job, touched_day
 
+# Statements that run for every step are built once: building one takes longer than running it.
+_OF_CALL = sa.bindparam("of_call")
+_HELD = (
+    job.c.call_id == _OF_CALL,
+    job.c.token == sa.bindparam("of_token"),
+    job.c.step == sa.bindparam("of_step"),
+)
+_TAKE = (
+    sa.update(job)
+    .where(job.c.call_id == _OF_CALL, job.c.step == sa.bindparam("of_step"), job.c.due_at <= sa.bindparam("now_at"))
+    .values(attempt_count=job.c.attempt_count + 1, token=job.c.token + 1)
+    .returning(job.c.token, job.c.attempt_count)
+)
+_CHANGE = sa.update(job).where(*_HELD)
+_END = sa.delete(job).where(*_HELD)
+_MOVE = (
+    sa.update(call)
+    .where(call.c.id == _OF_CALL, call.c.stage == sa.bindparam("from_stage"))
+    .returning(call.c.happened_at)
+)
+_MARK = sa.insert(touched_day)
+
 # A message that has brought nothing for this long is taken for lost.
 RING_AGAIN_AFTER = timedelta(seconds=60)
 
@@ -54,19 +76,16 @@ def first_job(call_id: UUID, now: datetime, rung_at: datetime | None = None) -> 
 
 def claim(connection: sa.Connection, call_id: UUID, step: Step, *, now: datetime, lease_s: float) -> Claim | None:
     """Take the step, and count the attempt; None when it is not due, done already, or held by somebody else."""
-    taken = connection.execute(
-        sa.update(job)
-        .where(job.c.call_id == call_id, job.c.step == step.name, job.c.due_at <= now)
-        .values(attempt_count=job.c.attempt_count + 1, token=job.c.token + 1, due_at=now + timedelta(seconds=lease_s))
-        .returning(job.c.token, job.c.attempt_count)
-    ).one_or_none()
+    due_at = now + timedelta(seconds=lease_s)
+    given = {"of_call": call_id, "of_step": step.name, "now_at": now, "due_at": due_at}
+    taken = connection.execute(_TAKE, given).one_or_none()
     return Claim(call_id, step, taken.token, taken.attempt_count) if taken else None
 
 
 def renew(connection: sa.Connection, claims: Iterable[Claim], *, now: datetime, lease_s: float) -> None:
     """A sign of life: the leases of these claims run from now. A claim that was lost stays lost."""
     for held in claims:
-        connection.execute(sa.update(job).where(*_held(held)).values(due_at=now + timedelta(seconds=lease_s)))
+        connection.execute(_CHANGE, _held(held) | {"due_at": now + timedelta(seconds=lease_s)})
 
 
 def advance(
@@ -83,19 +102,16 @@ def advance(
         _finish(connection, held, Stage(held.step.gives), now)
         return None
     goes_on = following.queue == held.step.queue
-    moved = connection.execute(
-        sa.update(job)
-        .where(*_held(held))
-        .values(
-            step=following.name,
-            due_at=now + timedelta(seconds=lease_s if goes_on else 0),
-            rung_at=rung_at,
-            attempt_count=1 if goes_on else 0,
-            token=held.token + 1 if goes_on else held.token,
-            last_code=None,
-            last_detail=None,
-        )
-    )
+    change = {
+        "step": following.name,
+        "due_at": now + timedelta(seconds=lease_s if goes_on else 0),
+        "rung_at": rung_at,
+        "attempt_count": 1 if goes_on else 0,
+        "token": held.token + 1 if goes_on else held.token,
+        "last_code": None,
+        "last_detail": None,
+    }
+    moved = connection.execute(_CHANGE, _held(held) | change)
     _require_one(moved.rowcount)
     _move(connection, held, stage=held.step.gives, modified_at=now)
     return Claim(held.call_id, following, held.token + 1, 1) if goes_on else following
@@ -117,16 +133,13 @@ def put_back(
     connection: sa.Connection, held: Claim, code: str, detail: str, *, due_at: datetime, counts: bool = True
 ) -> None:
     """Leave the step for a later attempt; with `counts=False` this attempt is not held against the call."""
-    back = connection.execute(
-        sa.update(job)
-        .where(*_held(held))
-        .values(
-            due_at=due_at,
-            attempt_count=job.c.attempt_count - (0 if counts else 1),
-            last_code=code,
-            last_detail=detail[:500],
-        )
-    )
+    change = {
+        "due_at": due_at,
+        "attempt_count": held.attempt if counts else held.attempt - 1,
+        "last_code": code,
+        "last_detail": detail[:500],
+    }
+    back = connection.execute(_CHANGE, _held(held) | change)
     _require_one(back.rowcount)
 
 
@@ -198,28 +211,24 @@ def retry(
 
 
 def touch(connection: sa.Connection, happened_at: datetime) -> None:
-    """Mark the day of a call whose row changed, for the roll-ups."""
-    connection.execute(sa.insert(touched_day).values(id=uuid4(), utc_day=happened_at.astimezone(UTC).date()))
+    """Mark the day of a call whose row changed, for the roll-ups: one mark for each change."""
+    connection.execute(_MARK, {"id": uuid4(), "utc_day": happened_at.astimezone(UTC).date()})
 
 
-def _held(held: Claim) -> tuple[sa.ColumnElement[bool], ...]:
-    return job.c.call_id == held.call_id, job.c.token == held.token, job.c.step == held.step.name
+def _held(held: Claim) -> dict[str, object]:
+    return {"of_call": held.call_id, "of_token": held.token, "of_step": held.step.name}
 
 
 def _finish(connection: sa.Connection, held: Claim, stage: Stage, now: datetime, **facts: str) -> None:
-    _require_one(connection.execute(sa.delete(job).where(*_held(held))).rowcount)
+    _require_one(connection.execute(_END, _held(held)).rowcount)
     _move(connection, held, stage=stage, finished_at=now, modified_at=now, **facts)
 
 
-def _move(connection: sa.Connection, held: Claim, **values: object) -> None:
-    moved = connection.execute(
-        sa.update(call)
-        .where(call.c.id == held.call_id, call.c.stage == held.step.needs)
-        .values(**values)
-        .returning(call.c.happened_at)
-    ).one_or_none()
+def _move(connection: sa.Connection, held: Claim, **change: object) -> None:
+    given = {"of_call": held.call_id, "from_stage": held.step.needs} | change
+    moved = connection.execute(_MOVE, given).one_or_none()
     _require_one(0 if moved is None else 1)
-    if moved is not None and "finished_at" in values:
+    if moved is not None and "finished_at" in change:
         touch(connection, moved.happened_at)
 
 

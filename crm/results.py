@@ -3,7 +3,7 @@ CRM.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +16,47 @@ from calls.timing import Timing
 from calls.transcript import Speaker, Utterance, Word
 from crm.people import link_into_chain, match_contact
 from crm.tables import call, call_analysis, recording, transcript, utterance
+
+# Built once, as in crm.jobs.
+_OF_CALL = sa.bindparam("of_call")
+_WORK = (
+    sa.select(
+        call.c.id,
+        call.c.direction,
+        call.c.started_at,
+        call.c.happened_at,
+        call.c.agent_channel,
+        call.c.from_number_e164,
+        call.c.to_number_e164,
+        call.c.customer_name,
+        recording.c.id.label("recording_id"),
+        recording.c.bucket,
+        recording.c.object_key,
+        recording.c.version_id,
+        recording.c.etag,
+        recording.c.size_bytes,
+        recording.c.duration_s,
+    )
+    .join_from(call, recording, recording.c.call_id == call.c.id)
+    .where(call.c.id == _OF_CALL, recording.c.is_current)
+)
+_DESCRIBE = sa.update(recording).where(recording.c.id == sa.bindparam("of_recording"))
+_TIME = sa.update(call).where(call.c.id == _OF_CALL, call.c.duration_s.is_(None))
+_TRANSCRIPT = sa.select(transcript.c.id, transcript.c.language).where(
+    transcript.c.call_id == _OF_CALL, transcript.c.is_current
+)
+_UTTERANCES = (
+    sa.select(utterance).where(utterance.c.transcript_id == sa.bindparam("of_transcript")).order_by(utterance.c.seq)
+)
+_LATEST = {
+    table: sa.select(sa.func.max(table.c.revision)).where(table.c.call_id == _OF_CALL)
+    for table in (transcript, call_analysis)
+}
+_PAST = {
+    table: sa.update(table).where(table.c.call_id == _OF_CALL, table.c.is_current)
+    for table in (transcript, call_analysis)
+}
+_NEW = {table: sa.insert(table) for table in (transcript, utterance, call_analysis)}
 
 
 @dataclass(frozen=True)
@@ -72,27 +113,7 @@ class StoredTranscript:
 
 def work_for(connection: sa.Connection, call_id: UUID) -> Work:
     """The call and its current recording."""
-    row = connection.execute(
-        sa.select(
-            call.c.id,
-            call.c.direction,
-            call.c.started_at,
-            call.c.happened_at,
-            call.c.agent_channel,
-            call.c.from_number_e164,
-            call.c.to_number_e164,
-            call.c.customer_name,
-            recording.c.id.label("recording_id"),
-            recording.c.bucket,
-            recording.c.object_key,
-            recording.c.version_id,
-            recording.c.etag,
-            recording.c.size_bytes,
-            recording.c.duration_s,
-        )
-        .join_from(call, recording, recording.c.call_id == call.c.id)
-        .where(call.c.id == call_id, recording.c.is_current)
-    ).one()
+    row = connection.execute(_WORK, {"of_call": call_id}).one()
     outbound = row.direction == Direction.OUTBOUND
     return Work(
         call_id=row.id,
@@ -110,66 +131,37 @@ def work_for(connection: sa.Connection, call_id: UUID) -> Work:
 
 def save_recording_facts(connection: sa.Connection, work: Work, facts: RecordingFacts) -> None:
     """Note what decoding found; a call whose length telephony did not say gets the recording's."""
-    connection.execute(
-        sa.update(recording)
-        .where(recording.c.id == work.recording_id)
-        .values(
-            sha256=facts.sha256,
-            container=facts.container,
-            codec=facts.codec,
-            channel_count=facts.channel_count,
-            sample_rate_hz=facts.sample_rate_hz,
-            duration_s=facts.duration_s,
-            playback_key=facts.playback_key,
-        )
-    )
-    connection.execute(
-        sa.update(call)
-        .where(call.c.id == work.call_id, call.c.duration_s.is_(None))
-        .values(duration_s=facts.duration_s)
-    )
+    connection.execute(_DESCRIBE, {"of_recording": work.recording_id} | asdict(facts))
+    connection.execute(_TIME, {"of_call": work.call_id, "duration_s": facts.duration_s})
 
 
 def save_transcript(connection: sa.Connection, work: Work, given: NewTranscript, *, now: datetime) -> None:
     """Store a revision of the transcript and make it the current one."""
     transcript_id = uuid4()
-    connection.execute(
-        sa.insert(transcript).values(
-            id=transcript_id,
-            call_id=work.call_id,
-            recording_id=work.recording_id,
-            revision=_next_revision(connection, transcript, work.call_id),
-            is_current=True,
-            engine=given.engine,
-            is_demo=given.is_demo,
-            language=given.language or None,
-            language_probability=given.language_probability,
-            created_at=now,
-            talk_time_agent_s=given.timing.talk_time_agent_s,
-            talk_time_customer_s=given.timing.talk_time_customer_s,
-            non_talk_time_s=given.timing.non_talk_time_s,
-            interruption_count=given.timing.interruption_count,
-            turn_count=given.turn_count,
-            skipped=_features(given.skipped),
-        )
-    )
+    row = {
+        "id": transcript_id,
+        "call_id": work.call_id,
+        "recording_id": work.recording_id,
+        "revision": _next_revision(connection, transcript, work.call_id),
+        "is_current": True,
+        "engine": given.engine,
+        "is_demo": given.is_demo,
+        "language": given.language or None,
+        "language_probability": given.language_probability,
+        "created_at": now,
+        "turn_count": given.turn_count,
+        "skipped": _features(given.skipped),
+    }
+    connection.execute(_NEW[transcript], row | asdict(given.timing))
     if given.utterances:
-        connection.execute(
-            sa.insert(utterance),
-            [_utterance_row(transcript_id, seq, said) for seq, said in enumerate(given.utterances)],
-        )
+        rows = [_utterance_row(transcript_id, seq, said) for seq, said in enumerate(given.utterances)]
+        connection.execute(_NEW[utterance], rows)
 
 
 def current_transcript(connection: sa.Connection, call_id: UUID) -> StoredTranscript:
     """The current transcript, its utterances in order."""
-    head = connection.execute(
-        sa.select(transcript.c.id, transcript.c.language).where(
-            transcript.c.call_id == call_id, transcript.c.is_current
-        )
-    ).one()
-    rows = connection.execute(
-        sa.select(utterance).where(utterance.c.transcript_id == head.id).order_by(utterance.c.seq)
-    )
+    head = connection.execute(_TRANSCRIPT, {"of_call": call_id}).one()
+    rows = connection.execute(_UTTERANCES, {"of_transcript": head.id})
     return StoredTranscript(
         id=head.id,
         language=head.language or "",
@@ -201,39 +193,38 @@ def save_analysis(
     now: datetime,
 ) -> None:
     """Store a revision of the analysis and make it the current one."""
-    connection.execute(
-        sa.insert(call_analysis).values(
-            id=uuid4(),
-            call_id=call_id,
-            transcript_id=transcript_id,
-            revision=_next_revision(connection, call_analysis, call_id),
-            is_current=True,
-            created_at=now,
-            headline=given.headline,
-            summary=given.summary,
-            summary_kind=given.summary_kind,
-            subject=given.subject,
-            reason_code=given.reason_code,
-            reason_confidence=given.reason_confidence,
-            secondary_reason_codes=list(given.secondary_reason_codes),
-            outcome=given.outcome,
-            is_resolved=given.is_resolved,
-            next_steps=[
-                {"text": step.text, "owner": step.owner, "due_on": step.due_on.isoformat() if step.due_on else None}
-                for step in given.next_steps
-            ],
-            evidence=[{"field": e.field, "turn": e.turn, "quote": e.quote} for e in given.evidence],
-            answers=dict(given.answers),
-            skipped=_features(given.skipped),
-            sentiment_customer=given.sentiment.overall,
-            sentiment_customer_start=given.sentiment.start,
-            sentiment_customer_end=given.sentiment.end,
-            model=model,
-            is_demo=is_demo,
-            prompt_version=prompt_version,
-            taxonomy_version=taxonomy_version,
-        )
-    )
+    row = {
+        "id": uuid4(),
+        "call_id": call_id,
+        "transcript_id": transcript_id,
+        "revision": _next_revision(connection, call_analysis, call_id),
+        "is_current": True,
+        "created_at": now,
+        "headline": given.headline,
+        "summary": given.summary,
+        "summary_kind": given.summary_kind,
+        "subject": given.subject,
+        "reason_code": given.reason_code,
+        "reason_confidence": given.reason_confidence,
+        "secondary_reason_codes": list(given.secondary_reason_codes),
+        "outcome": given.outcome,
+        "is_resolved": given.is_resolved,
+        "next_steps": [
+            {"text": step.text, "owner": step.owner, "due_on": step.due_on.isoformat() if step.due_on else None}
+            for step in given.next_steps
+        ],
+        "evidence": [asdict(quoted) for quoted in given.evidence],
+        "answers": dict(given.answers),
+        "skipped": _features(given.skipped),
+        "sentiment_customer": given.sentiment.overall,
+        "sentiment_customer_start": given.sentiment.start,
+        "sentiment_customer_end": given.sentiment.end,
+        "model": model,
+        "is_demo": is_demo,
+        "prompt_version": prompt_version,
+        "taxonomy_version": taxonomy_version,
+    }
+    connection.execute(_NEW[call_analysis], row)
 
 
 def file_call(connection: sa.Connection, work: Work) -> None:
@@ -248,13 +239,15 @@ def file_call(connection: sa.Connection, work: Work) -> None:
 
 
 def _next_revision(connection: sa.Connection, table: sa.Table, call_id: UUID) -> int:
-    connection.execute(sa.update(table).where(table.c.call_id == call_id, table.c.is_current).values(is_current=False))
-    latest = connection.execute(sa.select(sa.func.max(table.c.revision)).where(table.c.call_id == call_id)).scalar_one()
-    return (latest or 0) + 1
+    latest: int | None = connection.execute(_LATEST[table], {"of_call": call_id}).scalar_one()
+    if latest is None:
+        return 1
+    connection.execute(_PAST[table], {"of_call": call_id, "is_current": False})
+    return latest + 1
 
 
 def _features(skipped: Sequence[SkippedFeature]) -> list[dict[str, str]]:
-    return [{"feature": item.feature, "code": item.code} for item in skipped]
+    return [asdict(item) for item in skipped]
 
 
 def _utterance_row(transcript_id: UUID, seq: int, said: Utterance) -> dict[str, Any]:

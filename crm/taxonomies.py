@@ -1,6 +1,7 @@
 """The owner's reasons in the database, one set of rows per version; exactly one version is current."""
 
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -8,6 +9,8 @@ import sqlalchemy as sa
 from calls.reasons import AnswerKind, Question, Reason, Taxonomy
 from crm.database import insert
 from crm.tables import reason, taxonomy
+
+_CURRENT = sa.select(taxonomy).where(taxonomy.c.is_current)
 
 
 def store_taxonomy(connection: sa.Connection, given: Taxonomy, now: datetime) -> None:
@@ -36,9 +39,11 @@ def store_taxonomy(connection: sa.Connection, given: Taxonomy, now: datetime) ->
 
 def current_taxonomy(connection: sa.Connection) -> Taxonomy | None:
     """The version by which calls are classified now; None before one was stored."""
-    found = connection.execute(sa.select(taxonomy).where(taxonomy.c.is_current)).one_or_none()
-    if found is None:
-        return None
+    found = connection.execute(_CURRENT).one_or_none()
+    return None if found is None else _of_version(connection, found)
+
+
+def _of_version(connection: sa.Connection, found: sa.Row[Any]) -> Taxonomy:
     rows = connection.execute(
         sa.select(reason).where(reason.c.taxonomy_version == found.version).order_by(reason.c.position)
     )
