@@ -12,7 +12,7 @@ from calls.errors import EngineMisconfigured
 from calls.money import Charge
 from calls.transcript import Word
 from engines.speech import SPEECH_RATE_HZ, ChannelAudio, Heard, SpeechHints
-from engines.speech_pieces import in_order, pack
+from engines.speech_pieces import Piece, in_order, pack
 from engines.speech_whisper import (
     WINDOW_S,
     OncePerProcess,
@@ -59,7 +59,10 @@ class FasterWhisperSpeech:
         pieces = pack(audio, max_s=WINDOW_S)
         if not pieces:
             return Heard([])
-        pipeline = self._pipeline.get()
+        with self._pipeline.use() as pipeline:
+            return self._hear(pipeline, audio, pieces, hints)
+
+    def _hear(self, pipeline: Any, audio: ChannelAudio, pieces: Sequence[Piece], hints: SpeechHints) -> Heard:
         check_language(hints.language, pipeline.model.supported_languages)
         windows = [piece.samples(audio) for piece in pieces]
         starts = list(accumulate((len(window) for window in windows), initial=0))

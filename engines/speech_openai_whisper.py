@@ -1,7 +1,7 @@
 """Whisper on this machine by openai-whisper (PyTorch): the reference that the faster engine is measured against."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import file_digest
 from importlib.util import find_spec
 from os import environ
@@ -60,9 +60,12 @@ class OpenAIWhisperSpeech:
         pieces = pack(audio, max_s=WINDOW_S)
         if not pieces:
             return Heard([])
+        with self._whisper.use() as model:
+            return self._hear(model, audio, pieces, hints)
+
+    def _hear(self, model: Any, audio: ChannelAudio, pieces: Sequence[Piece], hints: SpeechHints) -> Heard:
         from whisper.tokenizer import LANGUAGES
 
-        model = self._whisper.get()
         check_language(hints.language, list(LANGUAGES) if model.is_multilingual else ["en"])
         said: list[Utterance] = []
         with memory_errors_translated():
@@ -71,10 +74,12 @@ class OpenAIWhisperSpeech:
                 longest = max(pieces, key=lambda piece: piece.duration_s)
                 language, probability = _detect_language(model, _as_float(longest, audio))
             for piece in pieces:
-                said += place_segments(piece, self._hear(model, _as_float(piece, audio), language, hints))
+                said += place_segments(piece, self._hear_window(model, _as_float(piece, audio), language, hints))
         return Heard(in_order(said), language, probability)
 
-    def _hear(self, model: Any, window: NDArray[np.float32], language: str, hints: SpeechHints) -> list[WhisperSegment]:
+    def _hear_window(
+        self, model: Any, window: NDArray[np.float32], language: str, hints: SpeechHints
+    ) -> list[WhisperSegment]:
         result = model.transcribe(
             window,
             language=language,

@@ -34,20 +34,24 @@ class WhisperSegment:
 
 
 class OncePerProcess(Generic[Model]):
-    """A model that is loaded on first use and then kept: once for all threads, and anew in a process forked off."""
+    """A model that is loaded on first use and then kept, for one thread at a time, and anew in a process forked off.
+
+    Both libraries keep the state of a transcription in the model: two threads at once would mix their calls up.
+    """
 
     def __init__(self, load: Callable[[], Model]) -> None:
         self._load = load
-        self._lock = threading.Lock()
+        # By process: neither a lock nor the threads and device handles of a loaded model survive a fork.
+        self._locks: dict[int, threading.Lock] = {}
         self._loaded: tuple[int, Model] | None = None
 
-    def get(self) -> Model:
-        """The model. Raises what loading raises; the next call tries again."""
-        with self._lock:
-            # The threads and device handles of a loaded model do not survive a fork.
+    @contextmanager
+    def use(self) -> Iterator[Model]:
+        """The model, for the caller alone. Raises what loading raises; the next call tries again."""
+        with self._locks.setdefault(getpid(), threading.Lock()):
             if self._loaded is None or self._loaded[0] != getpid():
                 self._loaded = (getpid(), self._load())
-            return self._loaded[1]
+            yield self._loaded[1]
 
 
 def place_segments(piece: Piece, segments: Sequence[WhisperSegment]) -> list[Utterance]:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -144,6 +145,14 @@ def test_nobody_is_named_by_an_engine(engine: SpeechEngine) -> None:
 
 def test_the_same_audio_is_heard_the_same_twice(engine: SpeechEngine) -> None:
     assert hear(engine, two_voices())[0] == hear(engine, two_voices())[0]
+
+
+def test_threads_that_share_an_engine_hear_what_one_alone_hears(engine: SpeechEngine) -> None:
+    audios = [two_voices(), second_channel_only(), one_voice()]
+    alone = [hear(engine, audio)[0] for audio in audios]
+    with ThreadPoolExecutor(len(audios)) as pool:
+        together = list(pool.map(lambda audio: hear(engine, audio)[0], audios))
+    assert together == alone
 
 
 def test_a_stated_language_is_kept(engine: SpeechEngine) -> None:

@@ -60,7 +60,12 @@ def test_a_model_is_loaded_once_for_all_threads_and_not_before_its_first_use() -
     model = OncePerProcess(lambda: loads.append(1) or object())
     assert loads == []
     got: list[object] = []
-    threads = [threading.Thread(target=lambda: got.append(model.get())) for _ in range(8)]
+
+    def use() -> None:
+        with model.use() as loaded:
+            got.append(loaded)
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -71,11 +76,14 @@ def test_a_model_is_loaded_once_for_all_threads_and_not_before_its_first_use() -
 
 def test_a_forked_process_loads_a_model_of_its_own() -> None:
     model = OncePerProcess(os.getpid)
-    assert model.get() == os.getpid()
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if model.get() == os.getpid() else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with model.use() as loaded:
+        assert loaded == os.getpid()
+        # Forked off while the parent is at work: the parent's lock must not be the child's.
+        child = os.fork()
+        if child == 0:
+            with model.use() as loaded_there:
+                os._exit(0 if loaded_there == os.getpid() else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_failed_load_is_tried_again() -> None:
@@ -88,9 +96,10 @@ def test_a_failed_load_is_tried_again() -> None:
         return outcome
 
     model = OncePerProcess(load)
-    with pytest.raises(EngineMisconfigured):
-        model.get()
-    assert model.get() == "model"
+    with pytest.raises(EngineMisconfigured), model.use():
+        pass
+    with model.use() as loaded:
+        assert loaded == "model"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA failed with error out of memory"), MemoryError()])
