@@ -1,0 +1,111 @@
+"""The offline language engine: reasons by likeness, excerpts instead of a summary, outcome and mood by stated rules.
+
+For demos and tests: it needs no key, no network and no download, it writes nothing of its own, and what it says is
+marked as a demo's wherever it appears.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+
+from calls.analysis import Analysis, Evidence, SkippedFeature
+from calls.money import Charge
+from calls.reasons import INSUFFICIENT, AnswerKind, Question, Taxonomy
+from calls.transcript import Speaker, Turn
+from engines.language import Conversation
+from engines.offline_cues import find_mood, find_next_steps, find_outcome
+from engines.offline_reasons import ReasonMatcher
+from engines.offline_sentences import Sentence, key_sentences, sentences_of
+
+_NAMES = {Speaker.AGENT: "Agent: ", Speaker.CUSTOMER: "Customer: ", Speaker.UNKNOWN: ""}
+_matcher_of = lru_cache(maxsize=8)(ReasonMatcher)
+
+
+class OfflineLanguage:
+    """Analyses with scikit-learn alone; the same conversation always gets the same analysis."""
+
+    name = "scikit-learn/tfidf-lexrank"
+    prompt_version = "rules-1"
+    is_demo = True
+
+    def analyse(self, conversation: Conversation, taxonomy: Taxonomy, pay: Callable[[Charge], None]) -> Analysis:
+        """See LanguageEngine."""
+        sentences = sentences_of(conversation.turns)
+        customer = [turn.text for turn in conversation.turns if turn.speaker is not Speaker.AGENT]
+        agent = [turn.text for turn in conversation.turns if turn.speaker is Speaker.AGENT]
+        match = _matcher_of(taxonomy).match(customer, agent)
+        if match.code == INSUFFICIENT:
+            return Analysis(
+                "", "", INSUFFICIENT, match.confidence, language=conversation.language, summary_kind="excerpts"
+            )
+        reason = taxonomy.reason(match.code)
+        key = key_sentences(sentences)
+        ending = find_outcome(sentences, is_sales=bool(reason and reason.is_sales))
+        mood, mood_sentences = find_mood(sentences)
+        called_on = conversation.started_at.date() if conversation.started_at else None
+        steps = find_next_steps(sentences, called_on)
+        answers = {question.code: _named_choice(question, sentences) for question in taxonomy.questions}
+        grounds = {
+            "reason": _reason_sentences(match.code, taxonomy, sentences),
+            "summary": key,
+            "outcome": [ending.sentence] if ending.sentence else [],
+            "sentiment": mood_sentences,
+            **{f"next_steps.{number}": [sentence] for number, (_, sentence) in enumerate(steps)},
+            **{f"answers.{code}": [found[1]] for code, found in answers.items() if found},
+        }
+        subject = next((found[0] for found in answers.values() if found), "")
+        return Analysis(
+            headline=f"{taxonomy.label(match.code)}: {subject or key[0].text}",
+            summary="\n".join(f"{_NAMES[sentence.speaker]}“{sentence.text}”" for sentence in key),
+            reason_code=match.code,
+            reason_confidence=match.confidence,
+            secondary_reason_codes=match.runners_up,
+            outcome=ending.outcome,
+            is_resolved=ending.is_resolved,
+            next_steps=tuple(step for step, _ in steps),
+            sentiment=mood,
+            subject=subject,
+            language=conversation.language,
+            answers={code: found[0] if found else None for code, found in answers.items()},
+            evidence=tuple(_evidence(grounds, conversation.turns)),
+            skipped=tuple(
+                SkippedFeature(f"answers.{question.code}", "engine_cannot_judge")
+                for question in taxonomy.questions
+                if question.kind is not AnswerKind.CHOICE
+            ),
+            summary_kind="excerpts",
+        )
+
+    def check(self) -> None:
+        """Nothing can be missing: scikit-learn is part of every installation."""
+
+
+def _evidence(grounds: Mapping[str, Sequence[Sentence]], turns: Sequence[Turn]) -> Iterator[Evidence]:
+    """A quote for each sentence that a field rests on; of a single word ("Perfect.") the whole turn is quoted."""
+    whole = {turn.index: turn.text for turn in turns}
+    for field, sentences in grounds.items():
+        for sentence in sentences:
+            quote = sentence.text if sentence.word_count > 1 else whole[sentence.turn]
+            yield Evidence(field, sentence.turn, quote)
+
+
+def _reason_sentences(code: str, taxonomy: Taxonomy, sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The customer's sentence that is most like the reason; anybody's where none of the customer's is."""
+    for said in ([s for s in sentences if s.is_customers], list(sentences)):
+        closest = _matcher_of(taxonomy).closest(code, [sentence.text for sentence in said])
+        if closest is not None:
+            return [said[closest]]
+    return []
+
+
+def _named_choice(question: Question, sentences: Sequence[Sentence]) -> tuple[str, Sentence] | None:
+    """The choice that is named most often, and the sentence that names it first; None where none is named."""
+    if question.kind is not AnswerKind.CHOICE:
+        return None
+    named = {
+        choice: [sentence for sentence in sentences if f" {choice.lower()}" in f" {sentence.text.lower()}"]
+        for choice in question.choices
+    }
+    # "Other" is a word of everyday speech as well as a choice.
+    named.pop("other", None)
+    best = max(named, key=lambda choice: len(named[choice]), default="")
+    return (best, named[best][0]) if best and named[best] else None

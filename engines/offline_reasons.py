@@ -1,0 +1,91 @@
+"""The reason of a call by likeness to the taxonomy's own words: no training, no download."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
+
+from calls.reasons import INSUFFICIENT, OTHER, Reason, Taxonomy
+
+# With fewer customer words than this nobody could tell the reason.
+MIN_CUSTOMER_WORDS = 5
+# Callers begin with their matter: each further turn of theirs counts this much less. Never the first turn alone, which
+# is a greeting as often as not.
+_TURN_DECAY = 0.7
+# What agents say repeats the matter in the company's words, but also offers things that nobody called for.
+_AGENT_WEIGHT = 0.5
+# Below this likeness the call is about none of the reasons. Of the demo calls with a quarter of their words misheard
+# 1 in 100 stays below it, of dialogues about quite other things a third; those above it get a low confidence.
+_LIKENESS_FLOOR = 0.14
+# The share of right answers over the margin between the two best reasons, fitted on the STAR dialogues.
+_MARGIN_SLOPE, _MARGIN_OFFSET = 4.5, 0.1
+
+_STOP_WORDS = sorted(ENGLISH_STOP_WORDS - {"amount", "bill"})
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+
+
+@dataclass(frozen=True)
+class Match:
+    """The reason that fits best, how sure that is (0..1), and the next ones, best first."""
+
+    code: str
+    confidence: float
+    runners_up: tuple[str, ...] = ()
+
+
+class ReasonMatcher:
+    """Compares calls with one taxonomy's labels, definitions and examples (TF-IDF over words and pairs of words)."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self._codes = [reason.code for reason in taxonomy.reasons]
+        self._vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, stop_words=_STOP_WORDS)
+        self._reasons = self._vectorizer.fit_transform([described(reason) for reason in taxonomy.reasons])
+
+    def match(self, customer_turns: Sequence[str], agent_turns: Sequence[str]) -> Match:
+        """The reason of a call in which these turns were said, in order."""
+        if sum(len(_WORD.findall(turn)) for turn in customer_turns) < MIN_CUSTOMER_WORDS:
+            return Match(INSUFFICIENT, 1.0)
+        likeness = self._likeness(customer_turns, _TURN_DECAY) + _AGENT_WEIGHT * self._likeness([" ".join(agent_turns)])
+        order = [int(i) for i in np.argsort(-likeness, kind="stable")]
+        best = float(likeness[order[0]])
+        if best < _LIKENESS_FLOOR:
+            return Match(OTHER, round(1 - best / (2 * _LIKENESS_FLOOR), 3))
+        second = float(likeness[order[1]]) if len(order) > 1 else 0.0
+        margin = (best - second) / best
+        confidence = 1 / (1 + math.exp(-(_MARGIN_SLOPE * margin + _MARGIN_OFFSET)))
+        runners_up = tuple(self._codes[i] for i in order[1:3] if likeness[i] > 0.8 * best)
+        return Match(self._codes[order[0]], round(confidence, 3), runners_up)
+
+    def closest(self, code: str, texts: Sequence[str]) -> int | None:
+        """Which of `texts` is most like the reason `code`; None when none has a word in common with it."""
+        if code not in self._codes or not texts:
+            return None
+        likeness = self._vectorizer.transform(texts) @ self._reasons[self._codes.index(code)].T
+        column = np.asarray(likeness.todense()).ravel()
+        return int(column.argmax()) if column.max() > 0 else None
+
+    def _likeness(self, turns: Sequence[str], decay: float = 1.0) -> NDArray[np.float64]:
+        """The cosine of the turns, the k-th one weighted decay**k, with each reason."""
+        vectors = self._vectorizer.transform(turns)
+        weights = csr_matrix(decay ** np.arange(vectors.shape[0], dtype=np.float64))
+        whole = weights @ vectors
+        length = math.sqrt(whole.multiply(whole).sum())
+        cosines = (whole @ self._reasons.T).toarray().ravel() / (length or 1.0)
+        return np.asarray(cosines, dtype=np.float64)
+
+
+def described(reason: Reason) -> str:
+    """A reason as one text: label, definition, examples.
+
+    Sentences of the definition that begin with "Not" are left out: they name what belongs elsewhere, and words do not
+    know that they are denied.
+    """
+    parts = [part for part in _SENTENCE_END.split(reason.definition) if not part.startswith("Not ")]
+    # The label twice: it is the owner's own name for the matter.
+    return " ".join((reason.label, reason.label, *parts, *reason.examples))
