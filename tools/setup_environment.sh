@@ -54,14 +54,15 @@ find_python() {
     done
 }
 
+make_with_uv() { rm -rf .venv && uv venv -q --python "$1" .venv; }
+
 make_environment() {
     [ -w . ] || stop "$(pwd) cannot be written by $(id -un): use a checkout of your own"
     python="$(find_python)"
-    rm -rf .venv
     if has_uv; then
         # uv brings a Python of its own where the machine has none that suits.
         if [ -z "$python" ] || must_compile "$python"; then
-            uv venv -q --python 3.13 .venv 2>/dev/null && return
+            make_with_uv 3.13 2>/dev/null && return
         fi
     fi
     [ -n "$python" ] || stop "no Python 3.11 or newer found; install one (Debian, Ubuntu: apt-get install python3 python3-venv; macOS: brew install python@3.13) or name it: make ... PYTHON=/path/to/python"
@@ -69,13 +70,14 @@ make_environment() {
         stop "$python is newer than 3.13 and needs a C compiler to install; install one (apt-get install build-essential python3-dev) or Python 3.13"
     fi
     if has_uv; then
-        uv venv -q --python "$python" .venv
+        make_with_uv "$python"
         return
     fi
     if ! can_make_environments "$python"; then
         version="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
         stop "$python cannot make virtual environments; install what it lacks: apt-get install python$version-venv"
     fi
+    rm -rf .venv
     "$python" -m venv .venv
 }
 
