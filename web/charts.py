@@ -49,6 +49,7 @@ def reasons_chart(rows: Sequence[TrendRow], by: By, top: Sequence[str], *, as_sh
                 "legend": {"orient": "bottom", "columns": 3, "title": None, "labelLimit": 220},
             },
             "order": {"field": "position", "type": "quantitative"},
+            "detail": {"field": "is_complete"},
             "opacity": {"condition": {"test": "datum.is_complete", "value": 1}, "value": 0.45},
             "tooltip": [
                 {"field": "period", "title": "Period"},
@@ -115,7 +116,7 @@ def _chart(values: Sequence[Mapping[str, Any]]) -> Spec:
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "width": "container",
-        "height": 260,
+        "height": 300,
         "autosize": {"type": "fit", "contains": "padding"},
         "data": {"values": list(values)},
     }

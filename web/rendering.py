@@ -30,6 +30,7 @@ def make_templates(site_name: str, zone: ZoneInfo, clock: Callable[[], datetime]
         "moment": lambda at: moment_element(at, zone),
         "ago": lambda at: words_since(at, clock()),
         "clock": words.clock,
+        "seconds": lambda seconds: timedelta(seconds=seconds),
         "dollars": dollars,
         "share": lambda share: f"{share:.0%}",
         "stage_words": lambda line: words.stage_words(line.stage, line.skip_reason, line.failed_code),

@@ -34,6 +34,11 @@
     for (const place of document.querySelectorAll("[data-chart]")) {
       const spec = JSON.parse(document.getElementById(`chart-${place.dataset.chart}`).textContent);
       if (spec.data.values.length === 0) continue;
+      const legend = spec.encoding?.color?.legend;
+      if (legend && place.clientWidth < 480) {
+        legend.columns = 1;
+        spec.height = 420;
+      }
       vegaEmbed(place, spec, {
         actions: false,
         ast: true,
