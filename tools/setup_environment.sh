@@ -16,7 +16,9 @@ version_of() { "$1" -c 'import sys; print(sys.version)' 2>/dev/null; }
 # An environment of another Python than PYTHON names, or one that was moved here, is made anew.
 is_usable() {
     [ -x .venv/bin/python ] || return 1
-    [ -z "${PYTHON:-}" ] || [ "$(version_of .venv/bin/python)" = "$(version_of "$PYTHON")" ] || return 1
+    if [ -n "${PYTHON:-}" ]; then
+        wanted="$(version_of "$PYTHON")" && [ "$wanted" = "$(version_of .venv/bin/python)" ] || return 1
+    fi
     [ ! -f .venv/.made-in ] || [ "$(cat .venv/.made-in)" = "$(pwd -P)" ]
 }
 
