@@ -1,0 +1,149 @@
+"""What leaves: the tables of the star schema as an outside reader sees them, one description for every file format."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from analytics import star
+from analytics.measures import MEASURES
+from crm.tables import UtcDateTime, contact
+
+BATCH_ROWS = 5_000
+
+Rows = Sequence[Sequence[Any]]
+
+
+class ColumnType(StrEnum):
+    """What a column holds, by the names that Frictionless has for it."""
+
+    INTEGER = "integer"
+    TEXT = "string"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    DATETIME = "datetime"
+
+
+@dataclass(frozen=True)
+class ExportColumn:
+    """One column; `is_required` says that it is never empty."""
+
+    name: str
+    type: ColumnType
+    description: str
+    is_required: bool
+
+
+@dataclass(frozen=True)
+class ExportTable:
+    """One table: its columns, its keys (`foreign_keys`: column to table and column there), where its rows come from."""
+
+    name: str
+    columns: tuple[ExportColumn, ...]
+    primary_key: tuple[str, ...]
+    foreign_keys: dict[str, tuple[str, str]]
+    select: sa.Select[Any] | None
+    fixed_rows: tuple[tuple[Any, ...], ...] = ()
+
+    def batches(self, connection: sa.Connection) -> Iterator[Rows]:
+        """The rows in order of the primary key (facts in order of the day), BATCH_ROWS at a time."""
+        if self.select is None:
+            yield self.fixed_rows
+            return
+        result = connection.execute(self.select, execution_options={"yield_per": BATCH_ROWS})
+        yield from result.partitions()
+
+    def position(self, column: str) -> int:
+        """Where the column stands in a row."""
+        return next(n for n, found in enumerate(self.columns) if found.name == column)
+
+
+def export_tables(*, personal_data: bool) -> tuple[ExportTable, ...]:
+    """Every table that leaves, those first that others point to.
+
+    Customers' names and numbers are filled in with `personal_data` only; their columns are always there.
+    """
+    return (*(_table(table, personal_data=personal_data) for table in star.EXPORTED), _measures())
+
+
+def _table(table: sa.Table, *, personal_data: bool) -> ExportTable:
+    columns = tuple(
+        ExportColumn(column.name, _type_of(column), column.info["description"], not column.nullable)
+        for column in table.columns
+    )
+    keys = list(table.primary_key)
+    order = [star.fact_call.c.date_key, *keys] if table is star.fact_call else keys
+    select = sa.select(*table.columns).order_by(*order)
+    if table is star.dim_customer:
+        columns += _PERSONAL
+        select = _customers(select, personal_data=personal_data)
+    return ExportTable(
+        name=table.name,
+        columns=columns,
+        primary_key=tuple(key.name for key in keys),
+        foreign_keys={
+            key.parent.name: (key.column.table.name, key.column.name)
+            for key in sorted(table.foreign_keys, key=lambda key: str(key.parent.name))
+        },
+        select=select,
+    )
+
+
+_PERSONAL = (
+    ExportColumn("customer_name", ColumnType.TEXT, "Empty unless personal data was asked for.", is_required=False),
+    ExportColumn("phone_e164", ColumnType.TEXT, "Empty unless personal data was asked for.", is_required=False),
+)
+
+
+def customer_name() -> sa.ColumnElement[str]:
+    """A contact's whole name."""
+    blank = sa.literal("", sa.Text)
+    first, last = sa.func.coalesce(contact.c.first_name, blank), sa.func.coalesce(contact.c.last_name, blank)
+    return sa.func.trim(first.concat(sa.literal(" ", sa.Text)).concat(last))
+
+
+def _customers(select: sa.Select[Any], *, personal_data: bool) -> sa.Select[Any]:
+    if not personal_data:
+        return select.add_columns(sa.null().label("customer_name"), sa.null().label("phone_e164"))
+    joined = star.dim_customer.outerjoin(contact, contact.c.id == star.dim_customer.c.contact_id)
+    return select.add_columns(customer_name().label("customer_name"), contact.c.phone_e164).select_from(joined)
+
+
+def _type_of(column: sa.Column[Any]) -> ColumnType:
+    for kind, found in _TYPES:
+        if isinstance(column.type, kind):
+            return found
+    raise TypeError(f"{column}: no export type for {column.type!r}")
+
+
+_TYPES: tuple[tuple[type[Any], ColumnType], ...] = (
+    (sa.Boolean, ColumnType.BOOLEAN),
+    (sa.Integer, ColumnType.INTEGER),
+    (UtcDateTime, ColumnType.DATETIME),
+    (sa.Date, ColumnType.DATE),
+    (sa.Uuid, ColumnType.TEXT),
+    (sa.Text, ColumnType.TEXT),
+)
+
+
+def _measures() -> ExportTable:
+    """The measures themselves, so that whoever opens the files knows what the parts are for."""
+    described = (
+        ("slug", "The measure's short name."),
+        ("name", "The measure's name."),
+        ("unit", "What it is in."),
+        ("formula", "How it is made of the parts, over any set of rows of fact_call or agg_*."),
+        ("sql", "The same as SQL."),
+        ("definition", "What it means."),
+        ("source", "Where the definition comes from."),
+    )
+    return ExportTable(
+        name="measure",
+        columns=tuple(ExportColumn(name, ColumnType.TEXT, text, is_required=True) for name, text in described),
+        primary_key=("slug",),
+        foreign_keys={},
+        select=None,
+        fixed_rows=tuple((m.slug, m.name, m.unit, m.formula, m.sql(), m.definition, m.source) for m in MEASURES),
+    )

@@ -1,0 +1,298 @@
+"""The Excel workbook: a README, trend tables, calls and charts. Real tables, numbers as numbers, and no formula."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import xlsxwriter
+
+from analytics.export_tables import customer_name
+from analytics.measures import BY_SLUG, MEASURES
+from analytics.star import dim_agent, dim_customer, dim_queue, dim_reason, dim_team, fact_call
+from analytics.sums import Over
+from analytics.trends import By, Trend, TrendRow, local_today, time_zone, totals, trend
+from crm.tables import contact
+
+# A workbook holds its cells in memory; whoever wants more calls takes the Parquet or CSV files.
+MAX_CALL_ROWS = 20_000
+MAX_CHART_REASONS = 8
+_LONGEST_HEADER = 200
+_FORMATS = {"share": "0.0%", "s": "0.0", "USD": "0.0000", "per call": "0.00", "-5..+5": "0.0", "-10..+10": "0.0"}
+
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet with one table: columns as (header, number format), and a line above that says what it is."""
+
+    name: str
+    about: str
+    columns: Sequence[tuple[str, str]]
+    rows: Sequence[Row]
+
+
+def write_workbook(
+    connection: sa.Connection, path: Path, *, title: str, now: datetime, personal_data: bool
+) -> dict[str, int]:
+    """Write the workbook; returns the rows of each sheet's table."""
+    today = local_today(connection, now)
+    weeks = trend(connection, by=By.WEEK, today=today)
+    reasons = trend(connection, by=By.WEEK, over=Over.REASON, today=today)
+    sheets = [
+        _trend_sheet("Weeks", "All calls by ISO week.", weeks),
+        _trend_sheet("Reasons by week", "Calls by reason and ISO week.", reasons),
+        *(
+            _trend_sheet(f"{over.value.title()}s by month", f"Calls by {over} and month.", found)
+            for over in (Over.QUEUE, Over.AGENT, Over.TEAM)
+            for found in [trend(connection, by=By.MONTH, over=over, today=today)]
+        ),
+        _pivot_sheet(reasons),
+        _calls_sheet(connection, personal_data=personal_data),
+    ]
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    with xlsxwriter.Workbook(str(path), options) as book:
+        book.set_properties({"title": title, "comments": "Written by Callwise", "created": now.replace(tzinfo=None)})
+        readme = book.add_worksheet("README")
+        for number, sheet in enumerate(sheets):
+            _add_sheet(book, sheet, number)
+        _add_charts(book, sheets)
+        _fill_readme(book, readme, _readme(connection, title, now, personal_data=personal_data), sheets)
+    return {sheet.name: len(sheet.rows) for sheet in sheets}
+
+
+def _trend_sheet(name: str, about: str, found: Trend) -> Sheet:
+    slugs = [slug for slug in BY_SLUG if found.over is Over.REASON or slug != "reason_share"]
+    dimension = [(found.over.value.title(), ""), ("Code", "")] if found.over else []
+    return Sheet(
+        name=name,
+        about=f"{about} Days are cut in {found.time_zone}. A period that is not complete says so.",
+        columns=[
+            ("Period", ""),
+            ("Starts on", "yyyy-mm-dd"),
+            ("Complete", ""),
+            *dimension,
+            *((BY_SLUG[slug].name, _FORMATS.get(BY_SLUG[slug].unit, "0")) for slug in slugs),
+            ("Generated calls", "0"),
+            ("Demo-engine calls", "0"),
+        ],
+        rows=[_trend_row(row, slugs, found.over) for row in found.rows],
+    )
+
+
+def _trend_row(row: TrendRow, slugs: Sequence[str], over: Over | None) -> Row:
+    return [
+        row.period,
+        row.starts_on,
+        "yes" if row.is_complete else "no",
+        *([row.label, row.code] if over else []),
+        *(row.figures[slug].value for slug in slugs),
+        row.parts["sample_count"],
+        row.parts["demo_count"],
+    ]
+
+
+def _pivot_sheet(found: Trend) -> Sheet:
+    """Calls of the most frequent reasons, a week a row: what the stacked chart is drawn from."""
+    calls: dict[str, int] = {}
+    for row in found.rows:
+        calls[row.code] = calls.get(row.code, 0) + row.calls
+    codes = sorted(calls, key=lambda code: (-calls[code], code))[:MAX_CHART_REASONS]
+    labels = {row.code: row.label for row in found.rows}
+    weeks: dict[str, dict[str, int]] = {}
+    for row in found.rows:
+        weeks.setdefault(row.period, {})[row.code] = row.calls
+    return Sheet(
+        name="Reason counts",
+        about=f"Calls of the {MAX_CHART_REASONS} most frequent reasons and of all others, by ISO week.",
+        columns=[("Week", ""), *((labels[code], "0") for code in codes), ("All others", "0")],
+        rows=[
+            [
+                week,
+                *(of_week.get(code, 0) for code in codes),
+                sum(count for code, count in of_week.items() if code not in codes),
+            ]
+            for week, of_week in weeks.items()
+        ],
+    )
+
+
+_CALL_PARTS = (
+    *("handled_count", "handle_time_ms", "hold_time_ms", "acw_time_ms", "talk_time_agent_ms", "talk_time_customer_ms"),
+    *("non_talk_time_ms", "interruption_count", "transferred_count", "classified_count", "resolved_count"),
+    *(
+        "sentiment_tenths",
+        "sentiment_shift_tenths",
+        "repeat_window_count",
+        "repeated_count",
+        "sales_count",
+        "sale_count",
+    ),
+    "cost_microusd",
+)
+
+
+def _calls_sheet(connection: sa.Connection, *, personal_data: bool) -> Sheet:
+    fact = fact_call.c
+    people: list[tuple[str, sa.ColumnElement[Any]]] = (
+        [("Customer", customer_name()), ("Number", contact.c.phone_e164)] if personal_data else []
+    )
+    named: list[tuple[str, sa.ColumnElement[Any]]] = [
+        ("Call", fact.call_id),
+        ("Happened at (UTC)", fact.happened_at_utc),
+        ("Date key", fact.date_key),
+        ("Hour", fact.hour_of_day),
+        ("Reason", dim_reason.c.label),
+        ("Reason code", dim_reason.c.code),
+        ("Queue", dim_queue.c.name),
+        ("Agent", dim_agent.c.name),
+        ("Team", dim_team.c.name),
+        ("Customer key", fact.customer_key),
+        *people,
+        ("Stage", fact.stage),
+        ("Skip reason", fact.skip_reason),
+        ("Failed code", fact.failed_code),
+        ("Direction", fact.direction),
+        ("Outcome", fact.outcome),
+        ("Generated", fact.is_sample),
+        ("Demo engine", fact.is_demo),
+        *((name, fact[name]) for name in _CALL_PARTS),
+    ]
+    joined: sa.FromClause = fact_call
+    for dimension in (dim_reason, dim_queue, dim_agent, dim_team, dim_customer):
+        joined = joined.join(
+            dimension, fact[next(iter(dimension.primary_key)).name] == next(iter(dimension.primary_key))
+        )
+    joined = joined.outerjoin(contact, contact.c.id == dim_customer.c.contact_id)
+    found = connection.execute(
+        sa.select(*(column for _, column in named))
+        .select_from(joined)
+        .order_by(fact.happened_at_utc.desc(), fact.call_key.desc())
+        .limit(MAX_CALL_ROWS)
+    )
+    formats = {"Happened at (UTC)": "yyyy-mm-dd hh:mm:ss"}
+    return Sheet(
+        name="Calls",
+        about=f"One call a row, newest first, {MAX_CALL_ROWS:,} at most. Columns named like_this are the parts.",
+        columns=[(header, formats.get(header, "")) for header, _ in named],
+        rows=[[_plain(value) for value in row] for row in found],
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None)
+    return value if isinstance(value, int | date | None) else str(value)
+
+
+def _add_sheet(book: Any, sheet: Sheet, number: int) -> None:
+    page = book.add_worksheet(sheet.name)
+    page.write_string(0, 0, sheet.about)
+    page.freeze_panes(3, 0)
+    page.set_column(0, len(sheet.columns) - 1, 14)
+    formats = {text: book.add_format({"num_format": text}) for _, text in sheet.columns if text}
+    headers = _distinct([header for header, _ in sheet.columns])
+    page.add_table(
+        2,
+        0,
+        # A table needs one row at least.
+        2 + max(len(sheet.rows), 1),
+        len(sheet.columns) - 1,
+        {
+            "name": f"t{number}_{sheet.name.replace(' ', '_').lower()}",
+            "style": "Table Style Light 1",
+            "columns": [
+                {"header": header, **({"format": formats[text]} if text else {})}
+                for header, (_, text) in zip(headers, sheet.columns, strict=True)
+            ],
+            "data": sheet.rows,
+        },
+    )
+
+
+def _distinct(headers: Sequence[str]) -> list[str]:
+    """The headers, made different where two are alike but for case: Excel repairs a file in which they are not."""
+    seen: set[str] = set()
+    found = []
+    for header in headers:
+        name, number = header[:_LONGEST_HEADER], 2
+        while name.lower() in seen:
+            name, number = f"{header[:_LONGEST_HEADER]} ({number})", number + 1
+        seen.add(name.lower())
+        found.append(name)
+    return found
+
+
+def _add_charts(book: Any, sheets: Sequence[Sheet]) -> None:
+    counts = next(sheet for sheet in sheets if sheet.name == "Reason counts")
+    weeks = next(sheet for sheet in sheets if sheet.name == "Weeks")
+    if not counts.rows:
+        return
+    page = book.add_worksheet("Charts")
+    stacked = book.add_chart({"type": "column", "subtype": "stacked"})
+    for column in range(1, len(counts.columns)):
+        stacked.add_series(_series(counts, column))
+    stacked.set_title({"name": "Calls by reason and week"})
+    handle = book.add_chart({"type": "line"})
+    name = BY_SLUG["handle_time_s"].name
+    handle.add_series(_series(weeks, next(n for n, (header, _) in enumerate(weeks.columns) if header == name)))
+    handle.set_title({"name": "Handle time by week, in seconds"})
+    for row, chart in ((0, stacked), (22, handle)):
+        chart.set_size({"width": 960, "height": 420})
+        page.insert_chart(row, 0, chart)
+
+
+def _series(sheet: Sheet, column: int) -> dict[str, Any]:
+    last = 2 + len(sheet.rows)
+    return {
+        "name": [sheet.name, 2, column],
+        "categories": [sheet.name, 3, 0, last, 0],
+        "values": [sheet.name, 3, column, last, column],
+    }
+
+
+def _readme(connection: sa.Connection, title: str, now: datetime, *, personal_data: bool) -> list[tuple[str, str]]:
+    parts = totals(connection).parts
+    return [
+        ("What this is", f"{title}: calls and trends, written by Callwise"),
+        ("Generated at", now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")),
+        ("Time zone of days and weeks", time_zone(connection)),
+        ("Filters", "none: every call that has ended its way, skipped and failed ones included"),
+        ("Calls", str(parts["call_count"])),
+        ("Of these generated history", f"{parts['sample_count']} (made up for demonstration, no real calls)"),
+        ("Of these by demonstration engines", f"{parts['demo_count']} (offline engines: good to try, not to judge by)"),
+        ("Personal data", "customers' names and numbers are in it" if personal_data else "left out"),
+        ("Rates", "a rate over few calls says little: see the calls beside it"),
+    ]
+
+
+def _fill_readme(book: Any, page: Any, lines: Sequence[tuple[str, str]], sheets: Sequence[Sheet]) -> None:
+    bold = book.add_format({"bold": True})
+    page.set_column(0, 0, 34)
+    page.set_column(1, 4, 40)
+    for row, (name, text) in enumerate(lines):
+        page.write_string(row, 0, name, bold)
+        page.write_string(row, 1, text)
+    row = len(lines) + 1
+    for sheet in sheets:
+        page.write_string(row, 0, sheet.name, bold)
+        page.write_string(row, 1, f"{len(sheet.rows)} rows. {sheet.about}")
+        row += 1
+    headers = ("Measure", "Unit", "Formula", "Definition", "Source")
+    page.add_table(
+        row + 1,
+        0,
+        row + 1 + len(MEASURES),
+        len(headers) - 1,
+        {
+            "name": "measures",
+            "style": "Table Style Light 1",
+            "columns": [{"header": header} for header in headers],
+            "data": [[m.name, m.unit, m.formula, m.definition, m.source] for m in MEASURES],
+        },
+    )
