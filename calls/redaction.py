@@ -16,6 +16,8 @@ from calls.transcript import Turn
 CONTEXT_LENGTH = 70
 # Between two parts of one number the other side says no more words than this ("mm-hm", "go on"), or digits.
 _INTERJECTION_WORDS = 6
+# Numbers with other words between them are one only when they make up most of a card's.
+_BRIDGED_DIGITS = 12
 
 _CONTEXTS = {
     "CVV": r"cvv|cvc|cv2|(?:security|verification) (?:code|number)|(?:three|3) digits?|back of (?:the|your|my) card",
@@ -94,10 +96,9 @@ def _parts(texts: Sequence[str], index: int, taken: Iterable[Finding]) -> list[_
     """The runs of digits of one text that lie outside `taken`."""
     text = _blanked(texts[index], taken)
     before = _MARK.sub(" ", texts[index - 1])[-CONTEXT_LENGTH:] if index else ""
-    # Where a card number is being read out, a misheard digit must not save the rest of it.
-    bridge = 2 if "CARD" in _contexts(f"{before} {text}") else 0
+    is_card_read_out = "CARD" in _contexts(f"{before} {text}")
     parts = []
-    for run in digit_runs(text, bridge_word_count=bridge):
+    for run in _runs(text, is_card_read_out=is_card_read_out):
         lead = text[: run.start]
         opens_turn = _only_fillers(lead)
         context = lead[-CONTEXT_LENGTH:]
@@ -105,6 +106,15 @@ def _parts(texts: Sequence[str], index: int, taken: Iterable[Finding]) -> list[_
             context = f"{before} {context}"
         parts.append(_Part(index, run, _contexts(context), opens_turn, _only_fillers(text[run.end :])))
     return parts
+
+
+def _runs(text: str, *, is_card_read_out: bool) -> list[DigitRun]:
+    """The runs of digits. Where a card number is read out, a misheard digit does not save the rest of it."""
+    bridged = []
+    if is_card_read_out:
+        bridged = [run for run in digit_runs(text, bridge_word_count=2) if len(run.digits) >= _BRIDGED_DIGITS]
+    plain = [run for run in digit_runs(text) if not any(b.start <= run.start < b.end for b in bridged)]
+    return sorted(bridged + plain, key=lambda run: run.start)
 
 
 def _blanked(text: str, taken: Iterable[Finding]) -> str:

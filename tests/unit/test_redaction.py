@@ -83,7 +83,7 @@ def test_a_card_number_said_in_several_turns_is_marked_in_each(digits, cuts):
     ("text", "expected"),
     [
         ("my card is 4111111111111112, I think", "my card is [CARD], I think"),
-        ("card number four one one one crackle one one one one one one", "card number [CARD]"),
+        ("card number four one one one crackle one one one one one one one one one", "card number [CARD]"),
         ("and the CVV is 123.", "and the CVV is [CVV]."),
         (
             "the three digits on the back of your card are nine oh two",
@@ -122,6 +122,7 @@ def test_what_must_not_leave_is_marked(text, expected):
         "in 2021, 2022, 2023, 2024 and 2025 we paid by the month",
         "I have used my credit card for order 48213977",
         "I paid by card on 14/03/2026",
+        "my card is from one nine eight six, and the last four digits are zero zero three nine",
         "beats 9,192,631,770 times a second",
         "I was looking at harbour pine dot com",
         "between nine and five, or two or three times a week",
