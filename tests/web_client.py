@@ -3,7 +3,9 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,10 +13,11 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.testclient import TestClient
 
+from crm.database import Database
 from crm.schema import upgrade
 from crm.tables import app_user
 from crm.users import create_user
-from runtime.settings import Settings
+from runtime.settings import Settings, SiteSettings
 from runtime.wiring import Wiring
 from tests.seeds import NOW, seed_taxonomy
 from web.app import create_app
@@ -78,13 +81,24 @@ class Hall:
             connection.execute(sa.update(app_user).where(app_user.c.name == name).values(is_active=False))
 
 
-def make_hall(home: Path, *, create: bool = True) -> Hall:
+def make_hall(home: Path, *, create: bool = True, zone: str = "UTC") -> Hall:
     """A site in `home`; with `create`, its database with the taxonomy and the user `maria`."""
-    wiring = Wiring(Settings(home=home))
+    wiring = Wiring(Settings(home=home, site=SiteSettings(time_zone=zone)))
     if create:
-        upgrade(wiring.database)
-        with wiring.database.write() as connection:
-            seed_taxonomy(connection)
-            create_user(connection, "maria", PASSWORD, "admin", NOW)
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "callwise.db").write_bytes(_new_database())
     clock = Clock()
     return Hall(wiring, create_app(wiring, clock=clock), clock)
+
+
+@cache
+def _new_database() -> bytes:
+    # Migrations and password hashing take a second; every test gets a copy of what they made.
+    with TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/callwise.db")
+        upgrade(database)
+        with database.write() as connection:
+            seed_taxonomy(connection)
+            create_user(connection, "maria", PASSWORD, "admin", NOW)
+        database.dispose()
+        return (Path(folder) / "callwise.db").read_bytes()

@@ -46,9 +46,9 @@ class RangeOutside(ValueError):
     """The range lies wholly outside of the object."""
 
 
-@router.api_route(
+@router.head("/calls/{call_id}/audio", include_in_schema=False, dependencies=[Depends(api_caller)])
+@router.get(
     "/calls/{call_id}/audio",
-    methods=["GET", "HEAD"],
     dependencies=[Depends(api_caller)],
     response_class=Response,
     responses={

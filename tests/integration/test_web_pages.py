@@ -1,0 +1,245 @@
+"""Laws of the pages: what a person finds on them, and that text from a call is only ever text."""
+
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from calls.money import Charge
+from crm.jobs import first_job
+from crm.money import note_charge
+from crm.status import beat
+from crm.tables import call, job, unreadable_event
+from tests.seeds import NOW, seed_call, seed_failed_call
+from tests.web_client import Hall, make_hall
+from tests.xss import XSS
+
+EXTERNAL = re.compile(r'(?:src|href|action|srcset|poster)="(?!/|#)[^"]*"')
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> Hall:
+    made = make_hall(tmp_path)
+    made.sign_in()
+    return made
+
+
+class _Tags(HTMLParser):
+    """Every tag and attribute of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def shown(page: str) -> str:
+    """The page's words, with blanks evened out."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+def test_the_list_shows_calls_newest_first_with_what_they_were_about(hall):
+    with hall.wiring.database.write() as connection:
+        seed_call(connection, happened_at=NOW - timedelta(days=1), analysis={"headline": "The older one"})
+        seed_call(connection, happened_at=NOW, analysis={"headline": "The newer one"})
+    page = hall.client.get("/calls").text
+    assert page.index("The newer one") < page.index("The older one")
+    assert "Delivery status" in shown(page)
+    assert "Follow-up agreed" in shown(page)
+
+
+def test_the_next_page_keeps_the_filters(hall):
+    with hall.wiring.database.write() as connection:
+        for n in range(52):
+            seed_call(connection, happened_at=NOW - timedelta(minutes=n), said=None)
+    page = hall.client.get("/calls?agent=Andrew+K").text
+    found = re.search(r'rel="next" href="([^"]+)"', page)
+    assert found is not None
+    address = found[1].replace("&amp;", "&")
+    assert "agent=Andrew+K" in address
+    assert hall.client.get(address).text.count('class="headline"') == 2
+
+
+def test_filters_stay_filled_in_and_an_empty_result_says_so(hall):
+    page = hall.client.get("/calls?text=%22quoted%22&stage=failed&since=2026-03-01").text
+    assert 'value="&#34;quoted&#34;"' in page
+    assert '<option value="failed" selected>' in page
+    assert "No call fits these filters" in page
+
+
+@pytest.mark.parametrize("query", ["stage=nowhere", "since=yesterday", "after=nonsense"])
+def test_a_filter_that_cannot_be_read_is_a_page_that_says_so(hall, query):
+    answer = hall.client.get(f"/calls?{query}")
+    assert answer.status_code == 400
+    assert "That cannot be read" in answer.text
+
+
+def test_a_call_shows_its_point_its_reason_and_the_turns_it_rests_on(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection)
+        note_charge(connection, call_id, Charge("openai", "m", "understand", cost_microusd=1500), now=NOW)
+    page = hall.client.get(f"/calls/{call_id}").text
+    words = shown(page)
+    assert "Dishwasher has not arrived" in words
+    assert "87% sure" in words
+    assert "Call the customer back" in words
+    assert 'href="#turn-1"' in page
+    assert 'id="turn-1"' in page
+    assert 'href="#t=3.1"' in page
+    assert "$0.0015" in words
+    assert f'src="/api/v1/calls/{call_id}/audio"' in page
+
+
+def test_excerpts_are_not_called_a_summary(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, analysis={"summary_kind": "excerpts", "is_demo": True})
+    page = hall.client.get(f"/calls/{call_id}").text
+    assert "<h2>Verbatim excerpts</h2>" in page
+    assert "<h2>Summary</h2>" not in page
+    assert "Demo engine" in page
+
+
+def test_what_limits_a_call_is_said_in_plain_words(hall):
+    with hall.wiring.database.write() as connection:
+        cut = seed_call(
+            connection, transcript={"skipped": [{"feature": "recording", "code": "truncated"}]}, profile=None
+        )
+        sample = seed_call(connection, is_sample=True, said=None)
+        skipped = seed_call(connection, stage="skipped", skip_reason="voicemail", with_analysis=False)
+        mono = seed_call(connection, transcript={"talk_time_agent_s": None, "talk_time_customer_s": None})
+    assert "breaks off before it should" in hall.client.get(f"/calls/{cut}").text
+    assert "No telephony profile could read" in hall.client.get(f"/calls/{cut}").text
+    assert "generated sample history" in hall.client.get(f"/calls/{sample}").text
+    assert "<audio" not in hall.client.get(f"/calls/{sample}").text
+    assert "it is a voicemail" in hall.client.get(f"/calls/{skipped}").text
+    assert "speakers cannot be told apart" in hall.client.get(f"/calls/{mono}").text
+
+
+def test_a_call_on_its_way_says_what_it_waits_for(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, stage="received", said=None, with_analysis=False)
+        waiting = first_job(call_id, NOW) | {"attempt_count": 2, "last_code": "rate_limited"}
+        connection.execute(sa.insert(job).values(**waiting))
+    assert "rate limit was reached" in shown(hall.client.get(f"/calls/{call_id}").text)
+
+
+def test_retrying_a_failed_call_puts_it_back_to_work(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_failed_call(connection)
+    assert "Try again" in hall.client.get(f"/calls/{call_id}").text
+    answer = hall.post(f"/calls/{call_id}/retry")
+    assert answer.headers["location"] == f"/calls/{call_id}"
+    with hall.wiring.database.read() as connection:
+        assert connection.execute(sa.select(call.c.stage).where(call.c.id == call_id)).scalar_one() == "received"
+        assert (
+            connection.execute(sa.select(job.c.step).where(job.c.call_id == call_id)).scalar_one() == "call.transcribe"
+        )
+
+
+def test_operations_retries_one_cause_and_leaves_the_others(hall):
+    with hall.wiring.database.write() as connection:
+        seed_failed_call(connection)
+        other = seed_failed_call(connection, failed_code="object_gone")
+    answer = hall.post("/operations/retry", code="not_audio")
+    assert answer.headers["location"] == "/operations?retried=1"
+    assert "1 call gets another attempt" in shown(hall.client.get(answer.headers["location"]).text)
+    with hall.wiring.database.read() as connection:
+        assert connection.execute(sa.select(call.c.stage).where(call.c.id == other)).scalar_one() == "failed"
+
+
+def test_operations_shows_what_failed_what_waits_who_is_alive_and_the_cost_of_today(hall):
+    with hall.wiring.database.write() as connection:
+        seed_failed_call(connection)
+        waits = seed_call(connection, stage="received", said=None, with_analysis=False)
+        connection.execute(sa.insert(job).values(**first_job(waits, NOW) | {"last_code": "store_unreachable"}))
+        beat(connection, "worker@here:1", "worker", now=NOW)
+        beat(connection, "listen@here:2", "listen", now=NOW - timedelta(hours=2))
+        note_charge(connection, waits, Charge("openai", "m", "x", cost_microusd=2_500_000), now=NOW)
+        note_charge(connection, waits, Charge("openai", "m", "x", cost_microusd=9_000_000), now=NOW - timedelta(days=1))
+    words = shown(hall.client.get("/operations").text)
+    for expected in (
+        "The file is no audio recording",
+        "The object store could not be reached",
+        "worker@here:1 running",
+        "listen@here:2 silent",
+        "$2.50 for 1 request",
+        "$11.50 for 2 requests",
+    ):
+        assert expected in words
+
+
+def test_trends_say_when_there_is_nothing_yet(hall):
+    assert "Nothing to show for this time" in hall.client.get("/trends").text
+
+
+def test_an_unknown_call_is_a_page_that_says_so(hall):
+    answer = hall.client.get("/calls/7b0f1d0e-6d0b-4a6f-8a43-1f0a56d3b6a1")
+    assert answer.status_code == 404
+    assert "Not found" in answer.text
+
+
+@pytest.mark.parametrize("hostile", XSS)
+def test_text_from_a_call_is_only_ever_text(hall, hostile):
+    with hall.wiring.database.write() as connection:
+        analysis = {
+            "headline": hostile,
+            "summary": hostile,
+            "next_steps": [{"text": hostile, "owner": hostile, "due_on": hostile}],
+            "evidence": [{"field": hostile, "turn": 0, "quote": hostile}],
+            "answers": {hostile: hostile},
+            "model": hostile,
+        }
+        call_id = seed_call(
+            connection,
+            analysis=analysis,
+            said=[(0, "customer", 0.0, 1.0, hostile)],
+            agent=hostile,
+            queue=hostile,
+            customer_name=hostile,
+            from_number_e164=hostile,
+            external_call_id=hostile,
+            recording={"object_key": hostile, "codec": hostile},
+        )
+        seed_failed_call(connection, failed_detail=hostile, failed_code=hostile, external_call_id=hostile + "2")
+        event = {"received_at": NOW, "source": hostile, "code": hostile, "body": hostile}
+        connection.execute(sa.insert(unreadable_event).values(id=call_id, **event))
+    for path in ("/calls", f"/calls/{call_id}", "/operations", "/trends"):
+        page = hall.client.get(path, params={"text": "", "agent": ""} if path == "/calls" else None).text
+        tags = _Tags(page)
+        assert not tags.tags & {"iframe", "object", "embed", "base", "style", "math"}, path
+        assert not {name for name in tags.attributes if name.startswith("on") or name == "style"}, path
+        assert not EXTERNAL.findall(page), path
+        assert "<script>" not in page.replace('<script type="application/json"', ""), path
+
+
+@pytest.mark.parametrize("hostile", XSS)
+def test_words_in_the_address_are_only_ever_text(hall, hostile):
+    for name in ("text", "customer", "agent", "reason"):
+        page = hall.client.get("/calls", params={name: hostile[:200]}).text
+        assert not {a for a in _Tags(page).attributes if a.startswith("on")}
+        assert not EXTERNAL.findall(page)
+
+
+def test_no_page_refers_to_another_site(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection)
+    for path in ("/calls", f"/calls/{call_id}", "/operations", "/trends", "/login"):
+        assert not EXTERNAL.findall(hall.client.get(path).text), path
+
+
+def test_times_are_shown_in_the_sites_zone(tmp_path):
+    hall = make_hall(tmp_path, zone="Asia/Tokyo")
+    hall.sign_in()
+    with hall.wiring.database.write() as connection:
+        seed_call(connection)
+    page = hall.client.get("/calls").text
+    assert "20 Mar 2026, 21:00" in page
+    assert "Asia/Tokyo" in page
