@@ -72,7 +72,14 @@ class AmqpListener:
             channel = connection.channel()
             queue = self._declare(connection)
             # Raw messages: what a store calls its content type is of no use to us, and decoding it could fail.
-            consumer = Consumer(channel, [queue], on_message=inbox.append, auto_declare=False)
+            consumer = Consumer(
+                channel,
+                [queue],
+                on_message=inbox.append,
+                # Such as one that claims to be compressed and is not: it is read as it came, and found unreadable.
+                on_decode_error=lambda message, _: inbox.append(message),
+                auto_declare=False,
+            )
             consumer.qos(prefetch_count=PREFETCH)
             with consumer:
                 yield connection, inbox

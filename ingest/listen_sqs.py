@@ -27,11 +27,20 @@ class SqsListener:
     """
 
     def __init__(
-        self, intake: Intake, *, queue: str, endpoint_url: str, region: str, access_key: str, secret_key: str
+        self,
+        intake: Intake,
+        *,
+        queue: str,
+        endpoint_url: str,
+        region: str,
+        access_key: str,
+        secret_key: str,
+        look_s: int = LOOK_S,
     ) -> None:
         self.name = f"sqs {queue.rsplit('/', 1)[-1]}"
         self._intake = intake
         self._queue = queue
+        self._look_s = look_s
         self._queue_url = queue if "://" in queue else ""
         self._aws = AwsClient(
             "sqs", endpoint_url=endpoint_url, region=region, access_key=access_key, secret_key=secret_key
@@ -42,7 +51,7 @@ class SqsListener:
         pause_s = FIRST_PAUSE_S
         while not stop.is_set():
             try:
-                self._take(self._receive(LOOK_S))
+                self._take(self._receive(self._look_s))
                 pause_s = FIRST_PAUSE_S
             except TransientError as error:
                 log.warning("listener_waits", source=self.name, code=error.code, pause_s=pause_s)
