@@ -95,7 +95,7 @@ def find_sensitive(texts: Sequence[str], speakers: Sequence[str] | None = None) 
 def _parts(texts: Sequence[str], index: int, taken: Iterable[Finding]) -> list[_Part]:
     """The runs of digits of one text that lie outside `taken`."""
     text = _blanked(texts[index], taken)
-    before = _MARK.sub(" ", texts[index - 1])[-CONTEXT_LENGTH:] if index else ""
+    before = _asked_for(texts[index - 1]) if index else ""
     is_card_read_out = "CARD" in _contexts(f"{before} {text}")
     parts = []
     for run in _runs(text, is_card_read_out=is_card_read_out):
@@ -106,6 +106,12 @@ def _parts(texts: Sequence[str], index: int, taken: Iterable[Finding]) -> list[_
             context = f"{before} {context}"
         parts.append(_Part(index, run, _contexts(context), opens_turn, _only_fillers(text[run.end :])))
     return parts
+
+
+def _asked_for(text: str) -> str:
+    """What a turn's end may ask the next one for: nothing that it answers itself ("my PIN is 3941")."""
+    answered = max((run.end for run in digit_runs(text) if len(run.digits) >= 3), default=0)
+    return _MARK.sub(" ", text[answered:])[-CONTEXT_LENGTH:]
 
 
 def _runs(text: str, *, is_card_read_out: bool) -> list[DigitRun]:

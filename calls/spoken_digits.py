@@ -102,7 +102,8 @@ def _read(run: list[_Piece]) -> Iterator[DigitRun]:
             digits, tens = digits + _full(tens) + _value(word) * repeat, ""
             repeat = 1
     digits += _full(tens)
-    if digits:
+    # A lone "oh" is no zero.
+    if digits and any(piece.word != "oh" for piece in numbers):
         written = all(piece.word.isdigit() for piece in numbers)
         yield DigitRun(run[0].start, run[-1].end, digits, written, len(numbers))
 

@@ -145,6 +145,15 @@ def test_the_other_sides_question_says_what_a_number_is():
     assert [turn.text for turn in redact_turns(said)][1::2] == ["[CVV]", "nine oh two"]
 
 
+def test_a_number_that_answers_its_own_question_says_nothing_about_the_next():
+    said = turns(
+        (Speaker.CUSTOMER, "My PIN is 3941."),
+        (Speaker.AGENT, "Your balance is 1920."),
+        (Speaker.CUSTOMER, "Oh my, thank you."),
+    )
+    assert [turn.text for turn in redact_turns(said)] == ["My PIN is [PIN].", "Your balance is 1920.", said[2].text]
+
+
 def test_turns_keep_their_order_indexes_and_times():
     said = turns((Speaker.AGENT, "card number?"), (Speaker.CUSTOMER, "4111 1111 1111 1111"))
     redacted = redact_turns(said)
