@@ -123,7 +123,7 @@ def _hold_still(connection: sa.Connection) -> None:
 def _write_table(connection: sa.Connection, table: ExportTable, writers: Collection[TableWriter]) -> None:
     with ExitStack() as stack:
         writes = [stack.enter_context(writer.table(table)) for writer in writers]
-        for batch in table.batches(connection):
+        for batch in filter(None, table.batches(connection)):
             for write in writes:
                 write(batch)
 

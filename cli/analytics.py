@@ -1,0 +1,149 @@
+"""`trends` and `export`: figures at the terminal, files for BI tools."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from analytics.exports import KINDS, MANIFEST, export
+from analytics.measures import BY_SLUG
+from analytics.rollup import refresh
+from analytics.sums import Filters, Over
+from analytics.trends import By, Trend, local_today, row_document, trend
+from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
+from crm.schema import require_current
+from runtime.logs import set_up_logs
+
+# What a terminal has room for; --json has every measure.
+_SHOWN = ("calls", "reason_share", "handle_time_s", "resolved_rate", "repeat_rate", "sentiment")
+_SHARES = "share"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("trends")(trends)
+    app.command("export")(export_files)
+
+
+def trends(
+    *,
+    by: Annotated[By, typer.Option(help="Length of a period; weeks are ISO weeks.")] = By.WEEK,
+    over: Annotated[Over | None, typer.Option(help="What the calls of a period are told apart by.")] = None,
+    since: Annotated[str, typer.Option(help="First day, like 2026-03-02.")] = "",
+    until: Annotated[str, typer.Option(help="Last day.")] = "",
+    reason: Annotated[str, typer.Option(help="Only calls of this reason (its code).")] = "",
+    queue: Annotated[str, typer.Option(help="Only calls of this queue.")] = "",
+    agent: Annotated[str, typer.Option(help="Only calls of this agent.")] = "",
+    team: Annotated[str, typer.Option(help="Only calls of this team.")] = "",
+    samples: Annotated[bool, typer.Option(help="Whether generated history counts.")] = True,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """The trend table: measures by period, over reasons, queues, agents or teams."""
+    last = _day("--until", until)
+    filters = Filters(
+        since=_day("--since", since),
+        until=last + timedelta(days=1) if last else None,
+        reason=reason,
+        queue=queue,
+        agent=agent,
+        team=team,
+        with_samples=samples,
+    )
+    wired = wire(home)
+    require_current(wired.database)
+    refresh(wired.database, wired.settings.site.time_zone)
+    with wired.database.read() as connection:
+        found = trend(connection, by=by, over=over, filters=filters, today=local_today(connection, datetime.now(UTC)))
+    if as_json:
+        emit({"time_zone": found.time_zone, "rows": [row_document(row) for row in found.rows]})
+    else:
+        _show(found)
+
+
+def export_files(
+    kinds: Annotated[list[str], typer.Argument(help=f"What to write: {', '.join(KINDS)}; several at once are fine.")],
+    out: Annotated[str, typer.Option(help="Folder to write to. Empty: exports.folder.")] = "",
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write files for BI tools; a manifest with their checksums is written last."""
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        stop(f"callwise export: {', '.join(unknown)}: not among {', '.join(KINDS)}", code=2)
+    if "://" in out:
+        stop(f"callwise export: --out {out}: this version writes to folders only; copy the folder to the store", code=2)
+    wired = wire(home)
+    require_current(wired.database)
+    settings = wired.settings
+    set_up_logs(settings.log_level)
+    folder = Path(out).expanduser() if out else settings.exports_folder
+    files = export(
+        wired.database,
+        set(kinds),
+        folder,
+        zone=settings.site.time_zone,
+        personal_data=settings.exports.personal_data,
+        title=settings.site.name,
+    )
+    if as_json:
+        emit(
+            {
+                "files": [
+                    {
+                        "path": str(file.path),
+                        "kind": file.kind,
+                        "rows": file.rows,
+                        "bytes": file.bytes,
+                        "sha256": file.sha256,
+                    }
+                    for file in files
+                ],
+                "manifest": str(folder / MANIFEST),
+            }
+        )
+        return
+    table = Table("file", "rows", "bytes")
+    for file in files:
+        table.add_row(str(file.path.relative_to(folder)), f"{file.rows:,}", f"{file.bytes:,}")
+    Console().print(table)
+    say(f"{len(files)} files in {folder}")
+
+
+def _day(option: str, text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        stop(f"callwise trends: {option} {text!r} is no date; write it like 2026-03-14", code=2)
+
+
+def _show(found: Trend) -> None:
+    slugs = [slug for slug in _SHOWN if found.over is Over.REASON or slug != "reason_share"]
+    table = Table(title=f"Trends ({found.time_zone})")
+    for name in ["period", *([found.over.value] if found.over else [])]:
+        table.add_column(name, no_wrap=True)
+    for slug in slugs:
+        table.add_column(BY_SLUG[slug].name, justify="right")
+    for row in found.rows:
+        table.add_row(
+            row.period if row.is_complete else f"{row.period} *",
+            *([row.label] if found.over else []),
+            *(_shown(slug, row.figures[slug].value) for slug in slugs if slug in row.figures),
+        )
+    Console().print(table)
+    if any(not row.is_complete for row in found.rows):
+        say("* not a complete period")
+    sample_count = sum(row.parts["sample_count"] for row in found.rows)
+    if sample_count:
+        say(f"{sample_count} of these calls are generated history; --no-samples leaves them out")
+
+
+def _shown(slug: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if BY_SLUG[slug].unit == _SHARES:
+        return f"{value:.1%}"
+    return str(value) if isinstance(value, int) else f"{value:.1f}"
