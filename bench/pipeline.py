@@ -11,25 +11,22 @@ Both use the same broker and as many workers; rounds are interleaved.
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import wave
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
-from bench.free_engines import SAID
+from bench.free_engines import LENGTH_S
 from calls.recording import CallFacts
 from crm import jobs
 from crm.database import Database
 from crm.intake import insert_received
 from crm.schema import upgrade
 from engines.objects_folder import FolderStore
+from tests.sound import two_channel_wav
 
 CONCURRENCY = 2
 
@@ -87,7 +84,8 @@ def _pipeline(broker_url: str, database_url: str, count: int) -> float:
         database = Database(database_url or f"sqlite:///{home / 'callwise.db'}")
         upgrade(database)
         store = FolderStore(home / "objects", bucket="recordings")
-        received = [store.put(f"call-{n}.wav", _recording(home)) for n in range(count + 1)]
+        recording = two_channel_wav(seconds=LENGTH_S)
+        received = [store.put(f"call-{n}.wav", recording) for n in range(count + 1)]
         environment = dict(os.environ) | {
             "CALLWISE_HOME": str(home),
             "CALLWISE_BROKER__URL": broker_url,
@@ -110,7 +108,6 @@ def _pipeline(broker_url: str, database_url: str, count: int) -> float:
                 process.terminate()
                 process.wait(timeout=30)
             database.dispose()
-            shutil.rmtree(home / "objects", ignore_errors=True)
 
 
 def _insert(database: Database, received: list) -> None:  # type: ignore[type-arg]
@@ -126,19 +123,6 @@ def _wait_until_done(database: Database) -> None:
             if jobs.unfinished_count(connection) == 0:
                 return
         time.sleep(0.02)
-
-
-def _recording(home: Path) -> Path:
-    """One second of two-channel 8 kHz noise, made once."""
-    path = home / "recording.wav"
-    if not path.exists():
-        noise = np.random.default_rng(1).normal(0, 2000, (8000, len(SAID))).astype("<i2")
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(2)
-            file.setsampwidth(2)
-            file.setframerate(8000)
-            file.writeframes(noise.tobytes())
-    return path
 
 
 if __name__ == "__main__":

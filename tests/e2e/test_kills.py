@@ -5,10 +5,8 @@ import subprocess
 import sys
 import threading
 import time
-import wave
 from datetime import UTC, datetime
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -17,21 +15,15 @@ from calls.recording import CallFacts
 from crm import jobs, tables
 from crm.intake import insert_received
 from engines.objects_folder import FolderStore
+from tests.sound import two_channel_wav
 
 CALLS = 12
 MOMENTS = ("claimed", "worked", "committed")
 
 
 @pytest.fixture
-def recording(tmp_path):
-    path = tmp_path / "noise.wav"
-    noise = np.random.default_rng(1).normal(0, 2000, (8000, 2)).astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes(noise.tobytes())
-    return path
+def recording():
+    return two_channel_wav(seconds=1)
 
 
 class Restarted:
