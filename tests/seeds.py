@@ -85,7 +85,7 @@ def seed_failed_call(connection: sa.Connection, **facts: Any) -> UUID:
     """A recording that is no audio, parked for a person."""
     return seed_call(
         connection,
-        recording={"duration_s": None, "codec": None, "container": None},
+        recording={"duration_s": None, "codec": None, "container": None} | facts.pop("recording", {}),
         said=None,
         with_analysis=False,
         **{

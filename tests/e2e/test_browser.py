@@ -1,0 +1,251 @@
+"""The pages in a real browser: find a call, read it, hear it, see the trends, mend what failed."""
+
+import io
+import re
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from analytics.rollup import recompute_all
+from tests.browser import FLAGS, axe_source, axe_violations, chromium_path, served
+from tests.seeds import NOW, seed_call, seed_failed_call
+from tests.web_client import PASSWORD, make_hall
+from tests.xss import XSS
+
+playwright_sync = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+if chromium_path() is None:
+    pytest.skip("no chromium here: apt install chromium", allow_module_level=True)
+expect = playwright_sync.expect
+
+
+@dataclass
+class Site:
+    """A served site with calls in it, and the ids of some."""
+
+    address: str
+    ids: dict[str, str]
+
+
+@dataclass
+class Visit:
+    """A page of a signed-in browser; `complaints` collects what no page may do."""
+
+    page: Any
+    address: str
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
+        self.page.on("request", self._on_request)
+
+    def go(self, path: str) -> None:
+        """Open a page of the site."""
+        self.page.goto(self.address + path)
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _on_request(self, request: Any) -> None:
+        if not request.url.startswith(self.address):
+            self.complaints.append(f"request to {request.url}")
+
+
+def sound(seconds: int) -> bytes:
+    """A silent two-channel recording."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as written:
+        written.setnchannels(2)
+        written.setsampwidth(2)
+        written.setframerate(8000)
+        written.writeframes(bytes(seconds * 8000 * 4))
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    hall = make_hall(tmp_path_factory.mktemp("site"))
+    hall.wiring.objects.put("call.wav", sound(15))
+    with hall.wiring.database.write() as connection:
+        for week in range(8):
+            for n, reason in enumerate(("delivery_status", "repair_booking", "new_order")):
+                seed_call(
+                    connection,
+                    said=None,
+                    is_sample=True,
+                    happened_at=NOW - timedelta(weeks=week + 1, hours=n),
+                    analysis={"reason_code": reason, "outcome": "sale" if reason == "new_order" else "resolved"},
+                )
+        heard = {"recording": {"object_key": "call.wav"}}
+        played = seed_call(connection, contact_number="+15550100", **heard)
+        seed_call(connection, contact_number="+15550100", happened_at=NOW - timedelta(days=1), **heard)
+        other = seed_call(connection, agent="Priya N", happened_at=NOW - timedelta(hours=3), **heard)
+        failed = seed_failed_call(connection, happened_at=NOW - timedelta(hours=2), **heard)
+        demo = seed_call(connection, analysis={"is_demo": True, "summary_kind": "excerpts"}, profile=None, **heard)
+    recompute_all(hall.wiring.database, "UTC", NOW)
+    with served(hall.app) as address:
+        yield Site(address, {"played": str(played), "other": str(other), "failed": str(failed), "demo": str(demo)})
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright_sync.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(params=[("light", 1280), ("dark", 390)], ids=["desktop-light", "phone-dark"])
+def visit(request: pytest.FixtureRequest, browser: Any, site: Site) -> Iterator[Visit]:
+    """A signed-in visit that fails in the end when the browser had anything to complain about."""
+    scheme, width = request.param
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 844})
+    visit = Visit(context.new_page(), site.address)
+    sign_in(visit)
+    yield visit
+    context.close()
+    assert visit.complaints == []
+
+
+def sign_in(visit: Visit) -> None:
+    visit.go("/calls")
+    visit.page.get_by_label("Name").fill("maria")
+    visit.page.get_by_label("Password").fill(PASSWORD)
+    visit.page.get_by_role("button", name="Sign in").click()
+    expect(visit.page.get_by_role("heading", name="Calls", exact=True)).to_be_visible()
+
+
+def test_a_call_is_found_by_filters_and_opened(visit, site):
+    page = visit.page
+    page.get_by_text("More filters").click()
+    page.get_by_label("Agent").select_option("Priya N")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("a.headline")).to_have_count(1)
+    page.locator("a.headline").click()
+    expect(page).to_have_url(f"{site.address}/calls/{site.ids['other']}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Dishwasher has not arrived")
+
+
+def test_clicking_a_turn_plays_from_there_and_marks_it(visit, site):
+    page = visit.page
+    visit.go(f"/calls/{site.ids['played']}")
+    page.locator("#turn-2 p").click()
+    expect(page.locator("#turn-2")).to_have_attribute("aria-current", "true")
+    expect(page.locator("#now")).to_have_text(re.compile(r"^0:0[789]$"))
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
+    page.locator("#play").click()
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
+
+
+def test_a_link_to_a_second_opens_there(visit, site):
+    visit.go(f"/calls/{site.ids['played']}#t=13.2")
+    expect(visit.page.locator("#turn-3")).to_have_attribute("aria-current", "true")
+    expect(visit.page.locator("#now")).to_have_text("0:13")
+
+
+def test_a_quote_leads_to_its_turn(visit, site):
+    visit.go(f"/calls/{site.ids['played']}")
+    visit.page.locator("blockquote a").first.click()
+    expect(visit.page.locator("#turn-1")).to_have_attribute("aria-current", "true")
+    expect(visit.page.locator("#turn-1")).to_be_in_viewport()
+
+
+def test_earlier_calls_of_the_customer_are_one_click_away(visit, site):
+    visit.go(f"/calls/{site.ids['played']}")
+    visit.page.locator("ul.earlier a").first.click()
+    expect(visit.page.locator(".trail")).to_contain_text("19 Mar 2026")
+
+
+def test_trends_draw_their_charts_beside_their_tables(visit):
+    visit.go("/trends")
+    expect(visit.page.locator(".chart svg")).to_have_count(4)
+    expect(visit.page.locator(".figure table")).to_have_count(4)
+    visit.page.get_by_role("link", name="Leave them out").click()
+    expect(visit.page.get_by_text("Generated sample history is left out")).to_be_visible()
+
+
+def test_operations_gives_a_failed_call_another_attempt(browser, site):
+    context = browser.new_context()
+    visit = Visit(context.new_page(), site.address)
+    sign_in(visit)
+    visit.page.get_by_role("link", name="Operations").click()
+    visit.page.get_by_role("button", name="Try again").click()
+    expect(visit.page.get_by_role("status")).to_contain_text("1 call gets another attempt")
+    expect(visit.page.get_by_text("No call has failed")).to_be_visible()
+    visit.page.get_by_role("button", name="Sign out").click()
+    expect(visit.page.get_by_role("button", name="Sign in")).to_be_visible()
+    context.close()
+    assert visit.complaints == []
+
+
+def test_the_pages_read_without_scripts(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    visit = Visit(context.new_page(), site.address)
+    sign_in(visit)
+    visit.go(f"/calls/{site.ids['played']}")
+    expect(visit.page.locator("audio")).to_have_attribute("controls", "")
+    expect(visit.page.locator(".turn")).to_have_count(4)
+    visit.go("/trends")
+    expect(visit.page.locator(".figure table")).to_have_count(4)
+    context.close()
+
+
+def test_no_page_is_wider_than_the_screen(visit, site):
+    for path in ("/calls", f"/calls/{site.ids['played']}", f"/calls/{site.ids['demo']}", "/trends", "/operations"):
+        visit.go(path)
+        wider = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider == 0, path
+
+
+def test_axe_finds_nothing_to_object_to(visit, site):
+    source = axe_source()
+    if source is None:
+        pytest.skip("no axe-core here: npm install --prefix build axe-core, or set AXE_PATH")
+    paths = ("/calls?agent=Priya+N", *(f"/calls/{call_id}" for call_id in site.ids.values()), "/trends", "/operations")
+    found = {}
+    for path in (*paths, "/login"):
+        visit.go(path)
+        if path == "/trends":
+            expect(visit.page.locator(".chart svg")).to_have_count(4)
+        found[path] = axe_violations(visit.page, source)
+    assert found == {path: [] for path in found}
+
+
+def test_nothing_that_a_call_says_is_executed(browser, tmp_path):
+    hall = make_hall(tmp_path)
+    hall.wiring.objects.put("call.wav", sound(15))
+    with hall.wiring.database.write() as connection:
+        paths = ["/calls", "/operations", "/trends"]
+        for n, hostile in enumerate(XSS):
+            call_id = seed_call(
+                connection,
+                agent=f"{hostile}{n}",
+                queue=f"{hostile}{n}",
+                customer_name=hostile,
+                external_call_id=f"{hostile}{n}",
+                said=[(0, "customer", 0.0, 1.0, hostile)],
+                recording={"object_key": f"{hostile}{n}", "playback_key": "call.wav"},
+                analysis={
+                    "headline": hostile,
+                    "summary": hostile,
+                    "evidence": [{"field": "reason", "turn": 0, "quote": hostile}],
+                    "next_steps": [{"text": hostile, "owner": hostile, "due_on": None}],
+                },
+            )
+            paths.append(f"/calls/{call_id}")
+    recompute_all(hall.wiring.database, "UTC", NOW)
+    with served(hall.app) as address:
+        visit = Visit(browser.new_context().new_page(), address)
+        sign_in(visit)
+        for path in paths:
+            visit.go(path)
+            assert visit.page.title() != "owned"
+            assert visit.page.url == address + path
+        visit.page.context.close()
+    assert visit.complaints == []
