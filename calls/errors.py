@@ -54,13 +54,22 @@ class UnusableAnswer(TerminalError):
     code = "invalid_answer"
 
 
-class EngineMisconfigured(TransientError):
-    """A wrong key, a missing model, an unknown deployment: the work waits until a person mends the setting.
+class SetupBroken(TransientError):
+    """Something around the work is wrong, not the call: it waits, uncounted, until a person has mended the set-up."""
 
-    Transient by kind, because nothing is wrong with the call: it must go through once the setting is right.
-    """
+    code = "setup_broken"
+
+
+class EngineMisconfigured(SetupBroken):
+    """A wrong key, a missing model, an unknown deployment; the text names the setting and the fix."""
 
     code = "engine_misconfigured"
+
+
+class DiskFull(SetupBroken):
+    """There is no room to work in."""
+
+    code = "disk_full"
 
 
 class SettingsError(CallwiseError):

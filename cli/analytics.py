@@ -18,7 +18,7 @@ from crm.schema import require_current
 from runtime.logs import set_up_logs
 
 # What a terminal has room for; --json has every measure.
-_SHOWN = ("calls", "reason_share", "handle_time_s", "resolved_rate", "repeat_rate", "sentiment")
+_SHOWN = ("calls", "reason_share", "handle_time_s", "resolved_rate", "repeat_rate")
 _SHARES = "share"
 
 
@@ -122,11 +122,11 @@ def _day(option: str, text: str) -> date | None:
 
 def _show(found: Trend) -> None:
     slugs = [slug for slug in _SHOWN if found.over is Over.REASON or slug != "reason_share"]
-    table = Table(title=f"Trends ({found.time_zone})")
+    table = Table(title=f"Trends ({found.time_zone})", box=None)
     for name in ["period", *([found.over.value] if found.over else [])]:
         table.add_column(name, no_wrap=True)
     for slug in slugs:
-        table.add_column(BY_SLUG[slug].name, justify="right")
+        table.add_column(BY_SLUG[slug].name, justify="right", min_width=8)
     for row in found.rows:
         table.add_row(
             row.period if row.is_complete else f"{row.period} *",

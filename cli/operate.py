@@ -2,15 +2,14 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from calls.recording import call_id_for
 from cli.common import HomeOption, JsonFlag, emit, say, wire
 from crm import jobs
+from crm.calls import find_call
 from crm.schema import require_current, upgrade, versions
 from crm.status import status as read_status
 from crm.taxonomies import current_taxonomy, store_taxonomy
@@ -70,7 +69,7 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
 
 
 def retry(
-    calls: Annotated[list[str] | None, typer.Argument(help="Calls by our id; none: every failed call.")] = None,
+    calls: Annotated[list[str] | None, typer.Argument(help="Our id, telephony's, or bucket/key; none: all.")] = None,
     code: Annotated[str | None, typer.Option(help="Only calls that failed with this code.")] = None,
     home: HomeOption = None,
     as_json: JsonFlag = False,
@@ -78,21 +77,13 @@ def retry(
     """Give failed calls another attempt at the step where they failed."""
     wired = wire(home)
     require_current(wired.database)
-    wanted = None if not calls else [_call_id(given) for given in calls]
     with wired.database.write() as connection:
+        wanted = None if not calls else [find_call(connection, given) for given in calls]
         retried = jobs.retry(connection, now=datetime.now(UTC), call_ids=wanted, code=code)
     if as_json:
         emit({"retried": retried})
     else:
         say(f"{retried} failed calls get another attempt.")
-
-
-def _call_id(given: str) -> UUID:
-    try:
-        return UUID(given)
-    except ValueError:
-        source, _, external = given.partition(":")
-        return call_id_for(source, external)
 
 
 def doctor(home: HomeOption = None, as_json: JsonFlag = False) -> None:

@@ -61,7 +61,7 @@ def first_admin(wired: Wiring) -> str | None:
         if has_users(connection):
             return None
         password = secrets.token_urlsafe(12)
-        create_user(connection, "admin", password, "admin", now=datetime.now(UTC))
+        create_user(connection, "admin", password, "admin", datetime.now(UTC))
     return password
 
 

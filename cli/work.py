@@ -2,12 +2,20 @@
 
 import signal
 import sys
+from enum import StrEnum
 from typing import Annotated, Literal
 
 import typer
 
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from runtime.logs import set_up_logs
+
+
+class Queue(StrEnum):
+    """The queues, as words on the command line."""
+
+    SPEECH = "speech"
+    LANGUAGE = "language"
 
 
 def register(app: typer.Typer) -> None:
@@ -19,9 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def worker(
-    queue: Annotated[
-        list[Literal["speech", "language"]] | None, typer.Option(help="Queue to serve; default: all.")
-    ] = None,
+    queue: Annotated[list[Queue] | None, typer.Option(help="Queue to serve; default: all.")] = None,
     pool: Annotated[
         Literal["prefork", "threads", "solo"] | None,
         typer.Option(help="How work runs side by side. Default: threads where only the language queue is served."),
@@ -36,7 +42,7 @@ def worker(
 
     settings = wiring().settings
     require_current(wiring().database)
-    queues = tuple(queue) if queue else QUEUES
+    queues = tuple(name.value for name in queue) if queue else QUEUES
     chosen = pool or ("threads" if queues == ("language",) else "prefork")
     run_worker(settings, queues=queues, pool=chosen, concurrency=concurrency)
 

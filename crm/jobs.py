@@ -18,7 +18,7 @@ from crm.database import insert
 from crm.tables import call, job, touched_day
 
 # Statements that run for every step are built once: building one takes longer than running it.
-_OF_CALL = sa.bindparam("of_call")
+_OF_CALL: sa.BindParameter[UUID] = sa.bindparam("of_call")
 _HELD = (
     job.c.call_id == _OF_CALL,
     job.c.token == sa.bindparam("of_token"),
@@ -169,9 +169,9 @@ def unfinished_count(connection: sa.Connection) -> int:
     return connection.execute(sa.select(sa.func.count()).select_from(job)).scalar_one()
 
 
-def waiting_count(connection: sa.Connection, code: str) -> int:
-    """How many unfinished calls wait because their last attempt ended with that code."""
-    return connection.execute(sa.select(sa.func.count()).where(job.c.last_code == code)).scalar_one()
+def waiting_count(connection: sa.Connection, codes: Sequence[str]) -> int:
+    """How many unfinished calls wait because their last attempt ended with one of these codes."""
+    return connection.execute(sa.select(sa.func.count()).where(job.c.last_code.in_(codes))).scalar_one()
 
 
 def retry(

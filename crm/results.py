@@ -18,7 +18,7 @@ from crm.people import link_into_chain, match_contact
 from crm.tables import call, call_analysis, recording, transcript, utterance
 
 # Built once, as in crm.jobs.
-_OF_CALL = sa.bindparam("of_call")
+_OF_CALL: sa.BindParameter[UUID] = sa.bindparam("of_call")
 _WORK = (
     sa.select(
         call.c.id,

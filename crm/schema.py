@@ -7,11 +7,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from calls.errors import TransientError
+from calls.errors import SetupBroken
 from crm.database import Database
 
 
-class DatabaseBehind(TransientError):
+class DatabaseBehind(SetupBroken):
     """The database is not at the code's version: work waits until `callwise db upgrade` has run."""
 
     code = "database_behind"

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -50,7 +51,7 @@ def set_up_logs(level: str = "info", *, as_json: bool | None = None) -> None:
     )
 
 
-def withhold_call_text(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def withhold_call_text(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace what could be a person's words or number; ids, counts, codes and tracebacks pass."""
     for key, value in event.items():
         if key in {"event", "exception", "timestamp", "level"}:

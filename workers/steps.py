@@ -4,10 +4,11 @@ Every failure ends in one of four ways: another attempt later, a call parked as 
 reason, or work that waits until a person has mended a setting.
 """
 
+import errno
 import hashlib
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ import structlog
 
 from calls.analysis import SkippedFeature
 from calls.checking import check_analysis
-from calls.errors import CallwiseError, EngineMisconfigured, TerminalError, TransientError
+from calls.errors import CallwiseError, DiskFull, SetupBroken, TerminalError, TransientError
 from calls.gates import gate
 from calls.money import Charge
 from calls.pipeline import SkipReason, Step
@@ -40,7 +41,7 @@ from workers.leases import Leases
 log = structlog.get_logger()
 
 LONGEST_BACKOFF_S = 600.0
-MISCONFIGURED_WAIT_S = 30.0
+BROKEN_WAIT_S = 30.0
 
 Write = Callable[[sa.Connection, datetime], SkipReason | None]
 
@@ -103,9 +104,9 @@ def _do(parts: Parts, claim: jobs.Claim) -> jobs.Claim | Step | None:
             return following
     except jobs.ClaimLost:
         bound.warning("claim_lost")
-    except EngineMisconfigured as error:
+    except SetupBroken as error:
         bound.error("step_waits", code=error.code, detail=error.detail)
-        _put_back(parts, claim, error, wait_s=MISCONFIGURED_WAIT_S, counts=False)
+        _put_back(parts, claim, error, wait_s=BROKEN_WAIT_S, counts=False)
     except TerminalError as error:
         bound.warning("step_failed", code=error.code)
         _park(parts, claim, error.code, error.detail)
@@ -122,9 +123,8 @@ def transcribe(parts: Parts, call_id: UUID) -> Write:
     """Hear the recording: its words, who said them, its timing, a playback copy."""
     with parts.database.read() as connection:
         work = results.work_for(connection, call_id)
-    parts.scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parts.scratch) as folder:
-        source = Path(folder) / "recording"
+    with _private_folder(parts.scratch) as folder:
+        source = folder / "recording"
         parts.objects.fetch(work.ref, source)
         decoded = parts.decode(source)
         with source.open("rb") as file:
@@ -132,7 +132,7 @@ def transcribe(parts: Parts, call_id: UUID) -> Write:
         heard = parts.speech().transcribe(decoded.audio, parts.hints, _ledger(parts, call_id))
         playback_key = f"{OWN_PREFIX}playback/{work.recording_id}.mp3"
         if heard.utterances:
-            playback = Path(folder) / "playback.mp3"
+            playback = folder / "playback.mp3"
             parts.write_playback(source, playback)
             parts.objects.put(playback_key, playback)
     agent_channel = parts.default_agent_channel if work.agent_channel is None else work.agent_channel
@@ -220,6 +220,19 @@ _WORK: dict[str, Callable[[Parts, UUID], Write]] = {
     "call.understand": understand,
     "call.file": file,
 }
+
+
+@contextmanager
+def _private_folder(scratch: Path) -> Iterator[Path]:
+    """An empty folder of this step's own, gone afterwards. Raises DiskFull when there is no room to work in."""
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull(f"no space left at {scratch}: free some") from error
+        raise
 
 
 def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> jobs.Claim | Step | None:

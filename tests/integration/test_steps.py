@@ -1,5 +1,6 @@
 """The steps: how every kind of success and failure ends, on both databases."""
 
+import errno
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -175,6 +176,19 @@ def test_a_wrong_key_costs_the_call_no_attempt_and_it_goes_through_once_the_key_
         connection.execute(sa.update(tables.job).values(due_at=datetime.now(UTC)))
     centre.work(centre.parts())
     assert centre.call(call_id).stage == "done"
+
+
+def test_a_full_disk_costs_no_attempt_and_leaves_nothing_half_written(centre, recording):
+    call_id = centre.receive(recording)
+
+    def no_room(_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    centre.work(centre.parts(decode=no_room, max_attempts=1), rounds=3)
+    [job] = centre.rows(tables.job)
+    assert (job.attempt_count, job.last_code) == (0, "disk_full")
+    assert list(centre.scratch.iterdir()) == []
+    assert centre.call(call_id).stage == "received"
 
 
 def test_an_error_that_nobody_knows_ends_in_a_state_that_a_person_sees(centre, recording):
