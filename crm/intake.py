@@ -147,8 +147,11 @@ def _insert_round(
     if others and fresh:
         known = _known(connection, [arrival.stored.ref for _, arrival in others])
     for place, arrival in others:
-        address = arrival.stored.ref.address
-        call_id = known[address].call_id if address in known else _id_of(connection, arrival)
+        current = known.get(arrival.stored.ref.address)
+        if current is not None and _is_same(current, arrival.stored.ref):
+            answers[place] = Received(current.call_id, is_new=False)
+            continue
+        call_id = _id_of(connection, arrival) if current is None else current.call_id
         answers[place] = _renew(connection, arrival, call_id, named, now=now, rung_at=rung_at)
     return answers
 
@@ -261,7 +264,7 @@ def _renew(
     before = connection.execute(sa.select(call).where(call.c.id == call_id).with_for_update()).one()
     # Read under the lock: somebody may have renewed it just now.
     current = _known(connection, [ref]).get(ref.address)
-    if current is not None and (current.etag, current.size_bytes) == (ref.etag, ref.size_bytes or 0):
+    if current is not None and _is_same(current, ref):
         return Received(call_id, is_new=False)
     _make_current(connection, call_id, arrival.stored)
     told = told_columns(arrival.facts, named)
@@ -286,6 +289,11 @@ def _renew(
     for moment in (before.happened_at, happened_at):
         jobs.touch(connection, moment)
     return Received(call_id, is_new=True)
+
+
+def _is_same(current: sa.Row[Any], ref: ObjectRef) -> bool:
+    """Whether the content is what is known; a new version of the same content is."""
+    return bool((current.etag, current.size_bytes) == (ref.etag, ref.size_bytes or 0))
 
 
 def _make_current(connection: sa.Connection, call_id: UUID, stored: StoredObject) -> None:

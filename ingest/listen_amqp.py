@@ -49,7 +49,7 @@ class AmqpListener:
                     while not stop.is_set():
                         self._take(self._fill(connection, inbox), stop)
             except TransientError as error:
-                log.warning("listener_waits", source=self.name, code=error.code, pause_s=pause_s)
+                log.warning("listener_waits", source=self.name, code=error.code, detail=error.detail, pause_s=pause_s)
                 stop.wait(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 

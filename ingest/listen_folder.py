@@ -50,6 +50,7 @@ class FolderListener:
     def run(self, stop: Event) -> None:
         """Watch until `stop` is set. A store or a database that is away is waited for."""
         self._store.root.mkdir(parents=True, exist_ok=True)
+        log.info("listening", source=self.name)
         rescan_at = monotonic()
         pause_s = 1.0
         # The first round comes after the watch is set up: what arrives during the first scan is not missed.
@@ -73,7 +74,7 @@ class FolderListener:
                 self._take_whole()
                 pause_s = 1.0
             except TransientError as error:
-                log.warning("folder_waits", code=error.code, pause_s=pause_s)
+                log.warning("listener_waits", source=self.name, code=error.code, detail=error.detail, pause_s=pause_s)
                 stop.wait(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             if stop.is_set():

@@ -48,13 +48,14 @@ class SqsListener:
 
     def run(self, stop: Event) -> None:
         """Poll until `stop` is set, through every loss of the queue, the store or the database."""
+        log.info("listening", source=self.name)
         pause_s = FIRST_PAUSE_S
         while not stop.is_set():
             try:
                 self._take(self._receive(self._look_s))
                 pause_s = FIRST_PAUSE_S
             except TransientError as error:
-                log.warning("listener_waits", source=self.name, code=error.code, pause_s=pause_s)
+                log.warning("listener_waits", source=self.name, code=error.code, detail=error.detail, pause_s=pause_s)
                 stop.wait(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
