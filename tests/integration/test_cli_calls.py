@@ -1,0 +1,105 @@
+"""Laws of `calls`, `call` and `users` as commands."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from cli import calls as commands
+from crm.calls import NoSuchCall, WrongQuery
+from crm.users import UserError, find_user, is_password_of
+from tests.seeds import seed_call, seed_failed_call
+from tests.web_client import Hall, make_hall
+from tests.xss import XSS
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> Hall:
+    return make_hall(tmp_path / "home")
+
+
+def run(hall: Hall, *arguments: str, typed: str | None = None) -> Result:
+    """The command's outcome, with all that it printed."""
+    app = typer.Typer()
+    commands.register(app)
+    home = str(hall.wiring.settings.home_path)
+    return CliRunner().invoke(app, [*arguments, "--home", home], input=typed, env={"COLUMNS": "160", "NO_COLOR": "1"})
+
+
+def document(hall: Hall, *arguments: str) -> Any:
+    """The JSON document that the command prints."""
+    ended = run(hall, *arguments, "--json")
+    assert ended.exit_code == 0, ended.output
+    return json.loads(ended.stdout)
+
+
+def test_the_list_and_one_call_are_the_documents_of_the_api(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, external_call_id="X 1")
+    hall.sign_in()
+    assert document(hall, "calls") == hall.client.get("/api/v1/calls").json()
+    for reference in (str(call_id), "X 1", call_id.hex[:8]):
+        assert document(hall, "call", reference) == hall.client.get(f"/api/v1/calls/{call_id}").json()
+
+
+def test_the_next_page_is_taken_by_its_key(hall):
+    with hall.wiring.database.write() as connection:
+        for _ in range(3):
+            seed_call(connection, said=None)
+    first = document(hall, "calls", "--limit", "2")
+    assert len(document(hall, "calls", "--after", first["next"])["calls"]) == 1
+    assert f"--after {first['next']}" in run(hall, "calls", "--limit", "2").output
+
+
+def test_people_read_tables(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection)
+        seed_failed_call(connection)
+    listed = run(hall, "calls").output
+    assert "Dishwasher has not arrived" in listed
+    assert "the file is no audio recording" in listed
+    shown = run(hall, "call", str(call_id)).output
+    assert "Delivery status (delivery_status, confidence 87%)" in shown
+    assert "0:03" in shown
+
+
+@pytest.mark.parametrize("hostile", [*XSS, "[red]not markup[/red]", "[/]"])
+def test_text_from_a_call_is_no_markup_of_the_terminal(hall, hostile):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, analysis={"headline": hostile}, said=[(0, "customer", 0.0, 1.0, hostile)])
+    assert run(hall, "calls").exit_code == 0
+    assert run(hall, "call", str(call_id)).exit_code == 0
+    assert document(hall, "call", str(call_id))["analysis"]["headline"] == hostile
+
+
+def test_what_cannot_be_read_or_found_is_an_error_of_ours(hall):
+    assert isinstance(run(hall, "calls", "--since", "soon").exception, WrongQuery)
+    assert isinstance(run(hall, "call", "nothing").exception, NoSuchCall)
+    assert run(hall, "calls", "--limit", "0").exit_code == 2
+
+
+def test_a_made_password_is_printed_once_and_opens_the_account(hall):
+    ended = run(hall, "users", "add", "ben")
+    password = ended.stdout.strip()
+    with hall.wiring.database.read() as connection:
+        assert is_password_of(find_user(connection, "ben"), password)
+    assert password not in run(hall, "users", "list").output
+
+
+def test_a_password_from_standard_input_is_not_printed(hall):
+    ended = run(hall, "users", "passwd", "maria", "--password-stdin", typed="another good password\n")
+    assert "another good password" not in ended.output
+    with hall.wiring.database.read() as connection:
+        assert is_password_of(find_user(connection, "maria"), "another good password")
+
+
+def test_the_list_of_users_tells_no_secret(hall):
+    (user,) = document(hall, "users", "list")["users"]
+    assert user == {"name": "maria", "role": "admin", "is_active": True, "created_at": "2026-03-20T12:00:00+00:00"}
+
+
+def test_a_name_that_is_taken_is_an_error_of_ours(hall):
+    assert isinstance(run(hall, "users", "add", "maria").exception, UserError)
