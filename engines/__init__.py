@@ -1,1 +1,1 @@
-"""The outside, behind protocols: speech, language, object stores, audio. Each adapter translates its vendor's errors."""
+"""The outside, behind protocols: speech, language, object stores, audio; adapters translate their vendors' errors."""
