@@ -65,18 +65,24 @@ def wav_stated_s(path: Path) -> float | None:
     """
     with path.open("rb") as file:
         riff = file.read(12)
-        long_data_bytes, bytes_per_s = None, 0
+        long_data_bytes, rate_hz, bytes_per_s, sample_count = None, 0, 0, 0
         while len(header := file.read(8)) == 8:
             name, size = struct.unpack("<4sI", header)
             if name == b"data":
                 data_bytes = long_data_bytes if riff[:4] != b"RIFF" and long_data_bytes else size
-                unknown = data_bytes in _STREAMED_SIZES or not bytes_per_s
-                return None if unknown else data_bytes / bytes_per_s
+                if data_bytes in _STREAMED_SIZES:
+                    return None
+                if bytes_per_s:
+                    return float(data_bytes / bytes_per_s)
+                # Some writers of ADPCM leave the rate of bytes at 0; the count of samples stands in `fact`.
+                return float(sample_count / rate_hz) if sample_count and rate_hz else None
             body = file.read(min(size, 28))
             if name == b"ds64" and len(body) >= 16:
                 long_data_bytes = struct.unpack("<Q", body[8:16])[0]
             elif name == b"fmt " and len(body) >= 12:
-                bytes_per_s = struct.unpack("<I", body[8:12])[0]
+                rate_hz, bytes_per_s = struct.unpack("<II", body[4:12])
+            elif name == b"fact" and len(body) >= 4:
+                sample_count = struct.unpack("<I", body[:4])[0]
             file.seek(size + size % 2 - len(body), 1)
     return None
 

@@ -111,6 +111,7 @@ def test_two_silent_channels_stay_two(tmp_path: Path) -> None:
     [
         ("wav", "pcm_s16le", 8000),
         ("wav", "pcm_mulaw", 8000),
+        ("wav", "adpcm_ima_wav", 8000),
         ("flac", "flac", 8000),
         ("mp3", "libmp3lame", 8000),
         ("ogg", "libopus", 48000),
