@@ -29,6 +29,7 @@ from cli.supervisor import Supervisor
 from cli.up import first_admin, start_all
 from crm.status import status
 from runtime.choice import choose_language, choose_speech
+from runtime.logs import set_up_logs
 from runtime.settings import read_settings
 from runtime.wiring import Wiring
 from samples import SampleRecording, sample_recordings
@@ -60,6 +61,7 @@ def demo(
 ) -> None:
     """Push the bundled recordings as telephony would, show what comes out, and serve the pages until Ctrl-C."""
     started = time.monotonic()
+    set_up_logs("warning")
     place = home.expanduser().absolute()
     supervisor = Supervisor(place, os.environ)
     _make_fresh(place, supervisor)

@@ -1,64 +1,60 @@
 """What the demo shows of itself at its end: calls by reason, handle time, two summaries, the files."""
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
-from analytics.trends import totals
+from analytics.exports import MANIFEST, WORKBOOK
+from analytics.sums import Filters, Over
+from analytics.trends import Figure, members, totals
 from crm.tables import call, call_analysis
 from runtime.wiring import Wiring
 
 SHOWN_SUMMARIES = 2
+RECORDED = Filters(with_samples=False)
 
 
 def print_report(wired: Wiring, outcome: dict[str, Any]) -> None:
     """Print the demo's results; what the demo engines made is marked as theirs."""
     console = Console()
-    console.print(
-        f"\n{outcome['recordings']} recordings in {outcome['seconds']:.0f} s: {outcome['done']} done,"
-        f" {outcome['skipped']} skipped, {outcome['failed']} failed (as they should be: see `callwise status`)",
-        highlight=False,
-    )
+    line = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     with wired.database.read() as connection:
-        reasons = connection.execute(_BY_REASON).all()
-        everything = totals(connection)
+        reasons = members(connection, over=Over.REASON, filters=RECORDED)
+        recorded, everything = totals(connection, filters=RECORDED), totals(connection)
         summaries = connection.execute(_SUMMARIES).all()
-    taxonomy = wired.taxonomy_from_file()
-    table = Table("reason", "calls", "share", title="The recordings' calls by reason")
-    analysed = sum(row.calls for row in reasons)
-    for row in reasons:
-        table.add_row(taxonomy.label(row.reason_code), str(row.calls), f"{row.calls / analysed:.0%}")
+    line(
+        f"\n{outcome['recordings']} recordings in {outcome['seconds']:.0f} s: {outcome['done']} done,"
+        f" {outcome['skipped']} skipped, {outcome['failed']} failed; the odd ones among them are meant to be."
+    )
+    table = Table("reason", "calls", "handle time", title="The recordings' calls by reason")
+    for member in reasons:
+        table.add_row(member.label, str(member.calls), _minutes(member.figures["handle_time_s"]))
+    table.add_section()
+    table.add_row("all", str(recorded.calls), _minutes(recorded.figures["handle_time_s"]))
     console.print(table)
-    handle_time = everything.figures["handle_time_s"]
-    console.print(
-        f"With the generated history: {everything.calls} calls, mean handle time {handle_time.value:.0f} s"
-        f" (n = {handle_time.n}).",
-        highlight=False,
+    line(
+        f"With the generated history of half a year: {everything.calls} calls, mean handle time"
+        f" {_minutes(everything.figures['handle_time_s'])}."
     )
     for row in summaries:
-        origin = f"{row.model}, a demo engine: {row.summary_kind}" if row.is_demo else row.model
-        console.print(f"\n[bold]{_plain(row.headline)}[/bold]  ({origin})")
-        console.print(row.summary, markup=False, highlight=False)
-    console.print()
-    for path in outcome["exports"]:
-        console.print(str(Path(path)), markup=False, highlight=False)
+        origin = f"{row.summary_kind} by {row.model}, a demo engine" if row.is_demo else row.model
+        line(f"\n{row.headline}   [{origin}]")
+        line(row.summary)
+    folder = wired.settings.exports_folder
+    line(f"\nFor BI tools, below {folder}:")
+    line(f"  csv/ with datapackage.json, parquet/ by month, {WORKBOOK}, {MANIFEST}: {len(outcome['exports'])} files")
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
+def _minutes(figure: Figure) -> str:
+    if figure.value is None:
+        return "-"
+    minutes, seconds = divmod(round(figure.value), 60)
+    return f"{minutes}:{seconds:02d}"
 
 
-_RECORDED = sa.and_(call_analysis.c.is_current, call.c.is_sample.is_(False))
-_BY_REASON = (
-    sa.select(call_analysis.c.reason_code, sa.func.count().label("calls"))
-    .join_from(call_analysis, call, call.c.id == call_analysis.c.call_id)
-    .where(_RECORDED, call_analysis.c.reason_code.is_not(None))
-    .group_by(call_analysis.c.reason_code)
-    .order_by(sa.desc("calls"), call_analysis.c.reason_code)
-)
 _SUMMARIES = (
     sa.select(
         call_analysis.c.headline,
@@ -68,7 +64,7 @@ _SUMMARIES = (
         call_analysis.c.is_demo,
     )
     .join_from(call_analysis, call, call.c.id == call_analysis.c.call_id)
-    .where(_RECORDED)
+    .where(call_analysis.c.is_current, call.c.is_sample.is_(False))
     .order_by(call_analysis.c.reason_confidence.desc(), call.c.happened_at)
     .limit(SHOWN_SUMMARIES)
 )

@@ -1,11 +1,23 @@
-"""The command line's root: each module of `cli` adds its commands."""
+"""The command line's root: each module of `cli` adds its commands, and is loaded when one of them is asked for."""
 
 import importlib
+import sys
 from typing import Annotated
 
 import typer
 
 from cli.common import run, show_tracebacks
+
+# In the order of the help page.
+COMMANDS = {
+    "demo": ("demo",),
+    "up": ("up",),
+    "work": ("worker", "beat", "web", "work"),
+    "ingest": ("push", "listen", "reconcile", "profiles"),
+    "calls": ("calls", "call", "users"),
+    "analytics": ("trends", "export"),
+    "operate": ("status", "retry", "doctor", "db"),
+}
 
 app = typer.Typer(
     name="callwise",
@@ -14,9 +26,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-for _module in ("demo", "up", "work", "ingest", "calls", "analytics", "operate"):
-    importlib.import_module(f"cli.{_module}").register(app)
 
 
 @app.callback()
@@ -27,4 +36,8 @@ def root(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")
 
 def main() -> None:
     """The entry point of the `callwise` script."""
+    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    homes = [module for module, commands in COMMANDS.items() if asked in commands]
+    for module in homes or COMMANDS:
+        importlib.import_module(f"cli.{module}").register(app)
     run(app)
