@@ -28,8 +28,10 @@ def store_taxonomy(connection: sa.Connection, given: Taxonomy, now: datetime) ->
             is_current=False,
         )
         .on_conflict_do_nothing(index_elements=["version"])
-    )
-    if added.rowcount:
+        # PostgreSQL's driver counts no rows for an INSERT that may do nothing.
+        .returning(taxonomy.c.version)
+    ).one_or_none()
+    if added is not None:
         connection.execute(sa.insert(reason), [_row(given.version, n, r) for n, r in enumerate(given.reasons)])
     connection.execute(
         sa.update(taxonomy).where(taxonomy.c.is_current, taxonomy.c.version != given.version).values(is_current=False)

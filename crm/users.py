@@ -52,8 +52,9 @@ def create_user(connection: sa.Connection, name: str, password: str, role: str, 
         insert(connection, app_user)
         .values(id=made.id, name=name, password_hash=made.password_hash, role=role, created_at=now, is_active=True)
         .on_conflict_do_nothing(index_elements=["name"])
-    )
-    if not added.rowcount:
+        .returning(app_user.c.id)
+    ).one_or_none()
+    if added is None:
         raise UserError(f"there is a user named {name!r} already", code="name_taken")
     return made
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -10,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from calls.money import Charge
+from crm import tables
 from crm.call_documents import call_document, page_document
 from crm.calls import (
     CallFilter,
@@ -22,21 +22,19 @@ from crm.calls import (
     parse_moment,
 )
 from crm.database import Database
+from crm.jobs import first_job
 from crm.money import note_charge
 from crm.one_call import call_in_full
-from crm.schema import upgrade
+from crm.operations import failed_calls, failure_groups, spending, unreadable_events, waiting_groups
 from crm.users import UserError, create_user, find_user, has_users, is_password_of, set_password
 from tests.seeds import NOW, SAID, seed_call, seed_failed_call, seed_taxonomy
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sa.Connection]:
-    database = Database(f"sqlite:///{tmp_path}/callwise.db")
-    upgrade(database)
-    with database.write() as connection:
+def connection(any_database: Database) -> Iterator[sa.Connection]:
+    with any_database.write() as connection:
         seed_taxonomy(connection)
         yield connection
-    database.dispose()
 
 
 def test_paging_by_key_shows_every_call_once_newest_first(connection):
@@ -154,6 +152,25 @@ def test_the_marks_of_a_line_come_from_transcript_and_analysis(connection):
     assert line["is_demo"] is True
     assert line["is_truncated"] is True
     assert line["reason"]["label"] == "Other"
+
+
+def test_what_failed_what_waits_and_what_it_costs_is_counted(connection):
+    for _ in range(2):
+        failed = seed_failed_call(connection)
+    waits = seed_call(connection, stage="received", said=None, with_analysis=False)
+    job = first_job(waits, NOW) | {"last_code": "rate_limited", "last_detail": "slow down"}
+    connection.execute(sa.insert(tables.job).values(**job))
+    note_charge(connection, waits, Charge("openai", "m", "x", cost_microusd=70), now=NOW)
+    note_charge(connection, waits, Charge("openai", "m", "x", cost_microusd=None), now=NOW)
+    note_charge(connection, waits, Charge("openai", "m", "x", cost_microusd=5), now=NOW + timedelta(hours=1))
+    (group,) = failure_groups(connection)
+    assert (group.code, group.call_count) == ("not_audio", 2)
+    assert failed in [line.id for line in failed_calls(connection)]
+    (waiting,) = waiting_groups(connection)
+    assert (waiting.code, waiting.detail, waiting.next_at) == ("rate_limited", "slow down", NOW)
+    today = spending(connection, NOW, NOW + timedelta(hours=1))
+    assert (today.request_count, today.unpriced_count, today.cost_microusd) == (2, 1, 70)
+    assert unreadable_events(connection) == []
 
 
 def test_earlier_calls_are_the_same_customers_before_this_one(connection):

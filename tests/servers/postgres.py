@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -99,7 +100,10 @@ class PostgresServer(ServerProcess):
     def _initialise(self) -> None:
         if self._user:
             shutil.chown(self.folder, self._user)
-        arguments = ["--username=callwise", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        # The letters of all languages, as in production: with plain C, lower() knows A to Z only.
+        letters = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
+        arguments = ["--username=callwise", "--auth=trust", "--encoding=UTF8", "--locale=C", f"--lc-ctype={letters}"]
+        arguments.append("--no-sync")
         made = subprocess.run(
             [str(Path(self._bin / "initdb")), "-D", str(self._data), *arguments],
             cwd=self.folder,

@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  const narrow = matchMedia("(max-width: 720px)");
 
   const look = () => {
     const style = getComputedStyle(document.documentElement);
@@ -35,7 +36,7 @@
       const spec = JSON.parse(document.getElementById(`chart-${place.dataset.chart}`).textContent);
       if (spec.data.values.length === 0) continue;
       const legend = spec.encoding?.color?.legend;
-      if (legend && place.clientWidth < 480) {
+      if (legend && narrow.matches) {
         legend.columns = 1;
         spec.height = 420;
       }
