@@ -21,7 +21,9 @@ HEARTBEAT_S = 10
 LOOK_S = 0.5
 FIRST_PAUSE_S = 0.2
 # A broker that is back is consumed from again within this time.
-LONGEST_PAUSE_S = 3.0
+LONGEST_PAUSE_S = 1.0
+# How long messages stay with us that the store or the database cannot take now, before they go back into the queue.
+HELD_S = 3.0
 
 
 class AmqpListener:
@@ -68,7 +70,8 @@ class AmqpListener:
         connection = Connection(self._url, heartbeat=HEARTBEAT_S, connect_timeout=5)
         lost = (*connection.connection_errors, *connection.channel_errors, OperationalError, OSError)
         try:
-            connection.connect()
+            # Its own way to connect sleeps for seconds between two tries.
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
             channel = connection.channel()
             queue = self._declare(connection)
             # Raw messages: what a store calls its content type is of no use to us, and decoding it could fail.
@@ -129,7 +132,7 @@ class AmqpListener:
         except TransientError as error:
             log.warning("messages_wait", source=self.name, code=error.code, message_count=len(messages))
             if stop is not None:
-                stop.wait(LONGEST_PAUSE_S)
+                stop.wait(HELD_S)
             for message in messages:
                 message.requeue()
             if stop is None:

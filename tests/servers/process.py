@@ -65,6 +65,8 @@ class ServerProcess:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        # The port of the loopback interface that it serves, 0 while it has none.
+        self.port = 0
         self.folder = Path(tempfile.mkdtemp(prefix=f"callwise-{name}-"))
         self.log_path = self.folder / "server.log"
         self._child: subprocess.Popen[bytes] | None = None
@@ -116,6 +118,9 @@ class ServerProcess:
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait(STOP_DEADLINE_S)
         self._child = None
+        # What it started may outlive it for a moment, and still answer.
+        if self.port:
+            wait_until(lambda: not answers(self.port), what=f"{self.name} is gone", deadline_s=STOP_DEADLINE_S)
 
     def close(self) -> None:
         """End the server and remove its folder."""
