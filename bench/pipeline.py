@@ -19,11 +19,14 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from celery import Celery
+
 from bench.free_engines import LENGTH_S
-from calls.recording import CallFacts
+from calls.pipeline import PIPELINE
+from calls.recording import CallFacts, StoredObject
 from crm import jobs
 from crm.database import Database
-from crm.intake import insert_received
+from crm.intake import Arrival, insert_batch
 from crm.schema import upgrade
 from engines.objects_folder import FolderStore
 from tests.sound import two_channel_wav
@@ -97,10 +100,10 @@ def _pipeline(broker_url: str, database_url: str, count: int) -> float:
         )
         beat = subprocess.Popen([sys.executable, "-m", "cli", "beat"], env=environment)
         try:
-            _insert(database, received[:1])
+            _insert(database, broker_url, received[:1])
             _wait_until_done(database)
             started = time.perf_counter()
-            _insert(database, received[1:])
+            _insert(database, broker_url, received[1:])
             _wait_until_done(database)
             return count / (time.perf_counter() - started)
         finally:
@@ -110,11 +113,17 @@ def _pipeline(broker_url: str, database_url: str, count: int) -> float:
             database.dispose()
 
 
-def _insert(database: Database, received: list) -> None:  # type: ignore[type-arg]
+def _insert(database: Database, broker_url: str, received: list[StoredObject]) -> None:
+    """As the listener does it: insert, commit, ring where there is a broker to ring."""
     now = datetime.now(UTC)
+    rings = not broker_url.startswith("memory")
+    arrivals = [Arrival(stored, CallFacts(), "bench", "plain") for stored in received]
     with database.write() as connection:
-        for stored in received:
-            insert_received(connection, stored, CallFacts(), source_system="bench", profile="plain", now=now)
+        calls = insert_batch(connection, arrivals, now=now, rung_at=now if rings else None)
+    if rings:
+        bell = Celery(broker=broker_url)
+        for call in calls:
+            bell.send_task(PIPELINE[0].name, args=(str(call.call_id),), queue=PIPELINE[0].queue, ignore_result=True)
 
 
 def _wait_until_done(database: Database) -> None:

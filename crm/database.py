@@ -4,12 +4,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
 
 from calls.errors import SettingsError, TransientError
 
+IDLE_S = 1.0
 _WRITES = {"callwise_writes": True}
 
 
@@ -88,7 +90,9 @@ def _first_line(error: sa.exc.DBAPIError) -> str:
 
 def _make_engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=15, hide_parameters=True)
+        engine = sa.create_engine(url, pool_size=5, max_overflow=15, hide_parameters=True)
+        _ping_after_idling(engine)
+        return engine
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": 30}, hide_parameters=True)
@@ -112,6 +116,23 @@ def _make_engine(url: sa.URL) -> sa.Engine:
 
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
+
+
+def _ping_after_idling(engine: sa.Engine) -> None:
+    """Replace a connection that the server dropped while it idled; busy ones are not asked before each transaction."""
+
+    @sa.event.listens_for(engine, "checkin")
+    def _on_checkin(_raw: Any, record: Any) -> None:
+        record.info["idle_since"] = monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def _on_checkout(raw: Any, record: Any, _proxy: Any) -> None:
+        if monotonic() - record.info.get("idle_since", monotonic()) < IDLE_S:
+            return
+        try:
+            engine.dialect.do_ping(raw)
+        except Exception as error:
+            raise sa.exc.DisconnectionError from error  # the pool then makes a new connection
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:
