@@ -14,6 +14,9 @@ from typing import NoReturn
 
 import pytest
 
+# A guard in the server's process group reads from us; when we are gone, however that came, it ends the group.
+_GUARDED = 'exec 3<&0; (read -r _ <&3; kill -KILL 0) & exec "$@" </dev/null 3<&-'
+
 START_DEADLINE_S = 90.0
 STOP_DEADLINE_S = 20.0
 
@@ -82,8 +85,8 @@ class ServerProcess:
         """Start the command and return when it is ready. Raises AssertionError with the end of its log when it dies."""
         with self.log_path.open("ab") as log:
             self._child = subprocess.Popen(
-                [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
+                ["/bin/sh", "-c", _GUARDED, self.name, *map(str, command)],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
@@ -117,6 +120,8 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait(STOP_DEADLINE_S)
+        if self._child.stdin:
+            self._child.stdin.close()
         self._child = None
         # What it started may outlive it for a moment, and still answer.
         if self.port:
