@@ -98,7 +98,10 @@ def _reason_sentences(code: str, taxonomy: Taxonomy, sentences: Sequence[Sentenc
 
 
 def _named_choice(question: Question, sentences: Sequence[Sentence]) -> tuple[str, Sentence] | None:
-    """The choice that is named most often, and the sentence that names it first; None where none is named."""
+    """The choice that is named most often, and the sentence that names it first; None where none is named.
+
+    What the agent alone names once may be an offer or misheard, and does not count.
+    """
     if question.kind is not AnswerKind.CHOICE:
         return None
     named = {
@@ -107,5 +110,6 @@ def _named_choice(question: Question, sentences: Sequence[Sentence]) -> tuple[st
     }
     # "Other" is a word of everyday speech as well as a choice.
     named.pop("other", None)
+    named = {choice: said for choice, said in named.items() if len(said) > 1 or any(s.is_customers for s in said)}
     best = max(named, key=lambda choice: len(named[choice]), default="")
     return (best, named[best][0]) if best and named[best] else None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from calls.reasons import INSUFFICIENT, OTHER, Reason, Taxonomy
@@ -73,11 +72,9 @@ class ReasonMatcher:
     def _likeness(self, turns: Sequence[str], decay: float = 1.0) -> NDArray[np.float64]:
         """The cosine of the turns, the k-th one weighted decay**k, with each reason."""
         vectors = self._vectorizer.transform(turns)
-        weights = csr_matrix(decay ** np.arange(vectors.shape[0], dtype=np.float64))
-        whole = weights @ vectors
-        length = math.sqrt(whole.multiply(whole).sum())
-        cosines = (whole @ self._reasons.T).toarray().ravel() / (length or 1.0)
-        return np.asarray(cosines, dtype=np.float64)
+        whole = np.asarray(decay ** np.arange(vectors.shape[0], dtype=np.float64) @ vectors).ravel()
+        length = float(np.linalg.norm(whole))
+        return np.asarray(self._reasons @ whole, dtype=np.float64).ravel() / (length or 1.0)
 
 
 def described(reason: Reason) -> str:

@@ -14,6 +14,8 @@ from calls.transcript import Speaker, Turn
 SUBSTANTIVE_WORDS = 5
 # Speech engines that write no full stops give whole turns: these are cut before a word that may begin a clause.
 LONGEST_WORDS = 24
+# A longer sentence that begins or ends with a greeting says more than that.
+_LONGEST_SMALL_TALK = 10
 _CLAUSE_WORDS = 10
 _CLAUSE_STARTS = frozenset({"and", "but", "so", "because", "then", "i", "we", "you", "can", "could", "when", "what"})
 
@@ -22,7 +24,7 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _SMALL_TALK = re.compile(
     r"^(?:(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|yes|no|okay|ok|sure|oh|well)\b[\s,.!]*)*"
     r"(?:there|it is me(?: again)?|(?:my name is|this is|i am|i'm) \w+(?: \w+){0,3}(?: speaking| calling)?"
-    r"|how are you.*|.*\bspeaking|(?:thank you|thanks)\b.{0,30}|(?:good)?bye.*"
+    r"|how are you.*|.*\bspeaking|(?:thank you|thanks)\b.{0,30}|(?:good)?bye.*|.*\bthis is (?-i:[A-Z])\w+"
     r"|have a (?:nice|good|great|wonderful) .*)?[\s,.!?]*$",
     re.IGNORECASE,
 )
@@ -88,9 +90,11 @@ def _clauses(text: str) -> Iterator[str]:
 
 def is_substantive(sentence: Sentence) -> bool:
     """Whether it may say something about the matter: long enough, no greeting, no introduction, no routine phrase."""
-    if sentence.word_count < SUBSTANTIVE_WORDS or _SMALL_TALK.match(sentence.text):
+    if sentence.word_count < SUBSTANTIVE_WORDS:
         return False
-    return sentence.is_customers or not _AGENT_ROUTINE.search(sentence.text)
+    if sentence.word_count <= _LONGEST_SMALL_TALK and _SMALL_TALK.match(sentence.text):
+        return False
+    return sentence.speaker is Speaker.CUSTOMER or not _AGENT_ROUTINE.search(sentence.text)
 
 
 def key_sentences(sentences: Sequence[Sentence], count: int = 3) -> list[Sentence]:

@@ -105,6 +105,14 @@ class TestExcerpts:
         assert all(sentence.text in turns[sentence.turn].text for sentence in picked)
         assert [sentence.place for sentence in picked] == sorted(sentence.place for sentence in picked)
 
+    def test_a_greeting_that_was_misheard_does_not_hide_the_matter(self):
+        said = "Bye I would like to order a new washing machine which one would you recommend for a small apartment."
+        assert analyse((CUSTOMER, said)).summary == f"Customer: “{said}”"
+
+    def test_a_product_that_the_agent_alone_names_once_is_not_the_subject(self):
+        said = [(CUSTOMER, "I was charged twice on my invoice for the same order."), (AGENT, "What does the oven say?")]
+        assert analyse(*said).subject == ""
+
     def test_a_turn_without_full_stops_is_cut_into_clauses_and_loses_no_word(self):
         words = " ".join(f"word{i} and i said" for i in range(40))
         cut = sentences_of(turns_of((CUSTOMER, words)))
