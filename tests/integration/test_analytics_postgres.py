@@ -1,0 +1,112 @@
+"""The analytics on PostgreSQL: the same figures and files as on SQLite, and nothing lost between two at work."""
+
+import json
+import threading
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from analytics.exports import MANIFEST, export
+from analytics.measures import BY_SLUG
+from analytics.rollup import recompute_all, refresh
+from analytics.star import AGGREGATES, fact_call
+from analytics.sums import Filters, Over
+from analytics.trends import By, heat_map, row_document, totals, trend
+from crm.database import Database
+from tests.calls_made_up import NOON, add_call, prepare
+from tests.history_fixture import NOW, ZONE, fill
+
+ALL = ("csv", "parquet", "xlsx")
+
+
+def test_trends_and_files_are_the_same_as_on_sqlite(
+    database: Database, postgres_database: Database, tmp_path: Path
+) -> None:
+    found = []
+    for number, filled in enumerate((database, postgres_database)):
+        fill(filled)
+        recompute_all(filled, ZONE, NOW)
+        with filled.read() as connection:
+            found.append(
+                [
+                    [row_document(row) for row in trend(connection, by=by, over=over, today=NOW.date()).rows]
+                    for by in By
+                    for over in (None, *Over)
+                ]
+                + [
+                    heat_map(connection),
+                    totals(connection, filters=Filters(agent="sam reed", reason="new_order")).parts,
+                    totals(connection, filters=Filters(since=date(2026, 2, 2), with_samples=False)).parts,
+                ]
+            )
+        export(filled, ALL, tmp_path / str(number), zone=ZONE, now=NOW)
+    assert found[0] == found[1]
+    rows = []
+    for number in range(2):
+        files = json.loads((tmp_path / str(number) / MANIFEST).read_text(encoding="utf-8"))["files"]
+        rows.append({file["path"]: file["rows"] for file in files})
+    assert rows[0] == rows[1]
+
+
+def test_the_sql_of_every_measure_runs_there(postgres_database: Database) -> None:
+    with postgres_database.write() as connection:
+        prepare(connection)
+        add_call(connection, 1, NOON, duration_s=60.0)
+    refresh(postgres_database, "UTC", NOON + timedelta(days=9))
+    with postgres_database.read() as connection:
+        whole = totals(connection).figures
+        for slug, measure in BY_SLUG.items():
+            query = f"SELECT {measure.sql()} FROM (SELECT *, 'all' AS period FROM bi.fact_call) AS f GROUP BY period"
+            found = connection.execute(sa.text(query)).scalar_one()
+            if slug in whole:
+                assert found == whole[slug].value, slug
+
+
+def test_a_call_that_commits_while_the_roll_up_runs_is_in_the_next_one(postgres_database: Database) -> None:
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    with postgres_database.write() as connection:
+        prepare(connection)
+        add_call(connection, 0, NOON)
+    written, refreshed = threading.Event(), threading.Event()
+
+    def write_slowly() -> None:
+        with postgres_database.write() as connection:
+            add_call(connection, 1, NOON)
+            written.set()
+            refreshed.wait(30)
+
+    writer = threading.Thread(target=write_slowly)
+    writer.start()
+    assert written.wait(30)
+    refresh(postgres_database, "UTC", now)
+    refreshed.set()
+    writer.join(30)
+    refresh(postgres_database, "UTC", now)
+    with postgres_database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(fact_call)).scalar_one() == 2
+
+
+def test_two_roll_ups_at_once_give_what_one_gives(postgres_database: Database) -> None:
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    with postgres_database.write() as connection:
+        prepare(connection)
+        for number in range(40):
+            add_call(connection, number, NOON + timedelta(hours=number))
+    errors: list[BaseException] = []
+
+    def roll() -> None:
+        try:
+            recompute_all(postgres_database, "UTC", now)
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=roll) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not errors
+    with postgres_database.read() as connection:
+        for table in (fact_call, *AGGREGATES):
+            assert connection.execute(sa.select(sa.func.sum(table.c.call_count))).scalar_one() == 40
