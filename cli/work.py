@@ -72,7 +72,7 @@ def web(
     set_up_logs(settings.log_level)
     require_current(wired.database)
     uvicorn.run(
-        create_app(wired),
+        create_app(wired, host=host),
         host=host or settings.web.host,
         port=settings.web.port if port is None else port,
         log_level="warning",

@@ -4,52 +4,75 @@ Start a demo, then: `.venv/bin/python -m tools.make_screenshots http://127.0.0.1
 """
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
+from urllib.parse import quote
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser import FLAGS, chromium_path
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 800}
+PAGES = ("calls", "call", "trends", "operations")
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
-def make_screenshots(address: str, name: str, password: str, call: str, into: Path) -> list[Path]:
-    """One picture for each page; `call` are words of the call that is shown. Returns the files."""
-    into.mkdir(parents=True, exist_ok=True)
-    made = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
-        for scheme, size, suffix in (("light", DESKTOP, ""), ("dark", DESKTOP, "-dark"), ("light", PHONE, "-phone")):
-            context = browser.new_context(color_scheme=scheme, viewport=size, device_scale_factor=1.5)
-            page = context.new_page()
-            page.goto(f"{address}/calls")
-            page.get_by_label("Name").fill(name)
-            page.get_by_label("Password").fill(password)
-            page.get_by_role("button", name="Sign in").click()
-            expect(page.get_by_role("heading", name="Calls", exact=True)).to_be_visible()
-            made.append(_picture(page, into / f"calls{suffix}.png"))
-            page.goto(f"{address}/calls?text={call}&stage=done")
+@dataclass(frozen=True)
+class Shoot:
+    """Whose pages are shown, to whom, and where the pictures go; `call` are words of the call that is shown."""
+
+    address: str
+    name: str
+    password: str
+    call: str
+    into: Path
+
+    def take_all(self) -> list[Path]:
+        """Every picture that the README and the guides show; returns the files."""
+        self.into.mkdir(parents=True, exist_ok=True)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+            made = self._take(browser, DESKTOP, "light", PAGES)
+            made += self._take(browser, DESKTOP, "dark", ("call", "trends"))
+            made += self._take(browser, PHONE, "light", ("calls", "call"))
+            browser.close()
+        return made
+
+    def _take(
+        self, browser: Browser, size: ViewportSize, scheme: Literal["light", "dark"], pages: Sequence[str]
+    ) -> list[Path]:
+        context = browser.new_context(color_scheme=scheme, viewport=size)
+        page = context.new_page()
+        self._sign_in(page)
+        suffix = ("-dark" if scheme == "dark" else "") + ("-phone" if size is PHONE else "")
+        made = []
+        for shown in pages:
+            self._open(page, shown)
+            page.wait_for_load_state("networkidle")
+            made.append(self.into / f"{shown}{suffix}.png")
+            page.screenshot(path=made[-1])
+        context.close()
+        return made
+
+    def _sign_in(self, page: Page) -> None:
+        page.goto(f"{self.address}/login")
+        page.get_by_label("Name").fill(self.name)
+        page.get_by_label("Password").fill(self.password)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Calls", exact=True)).to_be_visible()
+
+    def _open(self, page: Page, shown: str) -> None:
+        if shown == "call":
+            page.goto(f"{self.address}/calls?text={quote(self.call)}&stage=done")
             page.locator("a.headline").first.click()
             expect(page.locator(".turn").first).to_be_visible()
-            made.append(_picture(page, into / f"call{suffix}.png"))
-            page.goto(f"{address}/trends")
+            return
+        page.goto(f"{self.address}/{shown}")
+        if shown == "trends":
             expect(page.locator(".chart svg")).to_have_count(4)
-            page.locator(".tiles").scroll_into_view_if_needed()
-            page.evaluate("document.querySelector('.tiles').scrollIntoView({block: 'start'})")
-            made.append(_picture(page, into / f"trends{suffix}.png"))
-            page.goto(f"{address}/operations")
-            made.append(_picture(page, into / f"operations{suffix}.png"))
-            context.close()
-        browser.close()
-    return made
-
-
-def _picture(page: Any, path: Path) -> Path:
-    page.wait_for_load_state("networkidle")
-    page.screenshot(path=path)
-    return path
 
 
 if __name__ == "__main__":
@@ -60,5 +83,6 @@ if __name__ == "__main__":
     parser.add_argument("--call", default="dishwasher", help="Words of the call that is shown.")
     parser.add_argument("--into", type=Path, default=IMAGES)
     given = parser.parse_args()
-    for picture in make_screenshots(given.address.rstrip("/"), given.name, given.password, given.call, given.into):
+    shoot = Shoot(given.address.rstrip("/"), given.name, given.password, given.call, given.into)
+    for picture in shoot.take_all():
         print(f"{picture}: {picture.stat().st_size:,} bytes")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from calls.pipeline import TERMINAL_STAGES, Stage
+from calls.transcript import Turn
 from crm import jobs
 from crm.calls import earlier_calls, filter_choices, has_samples, list_calls
 from crm.one_call import CallInFull, call_in_full
@@ -57,6 +58,8 @@ def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UU
         earlier = earlier_calls(connection, call_id, limit=5)
         taxonomy = current_taxonomy(connection)
     heard = found.transcript
+    quotes = _quotes(found)
+    behind = _turns_behind(quotes)
     context = {
         "visitor": visitor,
         "call": found,
@@ -64,8 +67,9 @@ def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UU
         "analysis": found.analysis,
         "heard": heard,
         "strip": draw_strip(heard.turns, _length_s(found)) if heard else None,
-        "quotes": _quotes(found),
-        "answers": _answers(found, {q.code: q.text for q in taxonomy.questions} if taxonomy else {}),
+        "quotes": quotes,
+        "behind": {field: turns for field, turns in behind.items() if field in {"summary", "outcome", "next_steps"}},
+        "answers": _answers(found, {q.code: q.text for q in taxonomy.questions} if taxonomy else {}, behind),
         "earlier": earlier,
         "has_ended": found.line.stage in TERMINAL_STAGES,
         "can_play": found.recording is not None and found.line.failed_code not in {"not_audio", "empty", "object_gone"},
@@ -130,12 +134,28 @@ def _quotes(found: CallInFull) -> Sequence[dict[str, Any]]:
     ]
 
 
-def _answers(found: CallInFull, questions: dict[str, str]) -> list[tuple[str, str]]:
-    """The owner's questions with their answers in words; an unanswered one is left out."""
+def _turns_behind(quotes: Sequence[dict[str, Any]]) -> dict[str, list[Turn]]:
+    """The turns that each field of the analysis rests on, each turn once."""
+    found: dict[str, list[Turn]] = {}
+    for item in quotes:
+        turns = found.setdefault(item["field"], [])
+        if item["turn"] not in turns:
+            turns.append(item["turn"])
+    return found
+
+
+def _answers(
+    found: CallInFull, questions: dict[str, str], behind: dict[str, list[Turn]]
+) -> list[tuple[str, str, list[Turn]]]:
+    """The owner's questions with their answers in words and the turns behind them; an unanswered one is left out."""
     words = {True: "yes", False: "no"}
     given = found.analysis.answers if found.analysis else {}
     return [
-        (questions.get(code, code), words[answer] if isinstance(answer, bool) else str(answer))
+        (
+            questions.get(code, code),
+            words[answer] if isinstance(answer, bool) else str(answer),
+            behind.get(f"answers.{code}", []),
+        )
         for code, answer in given.items()
         if answer is not None
     ]

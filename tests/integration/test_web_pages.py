@@ -98,6 +98,21 @@ def test_a_call_shows_its_point_its_reason_and_the_turns_it_rests_on(hall):
     assert f'src="/api/v1/calls/{call_id}/audio"' in page
 
 
+def test_each_part_of_the_analysis_leads_to_what_it_rests_on(hall):
+    evidence = [
+        {"field": "reason", "turn": 1, "quote": "has not arrived"},
+        {"field": "summary", "turn": 2, "quote": "look that up"},
+        {"field": "summary", "turn": 2, "quote": "for you"},
+        {"field": "outcome", "turn": 99, "quote": "nobody said this"},
+    ]
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, analysis={"evidence": evidence})
+    page = hall.client.get(f"/calls/{call_id}").text
+    assert page.count("<blockquote>") == 1
+    assert "Heard at 0:07 (summary)" in shown(page)
+    assert "nobody said this" not in page
+
+
 def test_excerpts_are_not_called_a_summary(hall):
     with hall.wiring.database.write() as connection:
         call_id = seed_call(connection, analysis={"summary_kind": "excerpts", "is_demo": True})

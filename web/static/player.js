@@ -77,7 +77,7 @@
       seek(turn.start, true);
     });
   }
-  for (const quote of document.querySelectorAll("blockquote a[data-start]")) {
+  for (const quote of document.querySelectorAll("a[data-start]")) {
     quote.addEventListener("click", () => seek(Number(quote.dataset.start), false));
   }
   if (strip) {
