@@ -6,6 +6,8 @@ SETUP = tools/setup_environment.sh
 EXTRAS = $(if $(findstring openai-whisper,$(ARGS)),openai-whisper,$(if $(findstring whisper,$(ARGS)),whisper))
 
 export PYTHON NO_UV
+# Without bytecode on disk every start takes two seconds longer.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo up test lint format docs bench
 
