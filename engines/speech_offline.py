@@ -3,7 +3,7 @@
 The acoustic model comes with pocketsphinx; the language model (offline_speech/, made by tools/make_language_model)
 knows some hundred words of a service centre and, among other text, the scripts of the bundled sample recordings. So it
 hears the samples well, other clear speech of that world so-so, and real telephone calls badly: more than half of the
-words are wrong there. docs/benchmarks.md has the figures.
+words are wrong there. docs/accuracy.md has the figures.
 """
 
 import threading
@@ -100,6 +100,8 @@ class OfflineSpeech:
         with self._lock:
             decoder = self._decoder
             try:
+                # Else the noise of the piece before is subtracted here, and what is heard depends on the order.
+                decoder.reinit_feat()
                 decoder.start_utt()
                 decoder.process_raw(sound, full_utt=True)
                 decoder.end_utt()

@@ -3,7 +3,7 @@
 The text it is made of is the project's own: engines/offline_speech/phrases.txt (what people say at any service centre),
 the taxonomy's examples, and the scripts of the sample recordings. The last of these means that the demo's own sentences
 are in the model that transcribes the demo. `--measure` prints the word error rate over the sample recordings, and with
-`--without-samples` what it would be for calls that the model has never seen. docs/benchmarks.md has both figures.
+`--without-samples` what it would be for calls that the model has never seen. docs/accuracy.md has both figures.
 """
 
 import argparse

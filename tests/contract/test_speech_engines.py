@@ -183,7 +183,7 @@ def test_an_engine_has_a_name_of_two_parts_and_says_whether_it_is_for_demos(engi
     kind, _, model = engine.name.partition("/")
     assert kind
     assert model
-    assert engine.is_demo is (kind in {"fake", "offline"})
+    assert engine.is_demo is (kind in {"fake", "pocketsphinx"})
 
 
 def test_a_working_engine_passes_its_check(engine: SpeechEngine) -> None:
