@@ -1,6 +1,7 @@
 """`status`, `retry`, `doctor`, `db upgrade`: the operator's work."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -29,7 +30,6 @@ def register(app: typer.Typer) -> None:
 def prepare_embedded(wired: Wiring) -> None:
     """Make the embedded set-up's home ready: folders, schema, taxonomy. Doing it again changes nothing."""
     wired.settings.home_path.mkdir(parents=True, exist_ok=True)
-    wired.settings.objects_folder.mkdir(parents=True, exist_ok=True)
     upgrade(wired.database)
     taxonomy = wired.taxonomy_from_file()
     with wired.database.write() as connection:
@@ -94,10 +94,11 @@ def doctor(home: HomeOption = None, as_json: JsonFlag = False) -> None:
     if as_json:
         emit({"checks": [check.__dict__ for check in checks]})
     else:
-        table = Table("check", "status", "detail", "fix")
+        line = partial(Console().print, highlight=False, markup=False, soft_wrap=True)
         for check in checks:
-            table.add_row(check.name, check.status, check.detail, check.fix)
-        Console().print(table)
+            line(f"{check.status:<6}{check.name:<11}{check.detail}")
+            if check.fix:
+                line(f"{'':<17}-> {check.fix}")
     if any(check.status == "wrong" for check in checks):
         raise typer.Exit(1)
 

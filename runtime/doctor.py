@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from kombu import Connection
+from kombu.exceptions import KombuError
 
 from calls.errors import CallwiseError, ObjectGone
 from calls.recording import OWN_PREFIX
@@ -100,7 +101,7 @@ def _broker(wired: Wiring) -> Check:
     with Connection(wired.settings.broker.url, connect_timeout=4) as connection:
         try:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
-        except (*connection.connection_errors, OSError) as error:
+        except (*connection.connection_errors, KombuError, OSError) as error:
             return Check(
                 "broker",
                 "wrong",
@@ -117,11 +118,6 @@ def _objects(wired: Wiring) -> Check:
 
 
 def _reasons(wired: Wiring) -> Check:
-    path = wired.settings.site.reasons_file
-    if path and not path.expanduser().exists():
-        return Check(
-            "reasons", "wrong", f"{path} is not there", "correct CALLWISE_SITE__REASONS_FILE or leave it empty"
-        )
     taxonomy = wired.taxonomy_from_file()
     return Check("reasons", "ok", f"{len(taxonomy.reasons)} reasons, version {taxonomy.version}")
 

@@ -3,6 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
+from calls.errors import SettingsError
 from calls.reasons import Taxonomy
 from crm.database import Database
 from engines.language import LanguageEngine
@@ -10,6 +11,8 @@ from engines.objects import ObjectStore
 from engines.speech import SpeechEngine
 from runtime.choice import choose_language, choose_speech
 from runtime.settings import Settings
+
+BUNDLED_REASONS = Path(__file__).parent / "taxonomies" / "service_centre.yaml"
 
 
 class Wiring:
@@ -39,6 +42,9 @@ class Wiring:
             )
         from engines.objects_folder import FolderStore
 
+        if chosen.folder is None:
+            # A folder of the owner's own is never made: it may be a disk that is not mounted.
+            self.settings.objects_folder.mkdir(parents=True, exist_ok=True)
         return FolderStore(self.settings.objects_folder, bucket=chosen.bucket)
 
     @cached_property
@@ -52,8 +58,16 @@ class Wiring:
         return choose_language(self.settings).make()
 
     def taxonomy_from_file(self) -> Taxonomy:
-        """The owner's reasons as their file says, the bundled ones where the owner has none."""
+        """The owner's reasons as their file says, the bundled ones where the owner has none. Raises SettingsError."""
         from calls.taxonomy_file import parse_taxonomy
 
-        path = self.settings.site.reasons_file or Path(__file__).parent / "taxonomies" / "service_centre.yaml"
-        return parse_taxonomy(path.read_text(encoding="utf-8"))
+        own = self.settings.site.reasons_file
+        path = own.expanduser() if own else BUNDLED_REASONS
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"site.reasons_file: cannot read {path} ({type(error).__name__}); correct CALLWISE_SITE__REASONS_FILE,"
+                " or leave it empty for the bundled reasons"
+            ) from error
+        return parse_taxonomy(text)

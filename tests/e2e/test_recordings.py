@@ -18,6 +18,7 @@ from tests.e2e.rows import final_rows
 from tests.servers.process import wait_until
 
 RECORDINGS = sample_recordings()
+STORE_EXCHANGE = Exchange("store", type="topic", durable=True)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,8 @@ def test_production_parts_give_the_same_final_rows(embedded_rows, postgres_url, 
         CALLWISE_WORK__SWEEP_S="1",
     )
     callwise("db", "upgrade", environment=asked)
+    with Connection(rabbitmq_url) as broker:
+        STORE_EXCHANGE(broker.default_channel).declare()
     database = Database(postgres_url)
     with ExitStack() as processes:
         for name, arguments in {
@@ -126,7 +129,7 @@ def test_production_parts_give_the_same_final_rows(embedded_rows, postgres_url, 
 
         def all_ended():
             with database.read() as connection:
-                calls = final_count(connection)
+                calls = ended_count(connection)
                 return calls == len(RECORDINGS) and jobs.unfinished_count(connection) == 0
 
         wait_until(all_ended, what="every recording has ended", deadline_s=360, poll_s=0.5)
@@ -138,7 +141,7 @@ def test_production_parts_give_the_same_final_rows(embedded_rows, postgres_url, 
             assert value == embedded_rows[key][part], f"{key}: {part}"
 
 
-def final_count(connection):
+def ended_count(connection):
 
     document = status(connection, datetime.now(UTC))
     return document["done"] + sum(document["skipped"].values()) + sum(document["failed"].values())
@@ -148,7 +151,6 @@ def push_all(aws, bucket, rabbitmq_url):
     """Upload as telephony does, and announce each object over AMQP as well, in the form that MinIO sends."""
 
     s3 = aws.client("s3")
-    exchange = Exchange("store", type="topic", durable=True)
     with Connection(rabbitmq_url) as broker:
         producer = broker.Producer()
         for recording in RECORDINGS:
@@ -178,4 +180,4 @@ def push_all(aws, bucket, rabbitmq_url):
                     }
                 ],
             }
-            producer.publish(event, exchange=exchange, routing_key="store", declare=[exchange], serializer="json")
+            producer.publish(event, exchange=STORE_EXCHANGE, routing_key="store", serializer="json")
