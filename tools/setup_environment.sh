@@ -81,6 +81,8 @@ make_environment() {
     fi
     rm -rf .venv
     "$python" -m venv .venv
+    # Python 3.11 puts it in; nothing here uses it.
+    .venv/bin/python -m pip uninstall -qq -y setuptools >&2
 }
 
 requirements_of() {
