@@ -6,11 +6,12 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from calls.money import Charge
-from crm.tables import paid_request
+from crm import jobs
+from crm.tables import call, paid_request
 
 
 def note_charge(connection: sa.Connection, call_id: UUID | None, charge: Charge, *, now: datetime) -> None:
-    """Write the ledger row of one paid request."""
+    """Write the ledger row of one paid request, and mark its call's day: it may come after the call has ended."""
     connection.execute(
         sa.insert(paid_request).values(
             id=uuid4(),
@@ -27,3 +28,6 @@ def note_charge(connection: sa.Connection, call_id: UUID | None, charge: Charge,
             cost_microusd=charge.cost_microusd,
         )
     )
+    happened_at = connection.execute(sa.select(call.c.happened_at).where(call.c.id == call_id)).scalar_one_or_none()
+    if happened_at is not None:
+        jobs.touch(connection, happened_at)
