@@ -19,7 +19,7 @@ from crm.database import Database
 from crm.status import beat as note_beat
 from runtime.settings import Settings
 from workers.app import app, wiring
-from workers.steps import Parts, run_step
+from workers.steps import Parts, clear_leftovers, run_step
 from workers.sweep import EmbeddedSweep
 
 log = structlog.get_logger()
@@ -74,6 +74,7 @@ def run_worker(
     In the embedded set-up a thread of this process finds the work in the database, rings for it, and keeps the
     roll-ups.
     """
+    clear_leftovers(settings.home_path / "scratch")
     life = SignsOfLife(wiring().database, "worker")
     sweeper = EmbeddedSweep(wiring(), app) if settings.is_embedded else None
 

@@ -6,7 +6,9 @@ reason, or work that waits until a person has mended a setting.
 
 import errno
 import hashlib
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -42,6 +44,7 @@ log = structlog.get_logger()
 
 LONGEST_BACKOFF_S = 600.0
 BROKEN_WAIT_S = 30.0
+LEFTOVER_S = 24 * 3600.0
 
 Write = Callable[[sa.Connection, datetime], SkipReason | None]
 
@@ -220,6 +223,14 @@ _WORK: dict[str, Callable[[Parts, UUID], Write]] = {
     "call.understand": understand,
     "call.file": file,
 }
+
+
+def clear_leftovers(scratch: Path) -> None:
+    """Remove what steps that were killed left behind; what is younger than LEFTOVER_S may still be worked on."""
+    for folder in scratch.glob("*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > LEFTOVER_S:
+                shutil.rmtree(folder)
 
 
 @contextmanager

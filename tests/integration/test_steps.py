@@ -1,6 +1,8 @@
 """The steps: how every kind of success and failure ends, on both databases."""
 
 import errno
+import os
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,7 +23,7 @@ from engines.speech_fake import FakeSpeech
 from tests.seeds import TAXONOMY
 from tests.sound import two_channel_wav
 from workers.leases import Leases
-from workers.steps import Parts, run_step
+from workers.steps import LEFTOVER_S, Parts, clear_leftovers, run_step
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
 SAID = {
@@ -263,3 +265,13 @@ def test_a_number_in_the_words_of_a_call_does_not_reach_the_engine(centre, recor
     centre.work(centre.parts(speech=FakeSpeech(spoken), language=FakeLanguage(watching)))
     assert any("[CARD]" in text for text in seen)
     assert not any("4111" in text for text in seen)
+
+
+def test_what_a_killed_step_left_behind_is_removed_when_it_is_a_day_old(tmp_path):
+    for name, age_s in (("old", LEFTOVER_S + 60), ("young", 60)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recording").write_bytes(b"sound")
+        moment = time.time() - age_s
+        os.utime(tmp_path / name, (moment, moment))
+    clear_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["young"]
