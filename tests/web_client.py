@@ -67,9 +67,10 @@ class Hall:
         assert found, "the page has no form"
         return found[1]
 
-    def paths(self) -> list[str]:
-        """The path of every route that is no mounted folder."""
-        return [route.path for route in iter_route_contexts(self.app.routes) if route.path and route.methods]
+    def doors(self) -> list[tuple[str, str]]:
+        """Method and path of every route that is no mounted folder."""
+        routes = [route for route in iter_route_contexts(self.app.routes) if route.path and route.methods]
+        return [(method, str(route.path)) for route in routes for method in sorted(route.methods or ())]
 
     def pass_time(self, passed: timedelta) -> None:
         """Move the clock."""

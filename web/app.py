@@ -19,6 +19,9 @@ from web.sessions import Sessions, web_secret
 from web.site import Site
 from web.throttle import LoginThrottle
 
+# A health check asks from beside the process, whatever names the pages have; no page of another site has these names.
+_THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]")
+
 
 def create_app(
     wiring: Wiring, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC), host: str | None = None
@@ -41,7 +44,7 @@ def create_app(
         throttle=LoginThrottle(),
         templates=make_templates(settings.site.name, ZoneInfo(settings.site.time_zone), clock),
     )
-    allowed_hosts = [*settings.web.allowed_hosts, host or settings.web.host]
+    allowed_hosts = [*settings.web.allowed_hosts, *_THIS_MACHINE, host or settings.web.host]
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts, www_redirect=False)
     app.add_middleware(SecureHeaders, https_only=settings.web.secure_cookies)
     add_error_handlers(app)
