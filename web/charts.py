@@ -12,6 +12,7 @@ MAX_REASONS = 8
 OTHERS = "All others"
 _COLOURS = ("#11897f", "#4b86c2", "#d0932f", "#8f72b8", "#c4627d", "#6fa052", "#b3744a", "#5c7d8c")
 _OTHERS_COLOUR = "#9aa5ab"
+_LEAST_STEPS = {"d": 1, ".1f": 0.1, ".0%": 0.01}
 _LABELS = {By.DAY: "%-d %b", By.WEEK: "%-d %b", By.MONTH: "%b %Y"}
 
 Spec = dict[str, Any]
@@ -33,9 +34,9 @@ def reasons_chart(rows: Sequence[TrendRow], by: By, top: Sequence[str], *, as_sh
                 "calls": row.parts["classified_count"] if as_share else row.calls,
             }
         )
-    y: Spec = {"field": "calls", "type": "quantitative", "aggregate": "sum", "title": "Calls"}
+    y: Spec = {"field": "calls", "type": "quantitative", "aggregate": "sum", "title": "Calls", "axis": _axis("d")}
     if as_share:
-        y |= {"stack": "normalize", "title": "Share of the calls with a reason", "axis": {"format": ".0%"}}
+        y |= {"stack": "normalize", "title": "Share of the calls with a reason", "axis": _axis(".0%")}
     return _chart(values) | {
         "mark": {"type": "bar"},
         "encoding": {
@@ -65,7 +66,7 @@ def line_chart(
 ) -> Spec:
     """One measure over complete periods, with its 95 % interval as a band where it has one."""
     values = [value for row in rows if row.is_complete and (value := _line_value(row, slug, scale))]
-    y_axis = {"format": number_format}
+    y_axis = _axis(number_format)
     line: Spec = {
         "mark": {"type": "line", "point": {"size": 30, "filled": True}, "strokeWidth": 2},
         "encoding": {
@@ -120,6 +121,11 @@ def _chart(values: Sequence[Mapping[str, Any]]) -> Spec:
         "autosize": {"type": "fit", "contains": "padding"},
         "data": {"values": list(values)},
     }
+
+
+def _axis(number_format: str) -> Spec:
+    # Ticks closer together than the format can tell apart would read alike.
+    return {"format": number_format, "tickMinStep": _LEAST_STEPS[number_format]}
 
 
 def _period_axis(by: By) -> Spec:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from analytics.rollup import refresh
 from calls.money import Charge
 from crm.jobs import first_job
 from crm.money import note_charge
@@ -193,6 +194,29 @@ def test_operations_shows_what_failed_what_waits_who_is_alive_and_the_cost_of_to
 
 def test_trends_say_when_there_is_nothing_yet(hall):
     assert "Nothing to show for this time" in hall.client.get("/trends").text
+
+
+def test_trends_say_what_their_figures_leave_out(hall):
+    with hall.wiring.database.write() as connection:
+        seed_call(connection, acw_time_s=30.0)
+        seed_call(connection, acw_time_s=None)
+        seed_failed_call(connection)
+    refresh(hall.wiring.database, "UTC", NOW)
+    page = hall.client.get("/trends").text
+    assert "Of 1 of 2 calls telephony did not tell the after-call work" in page
+    without_reason = re.search(r"<tr><td>No reason</td>(.*?)</tr>", page)
+    assert without_reason is not None
+    assert "0%" not in without_reason[1]
+    assert "skipped or has failed counts as one without" in page
+
+
+def test_generated_history_does_not_claim_a_recording_in_which_nobody_speaks(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, is_sample=True, said=[])
+    page = hall.client.get(f"/calls/{call_id}").text
+    assert "generated sample history" in page
+    assert "Nobody speaks" not in page
+    assert "reason=delivery_status&amp;samples=1" in page
 
 
 def test_an_unknown_call_is_a_page_that_says_so(hall):
