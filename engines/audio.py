@@ -122,7 +122,7 @@ def _read(container: "av.container.InputContainer", kind: AudioKind, path: Path,
     return DecodedAudio(
         audio=ChannelAudio(samples),
         container=kind.name,
-        codec=str(stream.codec_context.name),
+        codec=str(stream.codec_context.codec.canonical_name),
         source_rate_hz=int(stream.codec_context.sample_rate or 0),
         source_channel_count=source_channel_count,
         declared_s=declared_s,

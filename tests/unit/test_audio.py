@@ -246,5 +246,5 @@ def test_recordings_of_real_telephony_decode_as_their_kind() -> None:
     assert kinds.pop("azure_missing_wav_header.wav") == ("not_audio",)
     assert kinds["azure_voicemail_mulaw_8k.wav"] == ("wav", "pcm_mulaw", False)
     assert kinds["aws_pca_Auto0_mono_8k_u8.wav"] == ("wav", "pcm_u8", False)
-    assert kinds["azure_voicemail_8k_1.mp3"] == ("mp3", "mp3float", False)
+    assert kinds["azure_voicemail_8k_1.mp3"] == ("mp3", "mp3", False)
     assert all(len(kind) == 3 and not kind[2] for kind in kinds.values())
