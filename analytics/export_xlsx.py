@@ -75,7 +75,7 @@ def _trend_sheet(name: str, about: str, found: Trend) -> Sheet:
             ("Starts on", "yyyy-mm-dd"),
             ("Complete", ""),
             *dimension,
-            *((BY_SLUG[slug].name, _FORMATS.get(BY_SLUG[slug].unit, "0")) for slug in slugs),
+            *((BY_SLUG[slug].heading, _FORMATS.get(BY_SLUG[slug].unit, "0")) for slug in slugs),
             ("Generated calls", "0"),
             ("Demo-engine calls", "0"),
         ],
@@ -239,7 +239,7 @@ def _add_charts(book: Any, sheets: Sequence[Sheet]) -> None:
         stacked.add_series(_series(counts, column))
     stacked.set_title({"name": "Calls by reason and week"})
     handle = book.add_chart({"type": "line"})
-    name = BY_SLUG["handle_time_s"].name
+    name = BY_SLUG["handle_time_s"].heading
     handle.add_series(_series(weeks, next(n for n, (header, _) in enumerate(weeks.columns) if header == name)))
     handle.set_title({"name": "Handle time by week, in seconds"})
     for row, chart in ((0, stacked), (22, handle)):

@@ -44,6 +44,11 @@ class Measure:
     scale: int = 1
 
     @property
+    def heading(self) -> str:
+        """The name above a column of figures, with the unit where a bare number would leave it open."""
+        return f"{self.name} ({self.unit})" if self.unit in {"s", "USD", "microusd"} else self.name
+
+    @property
     def formula(self) -> str:
         """The formula as people read it."""
         text = f"sum({self.numerator})"

@@ -126,7 +126,7 @@ def _show(found: Trend) -> None:
     for name in ["period", *([found.over.value] if found.over else [])]:
         table.add_column(name, no_wrap=True)
     for slug in slugs:
-        table.add_column(BY_SLUG[slug].name, justify="right", min_width=8)
+        table.add_column(BY_SLUG[slug].heading, justify="right", min_width=8)
     for row in found.rows:
         table.add_row(
             row.period if row.is_complete else f"{row.period} *",
@@ -139,6 +139,9 @@ def _show(found: Trend) -> None:
     sample_count = sum(row.parts["sample_count"] for row in found.rows)
     if sample_count:
         say(f"{sample_count} of these calls are generated history; --no-samples leaves them out")
+    demo_count = sum(row.parts["demo_count"] for row in found.rows)
+    if demo_count:
+        say(f"{demo_count} of these calls: heard or summarised by a demo engine, good for a look round")
 
 
 def _shown(slug: str, value: float | None) -> str:

@@ -75,6 +75,12 @@ def calls(
     for line in page.calls:
         table.add_row(*(escape(cell) for cell in _cells(line, zone)))
     Console().print(table)
+    for count, what in (
+        (sum(line.is_demo for line in page.calls), "heard or summarised by a demo engine"),
+        (sum(line.is_sample for line in page.calls), "generated history"),
+    ):
+        if count:
+            say(f"Of these {len(page.calls)} calls: {count} {what}")
     if page.next_key:
         say(f"There are more: --after {page.next_key}")
 

@@ -66,6 +66,16 @@ def test_people_read_tables(hall):
     assert "0:03" in shown
 
 
+def test_the_list_says_what_is_generated_and_what_a_demo_engine_heard(hall):
+    with hall.wiring.database.write() as connection:
+        seed_call(connection)
+        seed_call(connection, analysis={"is_demo": True})
+        seed_call(connection, is_sample=True)
+    printed = run(hall, "calls", "--samples").stderr
+    assert "Of these 3 calls: 1 heard or summarised by a demo engine" in printed
+    assert "Of these 3 calls: 1 generated history" in printed
+
+
 @pytest.mark.parametrize("hostile", [*XSS, "[red]not markup[/red]", "[/]"])
 def test_text_from_a_call_is_no_markup_of_the_terminal(hall, hostile):
     with hall.wiring.database.write() as connection:

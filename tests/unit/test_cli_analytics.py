@@ -67,6 +67,15 @@ def test_trends_for_people_show_the_figures(app: typer.Typer, home: Path) -> Non
     assert result.exit_code == 0
     assert "Delivery" in result.stdout
     assert "66.7%" in result.stdout
+    assert "demo engine" not in result.stderr
+
+
+def test_trends_for_people_say_how_many_calls_a_demo_engine_heard(app: typer.Typer, home: Path) -> None:
+    database = Database(f"sqlite:///{home / 'callwise.db'}")
+    with database.write() as connection:
+        add_call(connection, 3, NOON, analysis={"reason_code": "repair", "is_demo": True})
+    result = CliRunner().invoke(app, ["trends", "--home", str(home)])
+    assert "1 of these calls: heard or summarised by a demo engine" in result.stderr
 
 
 def test_a_date_that_is_none_is_a_usage_error(app: typer.Typer, home: Path) -> None:

@@ -158,7 +158,7 @@ def test_the_figures_in_the_workbook_are_those_of_the_page(history: Database, bo
             for row, cells in zip(wanted, found, strict=True):
                 assert cells["Period"] == row.period
                 assert cells["Complete"] == ("yes" if row.is_complete else "no")
-                assert {slug: cells[BY_SLUG[slug].name] for slug in row.figures} == {
+                assert {slug: cells[BY_SLUG[slug].heading] for slug in row.figures} == {
                     slug: _as_in_a_workbook(figure.value) for slug, figure in row.figures.items()
                 }
 
@@ -183,6 +183,7 @@ def test_the_workbook_has_a_readme_charts_and_no_formula(book: Any) -> None:
     assert any("5000 (made up" in line for line in text)
     assert {measure.definition for measure in BY_SLUG.values()} <= text
     assert len(book["Charts"]._charts) == 2
+    assert {"Handle time (s)", "Cost (microusd)", "Cost per call (USD)"} <= sheet_rows(book, "Weeks")[0].keys()
     assert not [cell for page in book for row in page.iter_rows() for cell in row if cell.data_type == "f"]
 
 
