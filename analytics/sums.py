@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -51,6 +51,12 @@ class Filters:
 
 
 ALL = Filters()
+
+
+def until_after(last: date | None) -> date | None:
+    """The `until` with which the day `last` still counts; None, no bound, for the calendar's last day as well."""
+    return last + timedelta(days=1) if last and last < date.max else None
+
 
 _CODES: dict[Over, sa.Column[str]] = {
     Over.REASON: dim_reason.c.code,

@@ -1,6 +1,6 @@
 """`trends` and `export`: figures at the terminal, files for BI tools."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from analytics.exports import KINDS, MANIFEST, export
 from analytics.measures import BY_SLUG
 from analytics.rollup import refresh
-from analytics.sums import Filters, Over
+from analytics.sums import Filters, Over, until_after
 from analytics.trends import By, Trend, local_today, row_document, trend
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from crm.schema import require_current
@@ -46,7 +46,7 @@ def trends(
     last = _day("--until", until)
     filters = Filters(
         since=_day("--since", since),
-        until=last + timedelta(days=1) if last else None,
+        until=until_after(last),
         reason=reason,
         queue=queue,
         agent=agent,

@@ -70,6 +70,9 @@ def set_password(connection: sa.Connection, name: str, password: str) -> None:
 
 def find_user(connection: sa.Connection, name: str) -> User | None:
     """The user of that name."""
+    if "\0" in name:
+        # PostgreSQL refuses to be asked.
+        return None
     row = connection.execute(sa.select(app_user).where(app_user.c.name == name)).one_or_none()
     return User(**row._mapping) if row else None
 

@@ -5,11 +5,14 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query
+from pydantic import StringConstraints
 
 from calls.pipeline import Stage
 from crm.calls import CallFilter, WrongQuery, parse_moment
 from web.site import OurSite
 
+# PostgreSQL refuses a NUL in any text.
+Words = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 FIELDS = ("since", "until", "reason", "agent", "queue", "customer", "stage", "text")
 
 
@@ -31,12 +34,12 @@ def read_filter(
     site: OurSite,
     since: Annotated[str, Query(description="From this date or time on; dates are in the site's time zone.")] = "",
     until: Annotated[str, Query(description="Up to this date (the whole day) or this time.")] = "",
-    reason: Annotated[str, Query(description="Code of a call reason.")] = "",
-    agent: Annotated[str, Query(description="Name of an agent.", max_length=200)] = "",
-    queue: Annotated[str, Query(description="Name of a queue.", max_length=200)] = "",
-    customer: Annotated[str, Query(description="Part of a customer's name or number.", max_length=200)] = "",
+    reason: Annotated[Words, Query(description="Code of a call reason.")] = "",
+    agent: Annotated[Words, Query(description="Name of an agent.")] = "",
+    queue: Annotated[Words, Query(description="Name of a queue.")] = "",
+    customer: Annotated[Words, Query(description="Part of a customer's name or number.")] = "",
     stage: Annotated[str, Query(description="Where the call stands: " + ", ".join(Stage) + ".")] = "",
-    text: Annotated[str, Query(description="Words of the summary or the conversation.", max_length=200)] = "",
+    text: Annotated[Words, Query(description="Words of the summary or the conversation.")] = "",
     samples: Annotated[str, Query(description="1: generated sample history too.")] = "",
 ) -> UrlFilter:
     """The filters of a request. Raises WrongQuery."""

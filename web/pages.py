@@ -18,7 +18,7 @@ from crm.status import beats
 from crm.status import status as read_status
 from crm.taxonomies import current_taxonomy
 from web.auth import CheckedForm, PageVisitor, visitor_of
-from web.filters import WantedCalls
+from web.filters import WantedCalls, Words
 from web.health import ALIVE_WITHIN
 from web.site import OurSite
 from web.timeline import draw_strip
@@ -111,7 +111,7 @@ def operations_page(
 
 
 @router.post("/operations/retry", dependencies=[CheckedForm])
-def retry_failed(site: OurSite, code: Annotated[str, Form(max_length=100)] = "") -> Response:
+def retry_failed(site: OurSite, code: Annotated[Words, Form()] = "") -> Response:
     """Give every failed call another attempt, or those of one cause."""
     with site.wiring.database.write() as connection:
         retried = jobs.retry(connection, now=site.clock(), code=code or None)

@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from analytics.sums import Filters, Over
+from analytics.sums import Filters, Over, until_after
 from analytics.trends import By, Figure, Member, TrendRow, local_today, members, row_document, time_zone, totals, trend
 from crm.calls import WrongQuery, filter_choices
 from web.auth import PageVisitor, api_caller
 from web.charts import MAX_REASONS, line_chart, reasons_chart
+from web.filters import Words
 from web.site import OurSite
 
 router = APIRouter()
@@ -50,17 +51,17 @@ def read_wish(
     by: Annotated[By, Query(description="Length of a period.")] = By.WEEK,
     since: Annotated[str, Query(description="First day.")] = "",
     until: Annotated[str, Query(description="Last day.")] = "",
-    reason: Annotated[str, Query(description="Code of a call reason.")] = "",
-    queue: Annotated[str, Query(description="Name of a queue.", max_length=200)] = "",
-    agent: Annotated[str, Query(description="Name of an agent.", max_length=200)] = "",
-    team: Annotated[str, Query(description="Name of a team.", max_length=200)] = "",
+    reason: Annotated[Words, Query(description="Code of a call reason.")] = "",
+    queue: Annotated[Words, Query(description="Name of a queue.")] = "",
+    agent: Annotated[Words, Query(description="Name of an agent.")] = "",
+    team: Annotated[Words, Query(description="Name of a team.")] = "",
     samples: Annotated[str, Query(description="0: leave generated sample history out.")] = "",
 ) -> Wish:
     """The wish of a request. Raises WrongQuery."""
     first, last = _day(since), _day(until)
     filters = Filters(
         since=first,
-        until=last + timedelta(days=1) if last else None,
+        until=until_after(last),
         reason=reason,
         queue=queue,
         agent=agent,

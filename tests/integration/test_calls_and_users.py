@@ -213,6 +213,10 @@ def test_a_password_opens_its_own_account_only(connection):
     assert "correct horse" not in maria.password_hash
 
 
+def test_a_name_that_the_database_cannot_hold_is_nobodys(connection):
+    assert find_user(connection, "mar\0ia") is None
+
+
 def test_a_new_password_changes_the_stamp_that_sessions_carry(connection):
     before = create_user(connection, "maria", "correct horse battery", "admin", NOW).password_stamp
     set_password(connection, "maria", "another good password")

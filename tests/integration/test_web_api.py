@@ -63,6 +63,8 @@ def test_the_list_is_paged_by_key_and_filtered(hall):
         ("/api/v1/calls?since=99999-01-01", 400, "wrong_query"),
         ("/api/v1/trends?by=year", 422, "invalid_request"),
         ("/api/v1/trends?since=x", 400, "wrong_query"),
+        ("/api/v1/calls?text=%00", 422, "invalid_request"),
+        ("/api/v1/trends?agent=%00", 422, "invalid_request"),
         ("/api/v1/nothing", 404, "http_error"),
     ],
 )
@@ -72,6 +74,10 @@ def test_an_error_is_problem_json_with_a_stable_code(hall, path, status, code):
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == code
     assert answer.json()["status"] == status
+
+
+def test_trends_up_to_the_last_day_of_the_calendar_are_all_trends(hall):
+    assert hall.client.get("/api/v1/trends?until=9999-12-31").json()["rows"] == []
 
 
 def test_status_and_trends_have_documents(hall):

@@ -57,7 +57,7 @@ def test_trends_as_json_have_a_row_for_each_period_and_member(app: typer.Typer, 
 
 
 def test_the_last_day_belongs_to_the_period_that_was_asked_for(app: typer.Typer, home: Path) -> None:
-    for until, count in (("2026-03-10", 3), ("2026-03-09", 0)):
+    for until, count in (("2026-03-10", 3), ("2026-03-09", 0), ("9999-12-31", 3)):
         result = CliRunner().invoke(app, ["trends", "--home", str(home), "--until", until, "--json"])
         assert sum(row["calls"] for row in json.loads(result.stdout)["rows"]) == count
 
