@@ -5,7 +5,7 @@ lease, so that a dead worker's call becomes due by itself; the growing token kee
 writing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -89,19 +89,25 @@ def renew(connection: sa.Connection, claims: Iterable[Claim], *, now: datetime, 
 
 
 def advance(
-    connection: sa.Connection, held: Claim, *, now: datetime, lease_s: float, rung_at: datetime | None
+    connection: sa.Connection,
+    held: Claim,
+    *,
+    now: datetime,
+    lease_s: float,
+    rung_at: datetime | None,
+    does: Container[str] = (),
 ) -> Claim | Step | None:
     """The step is done: move the call to the stage it gives.
 
-    Returns what follows: a claim on the next step where the same workers do it, so that they go on without a message;
-    the next step where others do; None at the end. Compare-and-set on the token and the stage. Raises ClaimLost, and
-    nothing of the transaction may then be kept.
+    Returns what follows: a claim on the next step where its queue is among those that this worker `does`, so that it
+    goes on without a message; the next step where others do it; None at the end. Compare-and-set on the token and the
+    stage. Raises ClaimLost, and nothing of the transaction may then be kept.
     """
     following = next_step(held.step.gives)
     if following is None:
         _finish(connection, held, Stage(held.step.gives), now)
         return None
-    goes_on = following.queue == held.step.queue
+    goes_on = following.queue in does
     change = {
         "step": following.name,
         "due_at": now + timedelta(seconds=lease_s if goes_on else 0),

@@ -111,9 +111,11 @@ class StoredTranscript:
     utterances: list[Utterance] = field(repr=False)
 
 
-def work_for(connection: sa.Connection, call_id: UUID) -> Work:
-    """The call and its current recording."""
-    row = connection.execute(_WORK, {"of_call": call_id}).one()
+def work_for(connection: sa.Connection, call_id: UUID) -> Work | None:
+    """The call and its current recording; None when it has none."""
+    row = connection.execute(_WORK, {"of_call": call_id}).one_or_none()
+    if row is None:
+        return None
     outbound = row.direction == Direction.OUTBOUND
     return Work(
         call_id=row.id,

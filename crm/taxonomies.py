@@ -1,5 +1,6 @@
 """The owner's reasons in the database, one set of rows per version; exactly one version is current."""
 
+from collections.abc import MutableMapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -39,10 +40,19 @@ def store_taxonomy(connection: sa.Connection, given: Taxonomy, now: datetime) ->
     connection.execute(sa.update(taxonomy).where(taxonomy.c.version == given.version).values(is_current=True))
 
 
-def current_taxonomy(connection: sa.Connection) -> Taxonomy | None:
-    """The version by which calls are classified now; None before one was stored."""
+def current_taxonomy(connection: sa.Connection, known: MutableMapping[str, Taxonomy] | None = None) -> Taxonomy | None:
+    """The version by which calls are classified now; None before one was stored.
+
+    `known` keeps the versions that were read before: what a version says never changes.
+    """
     found = connection.execute(_CURRENT).one_or_none()
-    return None if found is None else _of_version(connection, found)
+    if found is None:
+        return None
+    if known is None:
+        return _of_version(connection, found)
+    if found.version not in known:
+        known[found.version] = _of_version(connection, found)
+    return known[found.version]
 
 
 def _of_version(connection: sa.Connection, found: sa.Row[Any]) -> Taxonomy:

@@ -1,7 +1,7 @@
 """The Celery app: settings are read when it is first used, in the process that uses it (`celery -A workers.app`)."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init
 from kombu.exceptions import OperationalError
 
-from calls.pipeline import PIPELINE, Step
+from calls.pipeline import PIPELINE, QUEUES, Step
 from engines.speech import SpeechHints
 from runtime.logs import set_up_logs
 from runtime.settings import Settings, read_settings
@@ -33,11 +33,17 @@ def wiring() -> Wiring:
 
 
 _provided: list[Callable[[], Parts]] = []
+_served: list[Sequence[str]] = [QUEUES]
 
 
 def provide(make: Callable[[], Parts]) -> None:
     """Let this process's steps work with other parts: benchmarks and kill tests bring engines of their own."""
     _provided.append(make)
+
+
+def serve(queues: Sequence[str]) -> None:
+    """Say which queues this worker serves, before it starts."""
+    _served.append(queues)
 
 
 @cache
@@ -62,6 +68,7 @@ def make_parts(wired: Wiring, *, ring: Bell | None) -> Parts:
         default_taxonomy=wired.taxonomy_from_file,
         leases=Leases(wired.database, settings.work.lease_s),
         ring=ring,
+        queues=_served[-1],
         hints=SpeechHints(language=settings.speech.language or None, vocabulary=settings.speech.vocabulary),
         scratch=settings.home_path / "scratch",
         default_agent_channel=settings.telephony.agent_channel,

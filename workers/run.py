@@ -18,7 +18,7 @@ from crm import jobs
 from crm.database import Database
 from crm.status import beat as note_beat
 from runtime.settings import Settings
-from workers.app import app, wiring
+from workers.app import app, serve, wiring
 from workers.steps import Parts, clear_leftovers, run_step
 from workers.sweep import EmbeddedSweep
 
@@ -74,6 +74,7 @@ def run_worker(
     In the embedded set-up a thread of this process finds the work in the database, rings for it, and keeps the
     roll-ups.
     """
+    serve(queues)
     clear_leftovers(settings.home_path / "scratch")
     life = SignsOfLife(wiring().database, "worker")
     sweeper = EmbeddedSweep(wiring(), app) if settings.is_embedded else None

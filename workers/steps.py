@@ -9,9 +9,9 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -61,6 +61,8 @@ class Parts:
     leases: Leases
     # Tells the workers of the step that follows; None where nobody would hear it (the sweep then does).
     ring: Callable[[Step, UUID], None] | None
+    # The queues that this worker serves: a call stays with it for as long as it does the next step, too.
+    queues: Sequence[str]
     hints: SpeechHints
     scratch: Path
     default_agent_channel: int = 1
@@ -68,6 +70,7 @@ class Parts:
     lease_s: float = 15.0
     max_attempts: int = 5
     backoff_s: float = 2.0
+    taxonomies: dict[str, Taxonomy] = field(default_factory=dict)
     decode: Callable[[Path], DecodedAudio] = decode
     write_playback: Callable[[Path, Path], None] = write_playback
     # Told of each moment of a step: `claimed`, `worked` (the engine has answered), `committed`. Kill tests kill by it.
@@ -77,30 +80,45 @@ class Parts:
 def run_step(parts: Parts, step: Step, call_id: UUID) -> None:
     """Do `step` of the call if it is due and nobody else does; a second run finds it done and returns.
 
-    Steps that the same workers do follow at once. Raises nothing but what makes the database unreachable: the claim's
-    lease then ends by itself and the sweep rings again.
+    Steps that this worker does, too, follow at once. Raises nothing but what makes the database unreachable: the
+    claim's lease then ends by itself and the sweep rings again.
     """
     with parts.database.write() as connection:
         claim = jobs.claim(connection, call_id, step, now=_now(), lease_s=parts.lease_s)
-    while claim is not None:
-        following = _do(parts, claim)
-        if isinstance(following, Step) and parts.ring:
-            parts.ring(following, call_id)
-        claim = following if isinstance(following, jobs.Claim) else None
+        following: _Begun | Step | None = _begin(connection, claim) if claim else None
+    while isinstance(following, _Begun):
+        following = _do(parts, following)
+    if following is not None and parts.ring:
+        parts.ring(following, call_id)
 
 
-def _do(parts: Parts, claim: jobs.Claim) -> jobs.Claim | Step | None:
+@dataclass(frozen=True)
+class _Begun:
+    """A claimed step, and what it works on."""
+
+    claim: jobs.Claim
+    work: results.Work | None
+
+
+def _begin(connection: sa.Connection, claim: jobs.Claim) -> _Begun:
+    return _Begun(claim, results.work_for(connection, claim.call_id))
+
+
+def _do(parts: Parts, begun: _Begun) -> _Begun | Step | None:
     """One claimed step, and what follows it."""
-    step = claim.step
+    claim, step = begun.claim, begun.claim.step
     bound = log.bind(call_id=str(claim.call_id), step=step.name, attempt=claim.attempt)
     if claim.attempt > parts.max_attempts:
         _park(parts, claim, "worker_died", "every attempt ended without a word from its worker")
         bound.error("step_gave_up", code="worker_died")
         return None
+    if begun.work is None:
+        _park(parts, claim, "no_recording", "the call has no recording")
+        return None
     try:
         with parts.leases.keep(claim):
             parts.observe(step, "claimed")
-            write = _WORK[step.name](parts, claim.call_id)
+            write = _WORK[step.name](parts, begun.work)
             parts.observe(step, "worked")
             following = _commit(parts, claim, write)
             parts.observe(step, "committed")
@@ -122,17 +140,15 @@ def _do(parts: Parts, claim: jobs.Claim) -> jobs.Claim | Step | None:
     return None
 
 
-def transcribe(parts: Parts, call_id: UUID) -> Write:
+def transcribe(parts: Parts, work: results.Work) -> Write:
     """Hear the recording: its words, who said them, its timing, a playback copy."""
-    with parts.database.read() as connection:
-        work = results.work_for(connection, call_id)
     with _private_folder(parts.scratch) as folder:
         source = folder / "recording"
         parts.objects.fetch(work.ref, source)
         decoded = parts.decode(source)
         with source.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        heard = parts.speech().transcribe(decoded.audio, parts.hints, _ledger(parts, call_id))
+        heard = parts.speech().transcribe(decoded.audio, parts.hints, _ledger(parts, work.call_id))
         playback_key = f"{OWN_PREFIX}playback/{work.recording_id}.mp3"
         if heard.utterances:
             playback = folder / "playback.mp3"
@@ -170,12 +186,11 @@ def transcribe(parts: Parts, call_id: UUID) -> Write:
     return write
 
 
-def understand(parts: Parts, call_id: UUID) -> Write:
+def understand(parts: Parts, work: results.Work) -> Write:
     """Ask once what the call was about, and keep only what its own turns bear out."""
     with parts.database.read() as connection:
-        work = results.work_for(connection, call_id)
-        transcript = results.current_transcript(connection, call_id)
-        taxonomy = current_taxonomy(connection)
+        transcript = results.current_transcript(connection, work.call_id)
+        taxonomy = current_taxonomy(connection, parts.taxonomies)
     if taxonomy is None:
         taxonomy = parts.default_taxonomy()
         with parts.database.write() as connection:
@@ -189,12 +204,12 @@ def understand(parts: Parts, call_id: UUID) -> Write:
         language=transcript.language,
     )
     engine = parts.language()
-    analysis = check_analysis(engine.analyse(conversation, taxonomy, _ledger(parts, call_id)), turns, taxonomy)
+    analysis = check_analysis(engine.analyse(conversation, taxonomy, _ledger(parts, work.call_id)), turns, taxonomy)
 
     def write(connection: sa.Connection, now: datetime) -> None:
         results.save_analysis(
             connection,
-            call_id,
+            work.call_id,
             transcript.id,
             analysis,
             model=engine.name,
@@ -207,10 +222,8 @@ def understand(parts: Parts, call_id: UUID) -> Write:
     return write
 
 
-def file(parts: Parts, call_id: UUID) -> Write:
+def file(_parts: Parts, work: results.Work) -> Write:
     """Put the call with its customer."""
-    with parts.database.read() as connection:
-        work = results.work_for(connection, call_id)
 
     def write(connection: sa.Connection, _now: datetime) -> None:
         results.file_call(connection, work)
@@ -218,7 +231,7 @@ def file(parts: Parts, call_id: UUID) -> Write:
     return write
 
 
-_WORK: dict[str, Callable[[Parts, UUID], Write]] = {
+_WORK: dict[str, Callable[[Parts, results.Work], Write]] = {
     "call.transcribe": transcribe,
     "call.understand": understand,
     "call.file": file,
@@ -246,14 +259,22 @@ def _private_folder(scratch: Path) -> Iterator[Path]:
         raise
 
 
-def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> jobs.Claim | Step | None:
+def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> _Begun | Step | None:
     now = _now()
     with parts.database.write() as connection:
         skip_reason = write(connection, now)
         if skip_reason is not None:
             jobs.skip(connection, claim, skip_reason, now=now)
             return None
-        return jobs.advance(connection, claim, now=now, lease_s=parts.lease_s, rung_at=now if parts.ring else None)
+        following = jobs.advance(
+            connection,
+            claim,
+            now=now,
+            lease_s=parts.lease_s,
+            rung_at=now if parts.ring else None,
+            does=parts.queues,
+        )
+        return _begin(connection, following) if isinstance(following, jobs.Claim) else following
 
 
 def _try_later(

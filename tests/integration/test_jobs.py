@@ -73,7 +73,7 @@ def test_a_call_walks_through_every_stage_and_leaves_no_job_behind(any_database,
     for step in PIPELINE:
         assert held.step == step
         with any_database.write() as connection:
-            following = jobs.advance(connection, held, now=NOW, lease_s=15.0, rung_at=None)
+            following = jobs.advance(connection, held, now=NOW, lease_s=15.0, rung_at=None, does=("language",))
         assert stage_of(any_database, call_id) == step.gives
         held = following if isinstance(following, jobs.Claim) else take(any_database, call_id, following or FILE)
     assert held is None
@@ -82,15 +82,15 @@ def test_a_call_walks_through_every_stage_and_leaves_no_job_behind(any_database,
         assert connection.execute(sa.select(touched_day.c.utc_day)).scalars().all() == [NOW.date()]
 
 
-def test_the_next_step_is_claimed_at_once_only_by_the_workers_that_do_it(any_database, call_id):
+def test_the_next_step_is_claimed_at_once_only_by_a_worker_that_does_it(any_database, call_id):
     held = take(any_database, call_id)
     with any_database.write() as connection:
-        assert jobs.advance(connection, held, now=NOW, lease_s=15.0, rung_at=None) == UNDERSTAND
+        following = jobs.advance(connection, held, now=NOW, lease_s=15.0, rung_at=None, does=("speech",))
+    assert following == UNDERSTAND
     held = take(any_database, call_id, UNDERSTAND)
     with any_database.write() as connection:
-        following = jobs.advance(connection, held, now=NOW, lease_s=15.0, rung_at=None)
-    assert following.step == FILE
-    assert following.attempt == 1
+        following = jobs.advance(connection, held, now=NOW, lease_s=15.0, rung_at=None, does=QUEUES)
+    assert (following.step, following.attempt) == (FILE, 1)
     assert take(any_database, call_id, FILE) is None
     assert take(any_database, call_id, FILE, at=NOW + timedelta(seconds=15)).attempt == 2
 

@@ -63,6 +63,7 @@ class Centre:
             default_taxonomy=lambda: TAXONOMY,
             leases=self.leases,
             ring=None,
+            queues=QUEUES,
             hints=SpeechHints(),
             scratch=self.scratch,
             **({"backoff_s": 0.0} | changes),
