@@ -12,7 +12,8 @@ MAX_REASONS = 8
 OTHERS = "All others"
 _COLOURS = ("#11897f", "#4b86c2", "#d0932f", "#8f72b8", "#c4627d", "#6fa052", "#b3744a", "#5c7d8c")
 _OTHERS_COLOUR = "#9aa5ab"
-_LEAST_STEPS = {"d": 1, ".1f": 0.1, ".0%": 0.01}
+# Vega takes `tickMinStep` for a wish and goes down to a third of it: thrice what the format's last digit stands for.
+_LEAST_STEPS = {"d": 3, ".2f": 0.03, ".0%": 0.03}
 _LABELS = {By.DAY: "%-d %b", By.WEEK: "%-d %b", By.MONTH: "%b %Y"}
 
 Spec = dict[str, Any]
@@ -62,7 +63,7 @@ def reasons_chart(rows: Sequence[TrendRow], by: By, top: Sequence[str], *, as_sh
 
 
 def line_chart(
-    rows: Iterable[TrendRow], by: By, slug: str, title: str, *, scale: float = 1.0, number_format: str = ".1f"
+    rows: Iterable[TrendRow], by: By, slug: str, title: str, *, scale: float = 1.0, number_format: str = ".2f"
 ) -> Spec:
     """One measure over complete periods, with its 95 % interval as a band where it has one."""
     values = [value for row in rows if row.is_complete and (value := _line_value(row, slug, scale))]

@@ -1,6 +1,7 @@
 """The charts' specifications: what a reader could misread in them."""
 
 from datetime import date, timedelta
+from math import floor, log10
 
 import pytest
 
@@ -23,7 +24,14 @@ def row(week: int, label: str, *, calls: int = 3, handle_time_s: float = 350.0) 
 
 ROWS = [row(week, "Delivery status", handle_time_s=350.0 + week) for week in range(3)]
 # In units of the axis: what the last digit of the format stands for.
-LAST_DIGIT = {"d": 1, ".1f": 0.1, ".0%": 0.01}
+LAST_DIGIT = {"d": 1, ".2f": 0.01, ".0%": 0.01}
+
+
+def least_step(span: float, wished: float) -> float:
+    """The step between ticks that Vega draws over an axis of this span (vega-scale's tickCount, d3-array's ticks)."""
+    step = span / (floor(span / wished) + 1)
+    power = 10 ** floor(log10(step))
+    return power * next(factor for least, factor in ((50, 10), (10, 5), (2, 2), (0, 1)) if (step / power) ** 2 >= least)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +47,9 @@ LAST_DIGIT = {"d": 1, ".1f": 0.1, ".0%": 0.01}
 def test_no_two_ticks_of_an_axis_read_alike(chart):
     for layer in chart.get("layer", [chart]):
         axis = layer["encoding"]["y"]["axis"]
-        assert axis["tickMinStep"] >= LAST_DIGIT[axis["format"]]
+        digit = LAST_DIGIT[axis["format"]]
+        for span in range(2, 400):
+            assert least_step(span * digit, axis["tickMinStep"]) >= digit * 0.999, span
 
 
 def test_reasons_beyond_the_most_frequent_are_all_others():
