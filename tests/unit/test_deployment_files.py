@@ -1,20 +1,24 @@
 """docker-compose.yml, Dockerfile and the documents name only what exists."""
 
+import importlib
 import json
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from cli.main import COMMANDS
 from runtime.settings import EventSource, Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
-    "wheel"
-]["packages"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Read by deploy/prepare_bucket.py itself.
 NO_SETTINGS = {"CALLWISE_STORE_TARGET"}
@@ -48,6 +52,25 @@ def test_every_image_is_pinned():
     for image in [image for image in images + bases if not image.startswith("callwise:")]:
         _, _, tag = image.partition(":")
         assert re.search(r"\d+\.\d+", tag), image
+
+
+def test_the_image_is_built_with_extras_that_exist():
+    (extras,) = re.findall(r"^ARG EXTRAS=(\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(extras.split(",")) <= PROJECT["project"]["optional-dependencies"].keys()
+    assert {"postgres", "whisper"} <= set(extras.split(","))
+
+
+@pytest.mark.parametrize("service", [name for name, told in COMPOSE["services"].items() if "command" in told])
+def test_every_service_runs_a_command_with_options_that_it_has(service):
+    name, *arguments = COMPOSE["services"][service]["command"]
+    (module,) = [module for module, commands in COMMANDS.items() if name in commands]
+    app = typer.Typer()
+    importlib.import_module(f"cli.{module}").register(app)
+    asked = get_command(app).commands[name]
+    # Parses, and runs nothing.
+    context = asked.make_context(name, arguments)
+    if isinstance(asked, TyperGroup):
+        asked.resolve_command(context, arguments)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
