@@ -23,7 +23,7 @@ from engines.speech_whisper import (
     prompt_of,
 )
 
-INSTALL = "pip install 'callwise[whisper]'"
+INSTALL = "run `tools/setup_environment.sh whisper` in the checkout"
 WINDOWS_AT_ONCE = 8
 # Without these files in a folder the library asks the hub for them.
 _NEEDED_FILES = ("model.bin", "tokenizer.json")

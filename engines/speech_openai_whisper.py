@@ -28,7 +28,7 @@ from engines.speech_whisper import (
     prompt_of,
 )
 
-INSTALL = "pip install 'callwise[openai-whisper]'"
+INSTALL = "run `tools/setup_environment.sh openai-whisper` in the checkout"
 
 
 class OpenAIWhisperSpeech:

@@ -66,14 +66,14 @@ def test_a_whisper_engine_without_its_model_asks_nobody(
     library: str, extra: str, module: str, engine: str, tmp_path: Path
 ) -> None:
     if find_spec(library) is None:
-        pytest.skip(f"{library} is not installed: pip install 'callwise[{extra}]'")
+        pytest.skip(f"{library} is not installed: tools/setup_environment.sh {extra}")
     lines = run(module, engine, "tiny", "large-v3", cache=tmp_path)
     assert lines == ["misconfigured missing_model"] * 4 + ["attempts []"]
 
 
 def test_a_whisper_engine_with_its_model_asks_nobody(tmp_path: Path) -> None:
     if find_spec("whisper") is None or find_spec("faster_whisper") is None:
-        pytest.skip("pip install 'callwise[whisper,openai-whisper]'")
+        pytest.skip("tools/setup_environment.sh whisper openai-whisper")
     from tests.whisper_checkpoints import convert_checkpoint, write_checkpoint
 
     checkpoint = write_checkpoint(tmp_path / "scripted.pt")

@@ -21,8 +21,8 @@ from tests.servers.openai_server import API_KEY, API_VERSION, OpenAIServer
 from tests.whisper_checkpoints import convert_checkpoint, write_checkpoint
 
 WHISPER_LIBRARIES = {
-    "whisper": "openai-whisper is not installed: pip install 'callwise[openai-whisper]'",
-    "faster_whisper": "faster-whisper is not installed: pip install 'callwise[whisper]'",
+    "whisper": "openai-whisper is not installed: tools/setup_environment.sh openai-whisper",
+    "faster_whisper": "faster-whisper is not installed: tools/setup_environment.sh whisper",
 }
 
 
