@@ -52,6 +52,9 @@ class Leases:
                     jobs.renew(connection, held, now=datetime.now(UTC), lease_s=self._lease_s)
             except CallwiseError as error:
                 log.warning("leases_not_renewed", code=error.code, claims=len(held))
+            except Exception:
+                # Whatever it is, this thread must live: without it, others would do the same work beside us.
+                log.exception("leases_not_renewed", claims=len(held))
 
     def close(self) -> None:
         """Stop renewing."""

@@ -44,7 +44,9 @@ class SignsOfLife:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write a last time, as stopped."""
+        """Write a last time, as stopped; a process that was stopped before it could begin has nothing to write."""
+        if self._thread.ident is None:
+            return
         self._ended.set()
         self._thread.join(timeout=2)
         self._note("stopped")

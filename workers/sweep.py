@@ -1,17 +1,17 @@
 """The sweep: what stands still is rung for again, so that a lost message costs time and never a call."""
 
 import threading
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import structlog
 from celery import Celery
 
 from analytics.rollup import refresh
 from calls.errors import CallwiseError
-from calls.pipeline import QUEUES
+from calls.pipeline import QUEUES, Step
 from crm import jobs
 from crm.database import Database
 from runtime.wiring import Wiring
@@ -32,20 +32,15 @@ def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES) -> in
     """
     with app.connection_for_write() as broker, broker.channel() as channel:
         room = {queue: QUEUE_LIMIT - _depth(channel, queue) for queue in queues}
-    wanted = [queue for queue in queues if room[queue] > 0]
-    if not wanted:
-        return 0
     now = datetime.now(UTC)
+    rung: list[tuple[UUID, Step]] = []
     with database.read() as connection:
-        standing = jobs.due(connection, now=now, limit=QUEUE_LIMIT, queues=wanted)
-    if not standing:
+        # Each queue by itself: a pile of old work for one must not hide what stands still in another.
+        for queue in queues:
+            if room[queue] > 0:
+                rung += jobs.due(connection, now=now, limit=room[queue], queues=[queue])
+    if not rung:
         return 0
-    taken: Counter[str] = Counter()
-    rung = []
-    for call_id, step in standing:
-        taken[step.queue] += 1
-        if taken[step.queue] <= room[step.queue]:
-            rung.append((call_id, step))
     with database.write() as connection:
         jobs.mark_rung(connection, [call_id for call_id, _ in rung], now=now)
     with app.producer_pool.acquire(block=True) as producer:

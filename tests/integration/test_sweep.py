@@ -1,0 +1,109 @@
+"""Laws of the sweep and of signs of life: no pile hides other work, and no error silences the thread that renews."""
+
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from celery import Celery
+
+from calls.pipeline import PIPELINE
+from crm import jobs
+from crm.tables import call, job, process_beat
+from tests.servers.process import wait_until
+from workers.leases import Leases
+from workers.run import SignsOfLife
+from workers.sweep import QUEUE_LIMIT, sweep
+
+NOW = datetime.now(UTC)
+TRANSCRIBE, UNDERSTAND, _ = PIPELINE
+
+
+@pytest.fixture
+def app():
+    with Celery(broker="memory://") as made:
+        made.conf.task_create_missing_queues = True
+        yield made
+        # The in-memory broker is one for the whole process: the next test shall find it empty.
+        with made.connection_for_write() as broker:
+            for step in PIPELINE:
+                broker.default_channel.queue_purge(step.queue)
+
+
+def standing(database, step, count, *, since_s):
+    ids = [uuid4() for _ in range(count)]
+    due_at = NOW - timedelta(seconds=since_s)
+    known = {"stage": step.needs, "received_at": NOW, "modified_at": NOW, "happened_at": NOW, "attributes": {}}
+    with database.write() as connection:
+        connection.execute(
+            sa.insert(call), [known | {"id": i, "source_system": "test", "external_call_id": str(i)} for i in ids]
+        )
+        connection.execute(sa.insert(job), [jobs.first_job(i, due_at) | {"step": step.name} for i in ids])
+    return ids
+
+
+def rung(database):
+    with database.read() as connection:
+        return set(connection.execute(sa.select(job.c.call_id).where(job.c.rung_at.is_not(None))).scalars())
+
+
+def test_a_pile_of_older_work_does_not_hide_what_stands_still_in_another_queue(database, app):
+    standing(database, TRANSCRIBE, QUEUE_LIMIT + 1, since_s=600)
+    assert sweep(database, app, [TRANSCRIBE.queue]) == QUEUE_LIMIT
+    with app.connection_for_write() as broker:
+        broker.default_channel.basic_get(TRANSCRIBE.queue, no_ack=True)
+    standing(database, TRANSCRIBE, QUEUE_LIMIT, since_s=300)
+    (waiting,) = standing(database, UNDERSTAND, 1, since_s=0)
+    assert sweep(database, app) == 2
+    assert waiting in rung(database)
+
+
+def test_a_full_queue_is_left_alone_and_the_oldest_work_comes_first(database, app):
+    oldest = standing(database, TRANSCRIBE, QUEUE_LIMIT, since_s=600)
+    standing(database, TRANSCRIBE, 5, since_s=60)
+    assert sweep(database, app) == QUEUE_LIMIT
+    assert rung(database) == set(oldest)
+    assert sweep(database, app) == 0
+
+
+class BreaksOnce:
+    """A database whose first write meets an error that nobody foresaw."""
+
+    def __init__(self, database):
+        self._database = database
+        self.broke = Event()
+
+    @contextmanager
+    def write(self):
+        if not self.broke.is_set():
+            self.broke.set()
+            raise RuntimeError("nobody foresaw this")
+        with self._database.write() as connection:
+            yield connection
+
+
+def test_a_lease_is_renewed_again_after_an_error_that_nobody_foresaw(database):
+    (call_id,) = standing(database, TRANSCRIBE, 1, since_s=0)
+    with database.write() as connection:
+        claim = jobs.claim(connection, call_id, TRANSCRIBE, now=NOW, lease_s=0.0)
+    assert claim is not None
+    breaking = BreaksOnce(database)
+    leases = Leases(breaking, lease_s=0.3)
+
+    def due_at():
+        with database.read() as connection:
+            return connection.execute(sa.select(job.c.due_at)).scalar_one()
+
+    claimed_until = due_at()
+    with leases.keep(claim):
+        wait_until(lambda: due_at() > claimed_until, what="a renewed lease")
+    leases.close()
+    assert breaking.broke.is_set()
+
+
+def test_a_process_that_is_stopped_before_it_began_writes_no_sign_of_life(database):
+    SignsOfLife(database, "worker").stop()
+    with database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(process_beat)).scalar_one() == 0
