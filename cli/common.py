@@ -14,6 +14,9 @@ from runtime.wiring import Wiring
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder for everything that Callwise keeps.")]
 
+# What somebody typed cannot be understood; everything else went wrong while the command ran.
+USAGE_CODES = ("wrong_query",)
+
 _debug = False
 
 
@@ -47,8 +50,8 @@ def stop(text: str, code: int = 1) -> NoReturn:
 
 
 def run(app: typer.Typer) -> None:
-    """Run the command line; Callwise's own errors become one line and exit code 1 (`--debug` shows where they come
-    from).
+    """Run the command line; Callwise's own errors become one line and exit code 1, or 2 for a mistyped argument
+    (`--debug` shows where they come from).
     """
     try:
         app()
@@ -56,4 +59,4 @@ def run(app: typer.Typer) -> None:
         if _debug:
             raise
         say(f"callwise: {error}")
-        sys.exit(1)
+        sys.exit(2 if error.code in USAGE_CODES else 1)

@@ -25,6 +25,10 @@ class Database:
             raise SettingsError(
                 "database.url is no database URL; write sqlite:///path/callwise.db or postgresql+psycopg://user@host/name"
             ) from None
+        if self.url.get_backend_name() not in {"sqlite", "postgresql", "postgres"}:
+            raise SettingsError(
+                f"database.url: {self.url.get_backend_name()} is not spoken; use sqlite:// or postgresql+psycopg://"
+            )
         if self.url.drivername in {"postgresql", "postgres"}:
             self.url = self.url.set(drivername="postgresql+psycopg")
         self._engine: sa.Engine | None = None
@@ -67,7 +71,7 @@ class Database:
     def _connect(self) -> Iterator[sa.Connection]:
         try:
             connection = self.engine.connect()
-        except sa.exc.OperationalError as error:
+        except sa.exc.DBAPIError as error:
             raise TransientError(
                 f"cannot reach {self.url!r}: {_first_line(error)}", code="database_unreachable"
             ) from error

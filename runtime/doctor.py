@@ -1,5 +1,6 @@
 """`callwise doctor`: everything that can be wrong with a set-up, each with its fix."""
 
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from calls.recording import OWN_PREFIX
 from crm.schema import versions
 from crm.status import beats
 from runtime.choice import Choice, choose_language, choose_speech
+from runtime.listening import make_all_listeners
 from runtime.settings import Settings
 from runtime.wiring import Wiring
 
@@ -41,6 +43,7 @@ def examine(wired: Wiring) -> list[Check]:
         ("database", _database),
         ("broker", _broker),
         ("objects", _objects),
+        ("events", _events),
         ("reasons", _reasons),
         ("speech", _speech),
         ("language", _language),
@@ -54,11 +57,20 @@ def _looked(name: str, look: Callable[[Wiring], Check], wired: Wiring) -> Check:
         return look(wired)
     except CallwiseError as error:
         return Check(name, "wrong", error.detail, "do what the detail says")
+    except Exception as error:  # noqa: BLE001 - whatever one look meets, the others shall be had
+        return Check(name, "wrong", f"{type(error).__name__}: {error}", "nobody foresaw this: please report it")
 
 
 def _settings(wired: Wiring) -> Check:
+    unknown = sorted(name for name in os.environ if name.startswith("CALLWISE_") and not _is_setting(name))
+    if unknown:
+        return Check("settings", "note", f"no such setting: {', '.join(unknown)}", "correct or remove it")
     changed = ", ".join(_changed(wired.settings)) or "all defaults"
     return Check("settings", "ok", changed)
+
+
+def _is_setting(variable: str) -> bool:
+    return variable.removeprefix("CALLWISE_").partition("__")[0].lower() in Settings.model_fields
 
 
 def _changed(settings: Settings) -> list[str]:
@@ -115,6 +127,10 @@ def _objects(wired: Wiring) -> Check:
     with suppress(ObjectGone):
         wired.objects.head(f"{OWN_PREFIX}doctor")
     return Check("objects", "ok", f"{wired.settings.objects.kind}: {wired.objects.bucket}")
+
+
+def _events(wired: Wiring) -> Check:
+    return Check("events", "ok", ", ".join(listener.name for listener in make_all_listeners(wired)) or "none")
 
 
 def _reasons(wired: Wiring) -> Check:

@@ -2,11 +2,28 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from calls.errors import SettingsError
+
+BROKERS = ("amqp", "amqps", "redis", "rediss", "sqs", "memory")
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no IANA time zone; write one like Europe/Berlin") from None
+    return name
+
+
+def _known_broker(url: str) -> str:
+    if url.partition("://")[0] not in BROKERS:
+        raise ValueError(f"a broker's URL begins with one of {', '.join(f'{name}://' for name in BROKERS)}")
+    return url
 
 
 class Part(BaseModel):
@@ -23,7 +40,7 @@ class DatabaseSettings(Part):
 
 
 class BrokerSettings(Part):
-    url: str = Field(
+    url: Annotated[str, AfterValidator(_known_broker)] = Field(
         "memory://",
         description="Celery's broker: amqp://, redis://, sqs://, or memory:// (embedded: workers ask the database).",
     )
@@ -64,7 +81,9 @@ class TelephonySettings(Part):
         description="Telephony profiles that may read a recording's name and metadata, in order.",
     )
     region: str = Field("US", description="Default region of phone numbers without a country code (ISO 3166).")
-    time_zone: str = Field("UTC", description="Zone of times that telephony writes without one (IANA name).")
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        "UTC", description="Zone of times that telephony writes without one (IANA name)."
+    )
     agent_channel: Literal[0, 1] = Field(
         1, description="Channel of the agent in two-channel recordings whose profile says nothing else."
     )
@@ -84,7 +103,7 @@ class SpeechSettings(Part):
     base_url: str = Field("", description="Base URL of an OpenAI-compatible server; for azure the resource's endpoint.")
     api_key: SecretStr = Field(SecretStr(""), description="API key. Empty: OPENAI_API_KEY or AZURE_OPENAI_API_KEY.")
     api_version: str = Field("2025-04-01-preview", description="Azure api-version.")
-    min_speech_s: float = Field(1.0, description="A recording with less speech than this is skipped(no_speech).")
+    min_speech_s: float = Field(1.0, ge=0, description="A recording with less speech than this is skipped(no_speech).")
 
 
 class LanguageSettings(Part):
@@ -95,7 +114,7 @@ class LanguageSettings(Part):
     base_url: str = Field("", description="Base URL of a compatible server; for azure the resource's endpoint.")
     api_key: SecretStr = Field(SecretStr(""), description="API key. Empty: OPENAI_API_KEY or AZURE_OPENAI_API_KEY.")
     api_version: str = Field("2025-04-01-preview", description="Azure api-version.")
-    max_output_tokens: int = Field(1200, description="Upper bound of an answer.")
+    max_output_tokens: int = Field(1200, ge=1, description="Upper bound of an answer.")
     summary_language: str = Field("", description="Language of summaries (ISO 639-1). Empty: the caller's.")
 
 
@@ -109,18 +128,20 @@ class Price(Part):
 
 
 class WorkSettings(Part):
-    concurrency: int = Field(0, description="Worker processes; 0: one per core.")
-    lease_s: float = Field(15.0, description="How long a claim on a call stands without a sign of life.")
-    max_attempts: int = Field(5, description="Attempts at one step before the call is failed.")
-    backoff_s: float = Field(2.0, description="Wait before the second attempt; it doubles with each further one.")
+    concurrency: int = Field(0, ge=0, description="Worker processes; 0: one per core.")
+    lease_s: float = Field(15.0, gt=0, description="How long a claim on a call stands without a sign of life.")
+    max_attempts: int = Field(5, ge=1, description="Attempts at one step before the call is failed.")
+    backoff_s: float = Field(2.0, ge=0, description="Wait before the second attempt; it doubles with each further one.")
     sweep_s: float = Field(
-        5.0, description="How often the database is searched for work that nobody rang for (embedded: 0.25 s)."
+        5.0, gt=0, description="How often the database is searched for work that nobody rang for (embedded: 0.25 s)."
     )
 
 
 class SiteSettings(Part):
     name: str = Field("Callwise", description="The owner's name, shown on pages and files.")
-    time_zone: str = Field("UTC", description="Zone in which days and weeks are counted (IANA name).")
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        "UTC", description="Zone in which days and weeks are counted (IANA name)."
+    )
     reasons_file: Path | None = Field(
         None, description="The owner's reasons.yaml. Empty: the bundled service-centre taxonomy."
     )
@@ -128,7 +149,7 @@ class SiteSettings(Part):
 
 class WebSettings(Part):
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8321, description="Port to listen on; 0: any free one.")
+    port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0: any free one.")
     allowed_hosts: tuple[str, ...] = Field(
         ("127.0.0.1", "localhost", "[::1]"), description="Host names under which the pages are served."
     )
@@ -219,6 +240,7 @@ def read_settings(**overrides: object) -> Settings:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         variable = "CALLWISE_" + "__".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"{name}: {first['msg']} (set {variable} or {name} in callwise.toml)") from None
+        what = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{name}: {what} (set {variable} or {name} in callwise.toml)") from None
     except ValueError as error:
         raise SettingsError(str(error)) from None

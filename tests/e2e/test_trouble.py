@@ -70,6 +70,26 @@ def test_doctor_names_a_broker_that_cannot_be_reached(home):
     assert "secret-word" not in json.dumps(broker)
 
 
+def test_doctor_names_a_profile_that_does_not_exist_and_a_setting_that_does_not_either(home):
+    found = checks(environment(home, CALLWISE_TELEPHONY__PROFILES='["nope"]', CALLWISE_SPEACH__ENGINE="x"), 1)
+    assert "telephony.profiles" in found["events"]["detail"]
+    assert "CALLWISE_SPEACH__ENGINE" in found["settings"]["detail"]
+
+
+def test_doctor_names_a_database_that_is_none_and_looks_at_everything_else(home, tmp_path):
+    (tmp_path / "notes.db").write_text("no database, but a text of some length " * 10)
+    found = checks(environment(home, CALLWISE_DATABASE__URL=f"sqlite:///{tmp_path / 'notes.db'}"), 1)
+    assert "not a database" in found["database"]["detail"]
+    assert found["objects"]["status"] == "ok"
+    found = checks(environment(home, CALLWISE_DATABASE__URL="mysql://u@h/n"), 1)
+    assert "mysql" in found["database"]["detail"]
+
+
+def test_a_mistyped_date_is_wrong_usage(home):
+    code, said = ended("calls", "--since", "soon", environment=environment(home))
+    assert (code, len(said.splitlines())) == (2, 1)
+
+
 def test_doctor_names_a_database_that_cannot_be_reached(home):
     asked = environment(home, CALLWISE_DATABASE__URL=f"postgresql://u:secret-word@127.0.0.1:{free_port()}/callwise")
     database = checks(asked, 1)["database"]

@@ -24,6 +24,23 @@ def test_a_wrong_value_is_one_line_that_names_the_setting_and_how_to_set_it(monk
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CALLWISE_SITE__TIME_ZONE", "Atlantis", "IANA"),
+        ("CALLWISE_TELEPHONY__TIME_ZONE", "../UTC", "IANA"),
+        ("CALLWISE_BROKER__URL", "carrier-pigeon://loft", "amqp://"),
+        ("CALLWISE_WORK__LEASE_S", "0", "greater than 0"),
+        ("CALLWISE_WORK__MAX_ATTEMPTS", "0", "greater than or equal to 1"),
+    ],
+)
+def test_a_value_that_nothing_could_work_with_is_refused_when_settings_are_read(monkeypatch, name, value, said):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=said) as caught:
+        read_settings()
+    assert name in str(caught.value)
+
+
 def test_an_unknown_setting_in_the_file_is_refused_by_name(tmp_path):
     (tmp_path / "callwise.toml").write_text("[speech]\nengin = 'offline'\n")
     with pytest.raises(SettingsError, match=r"speech\.engin"):
