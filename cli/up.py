@@ -31,6 +31,9 @@ def up(
     wired = wire(home)
     supervisor = Supervisor(wired.settings.home_path, child_environment(wired))
     supervisor.claim_home()
+    # Before the first child: who stops us while we start must not leave children behind.
+    signal.signal(signal.SIGTERM, supervisor.end_soon)
+    signal.signal(signal.SIGINT, supervisor.end_soon)
     try:
         say(f"speech: {choose_speech(wired.settings).name} ({choose_speech(wired.settings).why})")
         say(f"language: {choose_language(wired.settings).name} ({choose_language(wired.settings).why})")
@@ -42,8 +45,6 @@ def up(
             say(f"Sign in as admin with the password {password} (shown this once)")
         if wired.settings.objects.kind == "folder":
             say(f"Recordings go into {wired.settings.objects_folder}")
-        signal.signal(signal.SIGTERM, supervisor.end_soon)
-        signal.signal(signal.SIGINT, supervisor.end_soon)
         supervisor.keep_running(say)
         say("Draining: work in progress is finished first.")
     finally:

@@ -23,6 +23,7 @@ SETTLE_S = 3.0
 # Network shares report no changes, and a burst can overflow the kernel's queue: the folder is read whole this often.
 RESCAN_S = 60.0
 LONGEST_PAUSE_S = 30.0
+FOLDER_PAUSE_S = 2.0
 
 
 @dataclass
@@ -49,7 +50,11 @@ class FolderListener:
 
     def run(self, stop: Event) -> None:
         """Watch until `stop` is set. A store or a database that is away is waited for."""
-        self._store.root.mkdir(parents=True, exist_ok=True)
+        # It is not made here: it may be a disk that is not mounted yet.
+        while not self._store.root.is_dir():
+            log.warning("listener_waits", source=self.name, code="folder_missing", detail=str(self._store.root))
+            if stop.wait(FOLDER_PAUSE_S):
+                return
         log.info("listening", source=self.name)
         rescan_at = monotonic()
         pause_s = 1.0

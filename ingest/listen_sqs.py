@@ -62,7 +62,8 @@ class SqsListener:
     def drain(self) -> int:
         """Take what is in the queue now; returns the number of new calls. Raises TransientError."""
         new_count = 0
-        while messages := self._receive(0):
+        # With no wait at all, SQS asks a sample of its servers only, and a queue that holds messages can look empty.
+        while messages := self._receive(1):
             new_count += self._take(messages)
         return new_count
 

@@ -27,6 +27,15 @@ def test_what_is_put_while_it_watches_is_seen_at_once(database, store):
     assert keys(database) == ["../odd.wav", "a.wav", "deep/er/b.wav"]
 
 
+def test_a_folder_that_is_not_there_yet_is_waited_for_and_not_made(database, tmp_path):
+    store = FolderStore(tmp_path / "not mounted", bucket="recordings")
+    with running(FolderListener(make_intake(database, store), store, settle_s=0.2)):
+        assert not store.root.exists()
+        store.root.mkdir()
+        store.put("a.wav", b"sound")
+        wait_until(lambda: keys(database) == ["a.wav"], what="the call")
+
+
 def test_what_arrived_before_it_watches_is_found(database, store):
     store.put("a.wav", b"sound")
     (store.root / "dropped.wav").write_bytes(b"sound")
