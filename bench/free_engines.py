@@ -1,13 +1,17 @@
 """Engines that cost nothing, and a worker that uses them: what is left is the pipeline itself."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from calls.recording import ObjectRef, StoredObject
 from calls.transcript import Utterance
 from engines.audio import DecodedAudio
 from engines.language_fake import FakeLanguage
+from engines.objects_memory import MemoryStore
 from engines.speech import SPEECH_RATE_HZ, ChannelAudio
 from engines.speech_fake import FakeSpeech
 from workers.app import bell, make_parts, provide, wiring
@@ -32,16 +36,29 @@ LOUD = DecodedAudio(
 )
 
 
+class FreeStore(MemoryStore):
+    """Fetches an empty file for every name and forgets what is put, at no cost."""
+
+    def fetch(self, ref: ObjectRef, into: Path) -> None:
+        """An empty file."""
+        into.touch()
+
+    def put(self, key: str, source: Path | bytes, *, metadata: Mapping[str, str] | None = None) -> StoredObject:
+        """Nothing."""
+        return StoredObject(ObjectRef(self.bucket, key))
+
+
 def free_parts() -> Parts:
-    """The steps' parts of this process, with engines, decoding and playback copies that cost nothing."""
+    """The steps' parts of this process with engines that cost nothing: store, decoding, speech, language, playback."""
     wired = wiring()
     speech, language = FakeSpeech(SAID), FakeLanguage()
     return replace(
         make_parts(wired, ring=bell(wired.settings)),
+        objects=FreeStore("recordings"),
         speech=lambda: speech,
         language=lambda: language,
         decode=lambda _path: LOUD,
-        write_playback=lambda _source, target: target.write_bytes(b""),
+        write_playback=lambda _source, target: target.touch(),
     )
 
 

@@ -19,17 +19,15 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from celery import Celery
+from kombu import Connection
 
-from bench.free_engines import LENGTH_S
 from calls.pipeline import PIPELINE
-from calls.recording import CallFacts, StoredObject
+from calls.recording import CallFacts, ObjectRef, StoredObject
 from crm import jobs
 from crm.database import Database
 from crm.intake import Arrival, insert_batch
 from crm.schema import upgrade
-from engines.objects_folder import FolderStore
-from tests.sound import two_channel_wav
+from workers.app import app
 
 CONCURRENCY = 2
 
@@ -86,9 +84,7 @@ def _pipeline(broker_url: str, database_url: str, count: int) -> float:
         home = Path(folder)
         database = Database(database_url or f"sqlite:///{home / 'callwise.db'}")
         upgrade(database)
-        store = FolderStore(home / "objects", bucket="recordings")
-        recording = two_channel_wav(seconds=LENGTH_S)
-        received = [store.put(f"call-{n}.wav", recording) for n in range(count + 1)]
+        received = [StoredObject(ObjectRef("recordings", f"call-{n}.wav", etag=str(n))) for n in range(count + 1)]
         environment = dict(os.environ) | {
             "CALLWISE_HOME": str(home),
             "CALLWISE_BROKER__URL": broker_url,
@@ -121,9 +117,10 @@ def _insert(database: Database, broker_url: str, received: list[StoredObject]) -
     with database.write() as connection:
         calls = insert_batch(connection, arrivals, now=now, rung_at=now if rings else None)
     if rings:
-        bell = Celery(broker=broker_url)
-        for call in calls:
-            bell.send_task(PIPELINE[0].name, args=(str(call.call_id),), queue=PIPELINE[0].queue, ignore_result=True)
+        step = PIPELINE[0]
+        with Connection(broker_url) as broker, broker.Producer() as producer:
+            for call in calls:
+                app.send_task(step.name, (str(call.call_id),), queue=step.queue, ignore_result=True, producer=producer)
 
 
 def _wait_until_done(database: Database) -> None:

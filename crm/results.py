@@ -19,39 +19,50 @@ from crm.tables import call, call_analysis, recording, transcript, utterance
 
 # Built once, as in crm.jobs.
 _OF_CALL: sa.BindParameter[UUID] = sa.bindparam("of_call")
+
+
+def _latest(table: sa.Table) -> sa.ScalarSelect[Any]:
+    return (
+        sa.select(sa.func.coalesce(sa.func.max(table.c.revision), 0))
+        .where(table.c.call_id == _OF_CALL)
+        .scalar_subquery()
+    )
+
+
 _WORK = (
     sa.select(
         call.c.id,
         call.c.direction,
         call.c.started_at,
-        call.c.happened_at,
         call.c.agent_channel,
-        call.c.from_number_e164,
-        call.c.to_number_e164,
-        call.c.customer_name,
         recording.c.id.label("recording_id"),
         recording.c.bucket,
         recording.c.object_key,
         recording.c.version_id,
         recording.c.etag,
         recording.c.size_bytes,
-        recording.c.duration_s,
+        _latest(transcript).label("transcript_revision"),
+        _latest(call_analysis).label("analysis_revision"),
     )
     .join_from(call, recording, recording.c.call_id == call.c.id)
     .where(call.c.id == _OF_CALL, recording.c.is_current)
 )
 _DESCRIBE = sa.update(recording).where(recording.c.id == sa.bindparam("of_recording"))
 _TIME = sa.update(call).where(call.c.id == _OF_CALL, call.c.duration_s.is_(None))
-_TRANSCRIPT = sa.select(transcript.c.id, transcript.c.language).where(
-    transcript.c.call_id == _OF_CALL, transcript.c.is_current
+_HEARD = (
+    sa.select(transcript.c.id, transcript.c.language, recording.c.duration_s, utterance)
+    .join_from(transcript, recording, recording.c.id == transcript.c.recording_id)
+    .outerjoin(utterance, utterance.c.transcript_id == transcript.c.id)
+    .where(transcript.c.call_id == _OF_CALL, transcript.c.is_current)
+    .order_by(utterance.c.seq)
 )
-_UTTERANCES = (
-    sa.select(utterance).where(utterance.c.transcript_id == sa.bindparam("of_transcript")).order_by(utterance.c.seq)
+_CUSTOMER = (
+    sa.select(
+        call.c.direction, call.c.happened_at, call.c.from_number_e164, call.c.to_number_e164, call.c.customer_name
+    )
+    .where(call.c.id == _OF_CALL)
+    .with_for_update()
 )
-_LATEST = {
-    table: sa.select(sa.func.max(table.c.revision)).where(table.c.call_id == _OF_CALL)
-    for table in (transcript, call_analysis)
-}
 _PAST = {
     table: sa.update(table).where(table.c.call_id == _OF_CALL, table.c.is_current)
     for table in (transcript, call_analysis)
@@ -61,18 +72,16 @@ _NEW = {table: sa.insert(table) for table in (transcript, utterance, call_analys
 
 @dataclass(frozen=True)
 class Work:
-    """What a step has to know of its call."""
+    """What a step has to know of its call. The revisions are the latest that there are, 0 where there is none."""
 
     call_id: UUID
     recording_id: UUID
     ref: ObjectRef
     direction: Direction | None
     started_at: datetime | None
-    happened_at: datetime
-    duration_s: float | None
     agent_channel: int | None
-    customer_number_e164: str | None
-    customer_name: str | None
+    transcript_revision: int
+    analysis_revision: int
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,7 @@ class StoredTranscript:
 
     id: UUID
     language: str
+    duration_s: float | None
     utterances: list[Utterance] = field(repr=False)
 
 
@@ -116,18 +126,15 @@ def work_for(connection: sa.Connection, call_id: UUID) -> Work | None:
     row = connection.execute(_WORK, {"of_call": call_id}).one_or_none()
     if row is None:
         return None
-    outbound = row.direction == Direction.OUTBOUND
     return Work(
         call_id=row.id,
         recording_id=row.recording_id,
         ref=ObjectRef(row.bucket, row.object_key, row.version_id, row.etag, row.size_bytes),
         direction=Direction(row.direction) if row.direction else None,
         started_at=row.started_at,
-        happened_at=row.happened_at,
-        duration_s=row.duration_s,
         agent_channel=row.agent_channel,
-        customer_number_e164=row.to_number_e164 if outbound else row.from_number_e164,
-        customer_name=row.customer_name,
+        transcript_revision=row.transcript_revision,
+        analysis_revision=row.analysis_revision,
     )
 
 
@@ -144,7 +151,7 @@ def save_transcript(connection: sa.Connection, work: Work, given: NewTranscript,
         "id": transcript_id,
         "call_id": work.call_id,
         "recording_id": work.recording_id,
-        "revision": _next_revision(connection, transcript, work.call_id),
+        "revision": work.transcript_revision + 1,
         "is_current": True,
         "engine": given.engine,
         "is_demo": given.is_demo,
@@ -154,6 +161,7 @@ def save_transcript(connection: sa.Connection, work: Work, given: NewTranscript,
         "turn_count": given.turn_count,
         "skipped": _features(given.skipped),
     }
+    _retire(connection, transcript, work.call_id, work.transcript_revision)
     connection.execute(_NEW[transcript], row | asdict(given.timing))
     if given.utterances:
         rows = [_utterance_row(transcript_id, seq, said) for seq, said in enumerate(given.utterances)]
@@ -162,11 +170,11 @@ def save_transcript(connection: sa.Connection, work: Work, given: NewTranscript,
 
 def current_transcript(connection: sa.Connection, call_id: UUID) -> StoredTranscript:
     """The current transcript, its utterances in order."""
-    head = connection.execute(_TRANSCRIPT, {"of_call": call_id}).one()
-    rows = connection.execute(_UTTERANCES, {"of_transcript": head.id})
+    rows = connection.execute(_HEARD, {"of_call": call_id}).all()
     return StoredTranscript(
-        id=head.id,
-        language=head.language or "",
+        id=rows[0].id,
+        language=rows[0].language or "",
+        duration_s=rows[0].duration_s,
         utterances=[
             Utterance(
                 channel=row.channel,
@@ -178,13 +186,14 @@ def current_transcript(connection: sa.Connection, call_id: UUID) -> StoredTransc
                 words=tuple(Word(*word) for word in row.words),
             )
             for row in rows
+            if row.seq is not None
         ],
     )
 
 
 def save_analysis(
     connection: sa.Connection,
-    call_id: UUID,
+    work: Work,
     transcript_id: UUID,
     given: Analysis,
     *,
@@ -197,9 +206,9 @@ def save_analysis(
     """Store a revision of the analysis and make it the current one."""
     row = {
         "id": uuid4(),
-        "call_id": call_id,
+        "call_id": work.call_id,
         "transcript_id": transcript_id,
-        "revision": _next_revision(connection, call_analysis, call_id),
+        "revision": work.analysis_revision + 1,
         "is_current": True,
         "created_at": now,
         "headline": given.headline,
@@ -226,26 +235,27 @@ def save_analysis(
         "prompt_version": prompt_version,
         "taxonomy_version": taxonomy_version,
     }
+    _retire(connection, call_analysis, work.call_id, work.analysis_revision)
     connection.execute(_NEW[call_analysis], row)
 
 
-def file_call(connection: sa.Connection, work: Work) -> None:
-    """Put the call where a CRM user looks for it: with its customer, behind the customer's earlier call."""
-    if work.customer_number_e164 is None:
+def file_call(connection: sa.Connection, call_id: UUID) -> None:
+    """Put the call where a CRM user looks for it: with its customer, behind the customer's earlier call.
+
+    The number is read here, under a lock: telephony may have told it while the call was being heard.
+    """
+    row = connection.execute(_CUSTOMER, {"of_call": call_id}).one()
+    number = row.to_number_e164 if row.direction == Direction.OUTBOUND else row.from_number_e164
+    if number is None:
         return
-    contact_id, account_id = match_contact(connection, work.customer_number_e164, work.customer_name)
-    connection.execute(
-        sa.update(call).where(call.c.id == work.call_id).values(contact_id=contact_id, account_id=account_id)
-    )
-    link_into_chain(connection, work.call_id, contact_id, work.happened_at)
+    contact_id, account_id = match_contact(connection, number, row.customer_name)
+    connection.execute(sa.update(call).where(call.c.id == call_id).values(contact_id=contact_id, account_id=account_id))
+    link_into_chain(connection, call_id, contact_id, row.happened_at)
 
 
-def _next_revision(connection: sa.Connection, table: sa.Table, call_id: UUID) -> int:
-    latest: int | None = connection.execute(_LATEST[table], {"of_call": call_id}).scalar_one()
-    if latest is None:
-        return 1
-    connection.execute(_PAST[table], {"of_call": call_id, "is_current": False})
-    return latest + 1
+def _retire(connection: sa.Connection, table: sa.Table, call_id: UUID, latest: int) -> None:
+    if latest:
+        connection.execute(_PAST[table], {"of_call": call_id, "is_current": False})
 
 
 def _features(skipped: Sequence[SkippedFeature]) -> list[dict[str, str]]:

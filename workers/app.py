@@ -97,6 +97,8 @@ def _configuration() -> dict[str, Any]:
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.2},
         "task_routes": {step.name: {"queue": step.queue} for step in PIPELINE},
         "task_create_missing_queues": True,
+        # A message is a doorbell: the broker need not write it down, the database knows.
+        "task_default_delivery_mode": "transient",
         "task_acks_late": True,
         # The lease ends by itself; a poisonous call must not loop through the broker.
         "task_reject_on_worker_lost": False,

@@ -85,7 +85,8 @@ def run_step(parts: Parts, step: Step, call_id: UUID) -> None:
     """
     with parts.database.write() as connection:
         claim = jobs.claim(connection, call_id, step, now=_now(), lease_s=parts.lease_s)
-        following: _Begun | Step | None = _begin(connection, claim) if claim else None
+        work = results.work_for(connection, call_id) if claim else None
+    following: _Begun | Step | None = _Begun(claim, work) if claim else None
     while isinstance(following, _Begun):
         following = _do(parts, following)
     if following is not None and parts.ring:
@@ -98,10 +99,6 @@ class _Begun:
 
     claim: jobs.Claim
     work: results.Work | None
-
-
-def _begin(connection: sa.Connection, claim: jobs.Claim) -> _Begun:
-    return _Begun(claim, results.work_for(connection, claim.call_id))
 
 
 def _do(parts: Parts, begun: _Begun) -> _Begun | Step | None:
@@ -122,7 +119,7 @@ def _do(parts: Parts, begun: _Begun) -> _Begun | Step | None:
             parts.observe(step, "worked")
             following = _commit(parts, claim, write)
             parts.observe(step, "committed")
-            return following
+            return _Begun(following, begun.work) if isinstance(following, jobs.Claim) else following
     except jobs.ClaimLost:
         bound.warning("claim_lost")
     except SetupBroken as error:
@@ -200,7 +197,7 @@ def understand(parts: Parts, work: results.Work) -> Write:
         turns=turns,
         direction=work.direction,
         started_at=work.started_at,
-        duration_s=work.duration_s,
+        duration_s=transcript.duration_s,
         language=transcript.language,
     )
     engine = parts.language()
@@ -209,7 +206,7 @@ def understand(parts: Parts, work: results.Work) -> Write:
     def write(connection: sa.Connection, now: datetime) -> None:
         results.save_analysis(
             connection,
-            work.call_id,
+            work,
             transcript.id,
             analysis,
             model=engine.name,
@@ -226,7 +223,7 @@ def file(_parts: Parts, work: results.Work) -> Write:
     """Put the call with its customer."""
 
     def write(connection: sa.Connection, _now: datetime) -> None:
-        results.file_call(connection, work)
+        results.file_call(connection, work.call_id)
 
     return write
 
@@ -259,22 +256,15 @@ def _private_folder(scratch: Path) -> Iterator[Path]:
         raise
 
 
-def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> _Begun | Step | None:
+def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> jobs.Claim | Step | None:
     now = _now()
     with parts.database.write() as connection:
         skip_reason = write(connection, now)
         if skip_reason is not None:
             jobs.skip(connection, claim, skip_reason, now=now)
             return None
-        following = jobs.advance(
-            connection,
-            claim,
-            now=now,
-            lease_s=parts.lease_s,
-            rung_at=now if parts.ring else None,
-            does=parts.queues,
-        )
-        return _begin(connection, following) if isinstance(following, jobs.Claim) else following
+        rung_at = now if parts.ring else None
+        return jobs.advance(connection, claim, now=now, lease_s=parts.lease_s, rung_at=rung_at, does=parts.queues)
 
 
 def _try_later(

@@ -14,9 +14,10 @@ from calls.pipeline import PIPELINE, QUEUES
 from calls.recording import CallFacts, Direction
 from calls.transcript import Utterance
 from crm import jobs, tables
+from crm.facts import merge_facts
 from crm.intake import insert_received
 from crm.taxonomies import store_taxonomy
-from engines.language_fake import FakeLanguage
+from engines.language_fake import FakeLanguage, first_words
 from engines.objects_memory import MemoryStore
 from engines.speech import SpeechHints
 from engines.speech_fake import FakeSpeech
@@ -252,6 +253,19 @@ def test_the_chain_of_a_customers_calls_does_not_depend_on_the_order_of_filing(c
         for step in PIPELINE:
             run_step(centre.parts(), step, ids[day])
     assert [centre.call(ids[day]).earlier_call_id for day in (1, 2, 3)] == [None, ids[1], ids[2]]
+
+
+def test_a_number_that_telephony_tells_while_the_call_is_worked_on_still_finds_its_customer(centre, recording):
+    call_id = centre.receive(recording, from_number_e164=None)
+
+    def told_late(conversation, taxonomy):
+        with centre.database.write() as connection:
+            merge_facts(connection, call_id, CallFacts(from_number_e164="+12065550199"), now=NOW)
+        return first_words(conversation, taxonomy)
+
+    centre.work(centre.parts(language=FakeLanguage(told_late)))
+    [contact] = centre.rows(tables.contact)
+    assert (contact.phone_e164, contact.id) == ("+12065550199", centre.call(call_id).contact_id)
 
 
 def test_a_number_in_the_words_of_a_call_does_not_reach_the_engine(centre, recording):
