@@ -3,10 +3,13 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+import traceback
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import structlog
+
+from calls.errors import CallwiseError
 
 _LONGEST = 200
 _WITHHELD = "[withheld]"
@@ -38,7 +41,7 @@ def set_up_logs(level: str = "info", *, as_json: bool | None = None) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            show_where_it_broke,
             withhold_call_text,
             render,
         ],
@@ -49,6 +52,27 @@ def set_up_logs(level: str = "info", *, as_json: bool | None = None) -> None:
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True
     )
+
+
+def show_where_it_broke(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put an error's kind and frames under `exception`; its words only where they are ours.
+
+    Others quote what they could not digest: a database the phone number that it has already, a parser the text.
+    """
+    given = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given
+    if isinstance(error, BaseException):
+        event["exception"] = "".join(_where_it_broke(error))
+    return event
+
+
+def _where_it_broke(error: BaseException) -> Iterator[str]:
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        yield from _where_it_broke(cause)
+        yield "\nand then:\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield str(error) if isinstance(error, CallwiseError) else type(error).__qualname__
 
 
 def withhold_call_text(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
