@@ -21,6 +21,11 @@ from workers.steps import Parts
 
 log = structlog.get_logger()
 
+# The clock's own queue, served by who serves `language`: behind a pile of work, a sweep would come too late to help.
+CLOCK_QUEUE = "clock"
+# Old strokes of the clock are dropped. Workers whose clocks are this far apart could not keep leases either.
+STROKE_S = 300
+
 Bell = Callable[[Step, UUID], None]
 
 app = Celery("callwise", include=["workers.tasks"])
@@ -89,11 +94,13 @@ def ring(step: Step, call_id: UUID) -> None:
 
 def _configuration() -> dict[str, Any]:
     settings = wiring().settings
+    stroke = {"queue": CLOCK_QUEUE, "expires": STROKE_S}
     return {
         "broker_url": settings.broker.url,
         "broker_transport_options": _transport_options(settings),
         "broker_connection_timeout": 4,
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.2},
         "task_routes": {step.name: {"queue": step.queue} for step in PIPELINE},
         "task_create_missing_queues": True,
@@ -110,8 +117,8 @@ def _configuration() -> dict[str, Any]:
         "accept_content": ["json"],
         "timezone": "UTC",
         "beat_schedule": {
-            "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": {"queue": "language"}},
-            "roll-up": {"task": "work.roll_up", "schedule": 60.0, "options": {"queue": "language"}},
+            "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": stroke},
+            "roll-up": {"task": "work.roll_up", "schedule": 60.0, "options": stroke},
         },
         "beat_schedule_filename": str(settings.home_path / "beat-schedule"),
     }

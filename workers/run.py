@@ -18,7 +18,7 @@ from crm import jobs
 from crm.database import Database
 from crm.status import beat as note_beat
 from runtime.settings import Settings
-from workers.app import app, serve, wiring
+from workers.app import CLOCK_QUEUE, app, serve, wiring
 from workers.steps import Parts, clear_leftovers, run_step
 from workers.sweep import EmbeddedSweep
 
@@ -94,9 +94,10 @@ def run_worker(
             sweeper.stop()
 
     name = f"{'-'.join(queues)}-{os.getpid()}@{socket.gethostname()}"
+    keeps_time = "language" in queues and not settings.is_embedded
     worker = app.Worker(
         hostname=name,
-        queues=list(queues),
+        queues=[*queues, CLOCK_QUEUE] if keeps_time else list(queues),
         pool=pool,
         concurrency=concurrency or settings.work.concurrency or os.cpu_count() or 1,
         loglevel="WARNING",
@@ -120,9 +121,14 @@ def _prefetch(settings: Settings, queues: Sequence[str]) -> int:
 
 def run_beat() -> None:
     """The production set-up's clock: it rings for the sweep and the roll-ups."""
+    # The schedule's own notes lie there.
+    wiring().settings.home_path.mkdir(parents=True, exist_ok=True)
     life = SignsOfLife(wiring().database, "beat")
     life.start()
-    app.Beat(loglevel="WARNING", quiet=True).run()
+    try:
+        app.Beat(loglevel="WARNING", quiet=True).run()
+    finally:
+        life.stop()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from calls.pipeline import TERMINAL_STAGES
 from calls.recording import CallFacts
 from crm.intake import insert_received
-from crm.tables import call
+from crm.tables import call, process_beat
 from engines.objects_folder import FolderStore
 from samples import sample_recordings
 from tests.e2e.processes import environment, running
@@ -51,10 +51,15 @@ def test_a_call_goes_through_by_its_bells_alone_and_one_without_a_bell_by_the_sw
         stored = store.put(".callwise/unannounced.wav", two_channel_wav(seconds=1))
         with postgres_database.write() as connection:
             insert_received(connection, stored, CallFacts(), source_system="test", profile=None, now=datetime.now(UTC))
-        with running("beat", environment=asked, log=tmp_path / "beat.log"):
+        # Beat runs on a machine of its own, where nobody has made a home.
+        elsewhere = asked | {"CALLWISE_HOME": str(tmp_path / "no home yet")}
+        with running("beat", environment=elsewhere, log=tmp_path / "beat.log"):
             wait_until(
                 lambda: TERMINAL_STAGES.issuperset(stages(postgres_database)), what="the silent call", deadline_s=60
             )
     assert stages(postgres_database)[0] == "done"
+    with postgres_database.read() as connection:
+        ended = connection.execute(sa.select(process_beat.c.kind, process_beat.c.state)).all()
+    assert sorted(map(tuple, ended)) == [(kind, "stopped") for kind in ("beat", "listen", "worker", "worker")]
     logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
     assert "Traceback" not in logs, logs

@@ -9,10 +9,11 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery
 
-from calls.pipeline import PIPELINE
+from calls.pipeline import PIPELINE, QUEUES
 from crm import jobs
 from crm.tables import call, job, process_beat
 from tests.servers.process import wait_until
+from workers.app import app as clock
 from workers.leases import Leases
 from workers.run import SignsOfLife
 from workers.sweep import QUEUE_LIMIT, sweep
@@ -107,3 +108,10 @@ def test_a_process_that_is_stopped_before_it_began_writes_no_sign_of_life(databa
     SignsOfLife(database, "worker").stop()
     with database.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(process_beat)).scalar_one() == 0
+
+
+def test_the_strokes_of_the_clock_wait_behind_no_call_and_go_stale():
+    strokes = [entry["options"] for entry in clock.conf.beat_schedule.values()]
+    assert len(strokes) == 2
+    assert {stroke["queue"] for stroke in strokes}.isdisjoint(QUEUES)
+    assert all(stroke["expires"] > 0 for stroke in strokes)
