@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from os import DirEntry, scandir
 from pathlib import Path
 
+import structlog
+
 from engines.object_keys import MAX_KEY_BYTES
+
+log = structlog.get_logger()
 
 SIDE_FOLDER = ".callwise-store"
 PART_SUFFIX = ".part"
@@ -100,6 +104,10 @@ def _entries(folder: Path | str) -> list[DirEntry[str]]:
         with scandir(folder) as found:
             return list(found)
     except FileNotFoundError:
+        return []
+    except PermissionError:
+        # Such as the lost+found of a file system: one folder must not keep all others from being read.
+        log.warning("folder_not_readable", folder=str(folder))
         return []
 
 

@@ -15,7 +15,7 @@ from secrets import token_hex
 from threading import Lock
 from typing import Any
 
-from calls.errors import CallwiseError, EngineMisconfigured, ObjectGone, TransientError
+from calls.errors import CallwiseError, EngineMisconfigured, ObjectGone, TerminalError, TransientError
 from calls.recording import ObjectRef, StoredObject
 from engines import folder_paths
 from engines.object_keys import check_key
@@ -43,7 +43,11 @@ class FolderStore:
             raise ObjectGone(f"a folder keeps no versions: {self.bucket} has no version {version_id!r}")
         with _translated():
             path, stat = self._find(key)
-            return self._describe(key, path, stat)
+            try:
+                return self._describe(key, path, stat)
+            except PermissionError as error:
+                # Of this one file: it must not hold up the others, and is looked at again by the next scan.
+                raise TerminalError("no right to read the file", code="not_readable") from error
 
     def fetch(self, ref: ObjectRef, into: Path) -> None:
         """Copy the object's bytes to `into`. Raises ObjectGone when its content is not the one that `ref` names."""
@@ -89,7 +93,12 @@ class FolderStore:
             return self.head(key)
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[ObjectRef]:
-        """Every object under `prefix` behind `after`, in order of key; memory is bounded by the largest folder."""
+        """Every object under `prefix` behind `after`, in order of key; memory is bounded by the largest folder.
+
+        A file that we may not read is listed without an eTag; a folder that we may not read is left out, and logged.
+        """
+        with _translated():
+            self._require_root()
         wanted, behind = prefix.encode(), after.encode()
         both = merge(
             folder_paths.walk(self.root, wanted, behind),
@@ -107,6 +116,8 @@ class FolderStore:
                 etag = self._etag(key, Path(entry.path), stat)
             except FileNotFoundError:
                 continue
+            except PermissionError:
+                etag = ""
             yield ObjectRef(self.bucket, key, etag=etag, size_bytes=stat.st_size)
 
     def delete(self, key: str) -> None:
@@ -152,9 +163,15 @@ class FolderStore:
             # A link could lead out of the folder: neither the file nor a folder above it may be one.
             if path.is_file() and path.resolve() == self.root.resolve() / path.relative_to(self.root):
                 return path, path.stat()
-        if not self.root.is_dir():
-            raise EngineMisconfigured(f"the folder {self.root} is not there (CALLWISE_OBJECTS__FOLDER)")
+        self._require_root()
         raise ObjectGone(f"{self.bucket} has no such object")
+
+    def _require_root(self) -> None:
+        """Raise EngineMisconfigured when the folder is not there, and PermissionError when it may not be read."""
+        try:
+            os.scandir(self.root).close()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise EngineMisconfigured(f"the folder {self.root} is not there (CALLWISE_OBJECTS__FOLDER)") from error
 
     def _place(self, key: str) -> Path:
         if folder_paths.is_plain(key):

@@ -160,8 +160,7 @@ def take_messages(intake: Intake, source: str, bodies: Sequence[Body]) -> int:
         for code in announcement.unreadable:
             _keep(intake, source, code, body)
     taken = take_surely(intake, source, announced)
-    if taken.ignored:
-        log.info("events_ignored", source=source, **{f"{why}_count": n for why, n in sorted(taken.ignored.items())})
+    _tell_ignored(source, taken)
     return len(taken.new)
 
 
@@ -170,8 +169,15 @@ def take_objects(intake: Intake, source: str, announced: Iterable[Announced]) ->
     new_count = 0
     rest = iter(announced)
     while batch := list(islice(rest, BATCH)):
-        new_count += len(take_surely(intake, source, batch).new)
+        taken = take_surely(intake, source, batch)
+        _tell_ignored(source, taken)
+        new_count += len(taken.new)
     return new_count
+
+
+def _tell_ignored(source: str, taken: Taken) -> None:
+    if taken.ignored:
+        log.info("events_ignored", source=source, **{f"{why}_count": n for why, n in sorted(taken.ignored.items())})
 
 
 def take_surely(intake: Intake, source: str, announced: Sequence[Announced]) -> Taken:

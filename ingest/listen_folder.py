@@ -87,8 +87,6 @@ class FolderListener:
 
     def drain(self) -> int:
         """Take what is in the folder now, waiting for files that still grow; returns the number of new calls."""
-        if not self._store.root.is_dir():
-            return 0
         self._unread.add("")
         self._scan()
         new_count = self._take_whole()

@@ -1,14 +1,21 @@
 """Laws of the watched folder: what arrives is seen, whole, once, and what arrived before is found."""
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from calls.errors import TerminalError
+from crm.database import Database
+from crm.schema import upgrade
 from engines.objects_folder import FolderStore
 from ingest.listen_folder import FolderListener
 from tests.integration.listening import calls, keys, make_intake, running
 from tests.servers.process import wait_until
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -113,3 +120,38 @@ def test_a_file_that_goes_before_it_is_whole_is_forgotten(database, store):
         store.put("a.wav", b"sound")
         wait_until(lambda: keys(database) == ["a.wav"], what="the other call")
     assert listener.drain() == 0
+
+
+@pytest.fixture
+def nobody():
+    """Root may read everything, so that it works as somebody else until the test has ended."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(NOBODY)
+    yield
+    os.seteuid(was)
+
+
+def test_what_we_may_not_read_holds_up_nothing_else(nobody):
+    with tempfile.TemporaryDirectory() as name:
+        database = Database(f"sqlite:///{name}/callwise.db")
+        upgrade(database)
+        store = FolderStore(Path(name, "objects"), bucket="recordings")
+        for key in ("lost+found/a.wav", "open.wav", "secret.wav"):
+            store.put(key, b"sound")
+        for key in ("lost+found", "secret.wav"):
+            (store.root / key).chmod(0)
+        fresh = FolderStore(store.root, bucket="recordings")
+        (store.root / "secret.wav").touch()  # what was noted of it counts no more
+        try:
+            assert [ref.key for ref in fresh.list()] == ["open.wav", "secret.wav"]
+            with pytest.raises(TerminalError) as caught:
+                fresh.head("secret.wav")
+            assert caught.value.code == "not_readable"
+            listener = FolderListener(make_intake(database, fresh), fresh, settle_s=0.2)
+            assert listener.drain() == 1
+            (store.root / "secret.wav").chmod(0o600)
+            assert listener.drain() == 1
+        finally:
+            (store.root / "lost+found").chmod(0o700)
+            database.dispose()
