@@ -97,10 +97,10 @@ def _pipeline(broker_url: str, database_url: str, count: int) -> float:
         beat = subprocess.Popen([sys.executable, "-m", "cli", "beat"], env=environment)
         try:
             _insert(database, broker_url, received[:1])
-            _wait_until_done(database)
+            _wait_until_done(database, worker)
             started = time.perf_counter()
             _insert(database, broker_url, received[1:])
-            _wait_until_done(database)
+            _wait_until_done(database, worker)
             return count / (time.perf_counter() - started)
         finally:
             for process in (worker, beat):
@@ -123,11 +123,13 @@ def _insert(database: Database, broker_url: str, received: list[StoredObject]) -
                 app.send_task(step.name, (str(call.call_id),), queue=step.queue, ignore_result=True, producer=producer)
 
 
-def _wait_until_done(database: Database) -> None:
+def _wait_until_done(database: Database, worker: subprocess.Popen[bytes]) -> None:
     while True:
         with database.read() as connection:
             if jobs.unfinished_count(connection) == 0:
                 return
+        if worker.poll() is not None:
+            raise RuntimeError(f"the worker ended with {worker.returncode}: there is nothing to measure")
         time.sleep(0.02)
 
 
