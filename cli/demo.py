@@ -24,7 +24,7 @@ from analytics.exports import KINDS, MANIFEST, export
 from calls.errors import SettingsError
 from cli.common import JsonFlag, emit, say, stop
 from cli.demo_report import print_report
-from cli.operate import prepare_embedded
+from cli.operate import prepare
 from cli.supervisor import Supervisor
 from cli.up import first_admin, start_all
 from crm.status import status
@@ -70,7 +70,7 @@ def demo(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_end, interrupted, supervisor))
     try:
-        prepare_embedded(wired)
+        prepare(wired)
         password = first_admin(wired)
         address = start_all(supervisor, wired, port)
         say(f"speech: {choose_speech(wired.settings).name} ({choose_speech(wired.settings).why})")

@@ -27,8 +27,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(db, name="db")
 
 
-def prepare_embedded(wired: Wiring) -> None:
-    """Make the embedded set-up's home ready: folders, schema, taxonomy. Doing it again changes nothing."""
+def prepare(wired: Wiring) -> None:
+    """Bring the database to this code's version and to the owner's reasons. Doing it again changes nothing."""
     wired.settings.home_path.mkdir(parents=True, exist_ok=True)
     upgrade(wired.database)
     taxonomy = wired.taxonomy_from_file()
@@ -105,8 +105,8 @@ def doctor(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 
 @db.command("upgrade")
 def db_upgrade(home: HomeOption = None) -> None:
-    """Bring the database to this code's version."""
+    """Bring the database to this code's version and to the reasons of site.reasons_file."""
     wired = wire(home)
-    upgrade(wired.database)
+    prepare(wired)
     found, _ = versions(wired.database)
     say(f"The database is at version {found}.")

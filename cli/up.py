@@ -11,7 +11,7 @@ import typer
 
 from calls.errors import SettingsError
 from cli.common import HomeOption, say, wire
-from cli.operate import prepare_embedded
+from cli.operate import prepare
 from cli.supervisor import Supervisor
 from crm.users import create_user, has_users
 from runtime.choice import choose_language, choose_speech
@@ -37,7 +37,7 @@ def up(
     try:
         say(f"speech: {choose_speech(wired.settings).name} ({choose_speech(wired.settings).why})")
         say(f"language: {choose_language(wired.settings).name} ({choose_language(wired.settings).why})")
-        prepare_embedded(wired)
+        prepare(wired)
         password = first_admin(wired)
         address = start_all(supervisor, wired, port)
         say(f"Pages: {address}")

@@ -100,9 +100,9 @@ def work(
     wired = wire(home)
     set_up_logs(wired.settings.log_level)
     if wired.database.is_sqlite:
-        from cli.operate import prepare_embedded
+        from cli.operate import prepare
 
-        prepare_embedded(wired)
+        prepare(wired)
     require_current(wired.database)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     idle = work_until_idle(

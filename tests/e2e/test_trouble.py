@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from crm.database import Database
+from crm.taxonomies import current_taxonomy
 from tests.e2e.processes import callwise, callwise_json, environment
 from tests.servers.process import free_port
 
@@ -124,3 +126,15 @@ def test_no_traceback_without_debug_and_one_with_it(home):
     assert "reasons_file" in said.lower()
     code, said = ended("--debug", "work", "--until-idle", environment=asked)
     assert "Traceback" in said
+
+
+def test_db_upgrade_takes_a_changed_reasons_file_over(home, tmp_path):
+    reasons = tmp_path / "reasons.yaml"
+    reasons.write_text(
+        "title: Pine Bank\nreasons:\n  - {code: card, label: Card, definition: About a card., examples: []}\n"
+    )
+    callwise("db", "upgrade", environment=environment(home, CALLWISE_SITE__REASONS_FILE=str(reasons)))
+    database = Database(f"sqlite:///{home / 'callwise.db'}")
+    with database.read() as connection:
+        assert current_taxonomy(connection).title == "Pine Bank"
+    database.dispose()
