@@ -66,6 +66,8 @@ def demo(
     supervisor = Supervisor(place, os.environ)
     _make_fresh(place, supervisor)
     wired = _wire(place, speech, model)
+    if speech != "auto":
+        wired.speech.check()  # what was asked for by name and cannot work is told now, not by a demo that stands still
     interrupted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_end, interrupted, supervisor))
@@ -167,7 +169,11 @@ def _watch(
     *,
     quiet: bool,
 ) -> None:
-    """Show how far the recordings are until each has ended; processes that die meanwhile are restarted."""
+    """Show how far the recordings are until each has ended; processes that die meanwhile are restarted.
+
+    What holds the work up is said once: a model that cannot be had would else look like a slow one.
+    """
+    told: set[str] = set()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()) as progress:
         bars = {name: progress.add_task(name, total=len(recordings)) for name in ("heard", "understood", "finished")}
@@ -176,6 +182,9 @@ def _watch(
                 say(line)
             with wired.database.read() as connection:
                 found = status(connection, datetime.now(UTC))
+            for code in found["waiting"].keys() - told:
+                say(f"{found['waiting'][code]} calls wait: {code} (see {supervisor.log_path('worker')})")
+                told.add(code)
             ended = found["done"] + sum(found["skipped"].values()) + sum(found["failed"].values())
             progress.update(bars["finished"], completed=ended)
             progress.update(bars["understood"], completed=ended + found["understood"])

@@ -138,10 +138,10 @@ def fail(connection: sa.Connection, held: Claim, code: str, detail: str, *, now:
 def put_back(
     connection: sa.Connection, held: Claim, code: str, detail: str, *, due_at: datetime, counts: bool = True
 ) -> None:
-    """Leave the step for a later attempt; with `counts=False` this attempt is not held against the call."""
+    """Leave the step for a later attempt; with `counts=False` no attempt so far is held against the call."""
     change = {
         "due_at": due_at,
-        "attempt_count": held.attempt if counts else held.attempt - 1,
+        "attempt_count": held.attempt if counts else 0,
         "last_code": code,
         "last_detail": detail[:500],
     }
@@ -175,9 +175,11 @@ def unfinished_count(connection: sa.Connection) -> int:
     return connection.execute(sa.select(sa.func.count()).select_from(job)).scalar_one()
 
 
-def waiting_count(connection: sa.Connection, codes: Sequence[str]) -> int:
-    """How many unfinished calls wait because their last attempt ended with one of these codes."""
-    return connection.execute(sa.select(sa.func.count()).where(job.c.last_code.in_(codes))).scalar_one()
+def waiting_count(connection: sa.Connection) -> int:
+    """How many unfinished calls wait for a person to mend the set-up: put back with a code, and no attempt counted."""
+    return connection.execute(
+        sa.select(sa.func.count()).where(job.c.last_code.is_not(None), job.c.attempt_count == 0)
+    ).scalar_one()
 
 
 def retry(

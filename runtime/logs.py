@@ -11,7 +11,7 @@ import structlog
 
 from calls.errors import CallwiseError
 
-_LONGEST = 200
+_LONGEST = 400
 _WITHHELD = "[withheld]"
 _PHONE = re.compile(r"\+?\d[\d\s().-]{7,}\d")
 _CALL_TEXT = frozenset(

@@ -12,7 +12,7 @@ from typing import Literal
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
-from calls.errors import CallwiseError, DiskFull, EngineMisconfigured
+from calls.errors import CallwiseError
 from calls.pipeline import QUEUES
 from crm import jobs
 from crm.database import Database
@@ -25,8 +25,6 @@ from workers.sweep import EmbeddedSweep
 log = structlog.get_logger()
 
 BEAT_S = 5.0
-# Work that stopped with one of these waits for a person.
-WAITING_CODES = (EngineMisconfigured.code, DiskFull.code)
 
 
 class SignsOfLife:
@@ -152,7 +150,7 @@ def work_until_idle(
         worked = _work_due(work)
         with work.database.read() as connection:
             left = jobs.unfinished_count(connection)
-            waiting = jobs.waiting_count(connection, WAITING_CODES)
+            waiting = jobs.waiting_count(connection)
         if not arrived and not worked and left == waiting:
             roll()
             return Idle(left, timed_out=False)

@@ -24,6 +24,7 @@ from engines.speech_fake import FakeSpeech
 from tests.seeds import TAXONOMY
 from tests.sound import two_channel_wav
 from workers.leases import Leases
+from workers.run import work_until_idle
 from workers.steps import LEFTOVER_S, Parts, clear_leftovers, run_step
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -193,6 +194,14 @@ def test_a_full_disk_costs_no_attempt_and_leaves_nothing_half_written(centre, re
     assert (job.attempt_count, job.last_code) == (0, "disk_full")
     assert list(centre.scratch.iterdir()) == []
     assert centre.call(call_id).stage == "received"
+
+
+def test_working_until_idle_ends_when_all_that_is_left_waits_for_a_person(centre, recording):
+    centre.receive(recording)
+    no_model = EngineMisconfigured("get the model", code="missing_model")
+    parts = centre.parts(speech=FakeSpeech(failing(no_model)))
+    idle = work_until_idle(parts, catch_up=lambda: 0, roll=lambda: 0, timeout_s=60)
+    assert (idle.unfinished_count, idle.timed_out) == (1, False)
 
 
 def test_an_error_that_nobody_knows_ends_in_a_state_that_a_person_sees(centre, recording):
