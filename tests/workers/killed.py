@@ -1,4 +1,4 @@
-"""A worker that is killed once at each moment of each step: `python -m tests.workers.killed child|worker`.
+"""A worker that is killed once in each step: `python -m tests.workers.killed child|worker MOMENT...`.
 
 `child` kills the pool process that does the step, `worker` the whole worker. Where a death has happened is noted in the
 home's folder `kills`, so that it happens once.
@@ -7,6 +7,7 @@ home's folder `kills`, so that it happens once.
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +17,14 @@ from workers.app import provide, wiring
 from workers.run import run_worker
 
 
-def main(whom: str) -> None:
-    """Run the worker."""
+def main(whom: str, moments: Sequence[str]) -> None:
+    """Run the worker; `moments` are those of workers.steps.Parts.observe at which it dies."""
     settings = wiring().settings
     kills = settings.home_path / "kills"
     kills.mkdir(exist_ok=True)
 
     def die_once(step: Step, moment: str) -> None:
-        if _first_time(kills / f"{step.name}-{moment}"):
+        if moment in moments and _first_time(kills / f"{step.name}-{moment}"):
             if whom == "worker":
                 os.kill(os.getppid(), signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -41,4 +42,4 @@ def _first_time(mark: Path) -> bool:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:])
