@@ -26,9 +26,8 @@ from cli.common import JsonFlag, emit, say, stop
 from cli.demo_report import print_report
 from cli.operate import prepare
 from cli.supervisor import Supervisor
-from cli.up import first_admin, start_all
+from cli.up import first_admin, say_engines, start_all
 from crm.status import status
-from runtime.choice import choose_language, choose_speech
 from runtime.logs import set_up_logs
 from runtime.settings import read_settings
 from runtime.wiring import Wiring
@@ -75,8 +74,7 @@ def demo(
         prepare(wired)
         password = first_admin(wired)
         address = start_all(supervisor, wired, port)
-        say(f"speech: {choose_speech(wired.settings).name} ({choose_speech(wired.settings).why})")
-        say(f"language: {choose_language(wired.settings).name} ({choose_language(wired.settings).why})")
+        say_engines(wired)
         _wait_for_pages(address, supervisor, interrupted)
         where = f"Pages: {address}  (sign in as admin, password {password})"
         say(where)

@@ -35,8 +35,7 @@ def up(
     signal.signal(signal.SIGTERM, supervisor.end_soon)
     signal.signal(signal.SIGINT, supervisor.end_soon)
     try:
-        say(f"speech: {choose_speech(wired.settings).name} ({choose_speech(wired.settings).why})")
-        say(f"language: {choose_language(wired.settings).name} ({choose_language(wired.settings).why})")
+        say_engines(wired)
         prepare(wired)
         password = first_admin(wired)
         address = start_all(supervisor, wired, port)
@@ -49,6 +48,12 @@ def up(
         say("Draining: work in progress is finished first.")
     finally:
         supervisor.stop()
+
+
+def say_engines(wired: Wiring) -> None:
+    """Say which engines will do the work, and why these."""
+    for part, choice in (("speech", choose_speech(wired.settings)), ("language", choose_language(wired.settings))):
+        say(f"{part}: {choice.name} ({choice.why})")
 
 
 def child_environment(wired: Wiring) -> dict[str, str]:

@@ -87,10 +87,9 @@ def work(
     as_json: JsonFlag = False,
 ) -> None:
     """Take in what has arrived and do all the work in this process."""
-    from cli.operate import print_status
-
     if not until_idle:
         stop("callwise work: --until-idle is needed; to keep running, use `callwise up`", code=2)
+    from cli.operate import prepare, print_status
     from crm.schema import require_current
     from runtime.listening import catch_up
     from workers.app import make_parts
@@ -100,8 +99,6 @@ def work(
     wired = wire(home)
     set_up_logs(wired.settings.log_level)
     if wired.database.is_sqlite:
-        from cli.operate import prepare
-
         prepare(wired)
     require_current(wired.database)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
