@@ -1,0 +1,57 @@
+"""Who wins when several sources speak of one call: the rules, in this one place.
+
+Telephony says the same thing more than once: in the recording's name, in the object's metadata, in a document beside it, in
+a record of its own that may come first, late, or again. Each *telling* is kept as it was told, and the facts of the call
+are what all of them say together, so that the order in which they arrive never matters.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from enum import IntEnum
+
+from calls.recording import CallFacts
+
+_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+_FACTS = tuple(item.name for item in fields(CallFacts) if item.name != "attributes")
+
+
+class Rank(IntEnum):
+    """How much a source knows of the call: where two speak of one fact, the higher rank is believed."""
+
+    NAME = 0
+    METADATA = 1
+    SIDECAR = 2
+    # Telephony's own record: a contact record, a status callback. It is corrected after the call and sent again.
+    RECORD = 3
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What one source said of a call.
+
+    `origin` names the source ("metadata", the key of a sidecar); one origin speaks once, and what it says later replaces
+    what it said before. `as_of` is when the source itself says that it wrote this; None when it does not say.
+    """
+
+    origin: str
+    rank: Rank
+    facts: CallFacts
+    as_of: datetime | None = None
+
+
+def merge_tellings(tellings: Iterable[Telling]) -> CallFacts:
+    """The facts that all tellings give together, the same in whatever order they are given.
+
+    Fact by fact the highest rank wins; within a rank what was written last; after that the origin decides, so that two
+    runs agree. Attributes are merged name by name under the same rule. What nobody told is None.
+    """
+    told: dict[str, object] = {}
+    attributes: dict[str, str] = {}
+    for telling in sorted(tellings, key=lambda one: (one.rank, one.as_of or _LONG_AGO, one.origin)):
+        for name in _FACTS:
+            value = getattr(telling.facts, name)
+            if value is not None:
+                told[name] = value
+        attributes |= telling.facts.attributes
+    return CallFacts(**told, attributes=attributes)  # type: ignore[arg-type]
