@@ -22,7 +22,7 @@ from pathlib import Path
 from kombu import Connection
 
 from bench.celery_chain import WARM_UP
-from calls.pipeline import PIPELINE
+from calls.pipeline import TRANSCRIBE
 from calls.recording import CallFacts, ObjectRef, StoredObject
 from crm import jobs
 from crm.database import Database
@@ -119,7 +119,7 @@ def _insert(database: Database, broker_url: str, received: list[StoredObject]) -
     with database.write() as connection:
         calls = insert_batch(connection, arrivals, now=now, rung_at=now if rings else None)
     if rings:
-        step = PIPELINE[0]
+        step = TRANSCRIBE
         with Connection(broker_url) as broker, broker.Producer() as producer:
             for call in calls:
                 app.send_task(step.name, (str(call.call_id),), queue=step.queue, ignore_result=True, producer=producer)

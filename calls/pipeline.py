@@ -1,12 +1,16 @@
 """The way of one call, as data: stages, and the steps between them."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
 
 
 class Stage(StrEnum):
-    """Where a call stands. `done`, `skipped` and `failed` are terminal."""
+    """Where a call stands; `announced` is one whose recording telephony still keeps. `done`, `skipped` and `failed` are
+    terminal.
+    """
 
+    ANNOUNCED = "announced"
     RECEIVED = "received"
     TRANSCRIBED = "transcribed"
     UNDERSTOOD = "understood"
@@ -24,7 +28,16 @@ class SkipReason(StrEnum):
     NO_SPEECH = "no_speech"
     VOICEMAIL = "voicemail"
     TOO_SHORT = "too_short"
+    # Telephony says that there is no recording, or that making it went wrong.
     ABSENT = "absent"
+    RECORDING_FAILED = "recording_failed"
+
+
+class Lane(IntEnum):
+    """Which work goes first: a call that just ended waits for no pile of old recordings."""
+
+    LIVE = 0
+    BACKFILL = 1
 
 
 @dataclass(frozen=True)
@@ -37,13 +50,19 @@ class Step:
     queue: str
 
 
-PIPELINE = (
-    Step("call.transcribe", needs=Stage.RECEIVED, gives=Stage.TRANSCRIBED, queue="speech"),
-    Step("call.understand", needs=Stage.TRANSCRIBED, gives=Stage.UNDERSTOOD, queue="language"),
-    Step("call.file", needs=Stage.UNDERSTOOD, gives=Stage.DONE, queue="language"),
-)
+FETCH = Step("call.fetch", needs=Stage.ANNOUNCED, gives=Stage.RECEIVED, queue="language")
+TRANSCRIBE = Step("call.transcribe", needs=Stage.RECEIVED, gives=Stage.TRANSCRIBED, queue="speech")
+# A conversation that comes as text is read instead of heard: intake gives it this step, none leads to it.
+READ = Step("call.read", needs=Stage.RECEIVED, gives=Stage.TRANSCRIBED, queue="language")
+UNDERSTAND = Step("call.understand", needs=Stage.TRANSCRIBED, gives=Stage.UNDERSTOOD, queue="language")
+FILE = Step("call.file", needs=Stage.UNDERSTOOD, gives=Stage.DONE, queue="language")
 
-QUEUES = tuple(dict.fromkeys(step.queue for step in PIPELINE))
+PIPELINE = (FETCH, TRANSCRIBE, READ, UNDERSTAND, FILE)
+
+# What was stored longer ago than this when it is taken in is old work: it comes behind every call of today.
+LIVE_WITHIN = timedelta(hours=24)
+
+QUEUES = ("speech", "language")
 
 
 def step_named(name: str) -> Step:
@@ -55,8 +74,13 @@ def step_named(name: str) -> Step:
 
 
 def next_step(stage: Stage) -> Step | None:
-    """The step that a call at `stage` waits for; None at a terminal stage."""
+    """The step that a call at `stage` waits for, with sound for its recording; None at a terminal stage."""
     for step in PIPELINE:
-        if step.needs == stage:
+        if step.needs == stage and step is not READ:
             return step
     return None
+
+
+def lane_of(stored_at: datetime | None, now: datetime) -> Lane:
+    """The lane of a recording that was stored then and is taken in now; without a time it is taken for a live one."""
+    return Lane.BACKFILL if stored_at is not None and now - stored_at > LIVE_WITHIN else Lane.LIVE

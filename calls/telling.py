@@ -1,8 +1,8 @@
 """Who wins when several sources speak of one call: the rules, in this one place.
 
-Telephony says the same thing more than once: in the recording's name, in the object's metadata, in a document beside it, in
-a record of its own that may come first, late, or again. Each *telling* is kept as it was told, and the facts of the call
-are what all of them say together, so that the order in which they arrive never matters.
+Telephony says the same thing more than once: in the recording's name, in the object's metadata, in a document beside
+it, in a record of its own that may come first, late, or again. Each *telling* is kept as it was told, and the facts of
+the call are what all of them say together, so that the order in which they arrive never matters.
 """
 
 from collections.abc import Iterable
@@ -30,8 +30,8 @@ class Rank(IntEnum):
 class Telling:
     """What one source said of a call.
 
-    `origin` names the source ("metadata", the key of a sidecar); one origin speaks once, and what it says later replaces
-    what it said before. `as_of` is when the source itself says that it wrote this; None when it does not say.
+    `origin` names the source ("metadata", the key of a sidecar); one origin speaks once, and what it says later
+    replaces what it said before. `as_of` is when the source itself says that it wrote this; None when it does not say.
     """
 
     origin: str

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from calls.errors import SettingsError, TransientError
+from calls.errors import CallwiseError, SettingsError, TransientError
 
 IDLE_S = 1.0
 _WRITES = {"callwise_writes": True}
@@ -60,6 +60,25 @@ class Database:
             connection.execution_options(**_WRITES)
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def alter(self) -> Iterator[sa.Connection]:
+        """A write transaction that may make tables anew: SQLite, which drops the old one, looks at its foreign keys at
+        the end instead of at each statement.
+        """
+        with self._connect() as connection:
+            connection.execution_options(**_WRITES)
+            raw = connection.connection.dbapi_connection if self.is_sqlite else None
+            if raw is not None:
+                raw.execute("PRAGMA foreign_keys=OFF")
+            try:
+                with connection.begin():
+                    yield connection
+                    if raw is not None and connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                        raise CallwiseError("the tables would not fit each other any more: nothing was changed")
+            finally:
+                if raw is not None:
+                    raw.execute("PRAGMA foreign_keys=ON")
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

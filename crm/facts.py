@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.pipeline import Stage
+from calls.pipeline import FILE, Stage
 from calls.recording import CallFacts
 from crm import jobs
 from crm.database import insert
@@ -121,7 +121,7 @@ def _take_external_id(connection: sa.Connection, before: sa.RowMapping, external
 
 
 def _file_again(connection: sa.Connection, call_id: UUID, now: datetime) -> None:
-    row = jobs.first_job(call_id, now) | {"step": "call.file"}
+    row = jobs.first_job(call_id, now, step=FILE)
     connection.execute(insert(connection, job).values(row).on_conflict_do_nothing(index_elements=["call_id"]))
     connection.execute(sa.update(call).where(call.c.id == call_id).values(stage=Stage.UNDERSTOOD, finished_at=None))
 

@@ -8,12 +8,13 @@ writing.
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
 from calls.errors import CallwiseError
-from calls.pipeline import PIPELINE, Stage, Step, next_step, step_named
+from calls.pipeline import PIPELINE, TRANSCRIBE, Lane, Stage, Step, lane_of, next_step, step_named
 from crm.database import insert
 from crm.tables import call, job, touched_day
 
@@ -24,9 +25,25 @@ _HELD = (
     job.c.token == sa.bindparam("of_token"),
     job.c.step == sa.bindparam("of_step"),
 )
+_OTHER = job.alias("other")
+# A bell says that there is work, not which work comes first: old work gives way to live work of the same queue.
+_GIVES_WAY = (
+    sa.select(_OTHER.c.call_id)
+    .where(
+        _OTHER.c.step.in_(sa.bindparam("queue_steps", expanding=True)),
+        _OTHER.c.lane == Lane.LIVE,
+        _OTHER.c.due_at <= sa.bindparam("now_at"),
+    )
+    .exists()
+)
 _TAKE = (
     sa.update(job)
-    .where(job.c.call_id == _OF_CALL, job.c.step == sa.bindparam("of_step"), job.c.due_at <= sa.bindparam("now_at"))
+    .where(
+        job.c.call_id == _OF_CALL,
+        job.c.step == sa.bindparam("of_step"),
+        job.c.due_at <= sa.bindparam("now_at"),
+        sa.or_(job.c.lane == Lane.LIVE, ~_GIVES_WAY),
+    )
     .values(attempt_count=job.c.attempt_count + 1, token=job.c.token + 1)
     .returning(job.c.token, job.c.attempt_count)
 )
@@ -41,6 +58,8 @@ _MARK = sa.insert(touched_day)
 
 # A message that has brought nothing for this long is taken for lost.
 RING_AGAIN_AFTER = timedelta(seconds=60)
+# So is one whose queue is empty: its sender died between commit and send, or the broker forgot it.
+RING_AGAIN_WHEN_EMPTY = timedelta(seconds=8)
 
 
 @dataclass(frozen=True)
@@ -59,13 +78,23 @@ class ClaimLost(CallwiseError):
     code = "claim_lost"
 
 
-def first_job(call_id: UUID, now: datetime, rung_at: datetime | None = None) -> dict[str, object]:
-    """The row of a call that was just received; `rung_at` is set where a bell follows the commit."""
+def first_job(
+    call_id: UUID,
+    now: datetime,
+    rung_at: datetime | None = None,
+    *,
+    step: Step = TRANSCRIBE,
+    lane: Lane = Lane.LIVE,
+) -> dict[str, object]:
+    """The row of a call that waits for `step`; `rung_at` is set where a bell follows the commit, which old work has
+    not: the sweep lets it in drop by drop.
+    """
     return {
         "call_id": call_id,
-        "step": PIPELINE[0].name,
+        "step": step.name,
+        "lane": lane,
         "due_at": now,
-        "rung_at": rung_at,
+        "rung_at": rung_at if lane is Lane.LIVE else None,
         "attempt_count": 0,
         # From the clock, so that a call that starts anew never meets a token of its earlier life.
         "token": int(now.timestamp() * 1000),
@@ -75,11 +104,28 @@ def first_job(call_id: UUID, now: datetime, rung_at: datetime | None = None) -> 
 
 
 def claim(connection: sa.Connection, call_id: UUID, step: Step, *, now: datetime, lease_s: float) -> Claim | None:
-    """Take the step, and count the attempt; None when it is not due, done already, or held by somebody else."""
-    due_at = now + timedelta(seconds=lease_s)
-    given = {"of_call": call_id, "of_step": step.name, "now_at": now, "due_at": due_at}
-    taken = connection.execute(_TAKE, given).one_or_none()
-    return Claim(call_id, step, taken.token, taken.attempt_count) if taken else None
+    """Take the step, and count the attempt; None when it is not due, done already, or held by somebody else.
+
+    The claim may be on another call: where this one is old work and live work of the same queue is due, that comes
+    first, and this one waits for the sweep to ring again.
+    """
+    given = {"of_step": step.name, "now_at": now, "due_at": now + timedelta(seconds=lease_s)}
+    given["queue_steps"] = [other.name for other in PIPELINE if other.queue == step.queue]
+    taken = connection.execute(_TAKE, given | {"of_call": call_id}).one_or_none()
+    if taken:
+        return Claim(call_id, step, taken.token, taken.attempt_count)
+    gives_way = connection.execute(
+        sa.update(job)
+        .where(job.c.call_id == call_id, job.c.step == step.name, job.c.lane != Lane.LIVE, job.c.due_at <= now)
+        .values(rung_at=None)
+    )
+    if not gives_way.rowcount:
+        return None
+    for urgent_id, urgent_step in _due(connection, [step.queue], Lane.LIVE, now=now, limit=1):
+        taken = connection.execute(_TAKE, given | {"of_call": urgent_id, "of_step": urgent_step.name}).one_or_none()
+        if taken:
+            return Claim(urgent_id, urgent_step, taken.token, taken.attempt_count)
+    return None
 
 
 def renew(connection: sa.Connection, claims: Iterable[Claim], *, now: datetime, lease_s: float) -> None:
@@ -149,19 +195,61 @@ def put_back(
     _require_one(back.rowcount)
 
 
-def due(connection: sa.Connection, *, now: datetime, limit: int, queues: Sequence[str]) -> list[tuple[UUID, Step]]:
-    """What stands still: work that is due and of which nobody was told since it became due, or not lately. Oldest
-    first.
+def due(
+    connection: sa.Connection,
+    *,
+    now: datetime,
+    limit: int,
+    queues: Sequence[str],
+    backfill_limit: int | None = None,
+    again_after: timedelta = RING_AGAIN_AFTER,
+) -> list[tuple[UUID, Step]]:
+    """What stands still: work that is due and of which nobody was told since it became due, or for `again_after`.
+
+    Live work comes first, then at most `backfill_limit` pieces of old work; each oldest first.
     """
-    names = [step.name for step in PIPELINE if step.queue in queues]
-    untold = sa.or_(job.c.rung_at.is_(None), job.c.rung_at < job.c.due_at, job.c.rung_at < now - RING_AGAIN_AFTER)
-    rows = connection.execute(
-        sa.select(job.c.call_id, job.c.step)
-        .where(job.c.due_at <= now, job.c.step.in_(names), untold)
-        .order_by(job.c.due_at)
-        .limit(limit)
-    )
-    return [(row.call_id, step_named(row.step)) for row in rows]
+    told_before = now - again_after
+    found = _due(connection, queues, Lane.LIVE, now=now, limit=limit, told_before=told_before)
+    room = limit - len(found) if backfill_limit is None else min(limit - len(found), backfill_limit)
+    if room <= 0:
+        return found
+    return found + _due(connection, queues, Lane.BACKFILL, now=now, limit=room, told_before=told_before)
+
+
+def drip(per_minute: float, now: datetime, over_s: float) -> int | None:
+    """How many pieces of old work the sweep of `now` lets in, when sweeps are `over_s` apart; None is no limit.
+
+    By the clock alone: each minute has `per_minute` slots, and a sweep lets in those since the one before it.
+    """
+    if per_minute <= 0:
+        return None
+    slot = now.timestamp() * per_minute / 60
+    return int(slot) - int(slot - over_s * per_minute / 60)
+
+
+def _due(
+    connection: sa.Connection,
+    queues: Sequence[str],
+    lane: Lane,
+    *,
+    now: datetime,
+    limit: int,
+    told_before: datetime | None = None,
+) -> list[tuple[UUID, Step]]:
+    """Due work of the lane, oldest first; with `told_before` only that of which nobody was told since then."""
+    rows: list[sa.Row[Any]] = []
+    # Step by step, along the index: a pile of one kind of work must not be read to find another.
+    for step in PIPELINE:
+        if step.queue in queues:
+            asked = sa.select(job.c.call_id, job.c.step, job.c.due_at).where(
+                job.c.step == step.name, job.c.lane == lane, job.c.due_at <= now
+            )
+            if told_before is not None:
+                told = sa.and_(job.c.rung_at >= job.c.due_at, job.c.rung_at >= told_before)
+                asked = asked.where(sa.or_(job.c.rung_at.is_(None), ~told))
+            rows += connection.execute(asked.order_by(job.c.due_at).limit(limit))
+    rows.sort(key=lambda row: row.due_at)
+    return [(row.call_id, step_named(row.step)) for row in rows[:limit]]
 
 
 def mark_rung(connection: sa.Connection, call_ids: Sequence[UUID], *, now: datetime) -> None:
@@ -189,7 +277,9 @@ def retry(
 
     `call_ids` None means every failed call; `code` restricts it to one failure code.
     """
-    failed = sa.select(call.c.id, call.c.failed_step, call.c.happened_at).where(call.c.stage == Stage.FAILED)
+    failed = sa.select(call.c.id, call.c.failed_step, call.c.happened_at, call.c.received_at).where(
+        call.c.stage == Stage.FAILED
+    )
     if call_ids is not None:
         failed = failed.where(call.c.id.in_(call_ids))
     if code is not None:
@@ -199,7 +289,7 @@ def retry(
         step = step_named(row.failed_step)
         connection.execute(
             insert(connection, job)
-            .values(first_job(row.id, now) | {"step": step.name})
+            .values(first_job(row.id, now, step=step, lane=lane_of(row.received_at, now)))
             .on_conflict_do_nothing(index_elements=["call_id"])
         )
         connection.execute(

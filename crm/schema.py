@@ -20,7 +20,7 @@ class DatabaseBehind(SetupBroken):
 def upgrade(database: Database) -> None:
     """Run every migration that the database has not seen; running it again does nothing."""
     config = _config()
-    with database.write() as connection:
+    with database.alter() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -189,6 +189,13 @@ call = sa.Table(
     sa.Index("ix_call_happened_at_id", "happened_at", "id"),
     sa.Index("ix_call_contact_id_happened_at", "contact_id", "happened_at"),
     sa.Index("ix_call_stage", "stage", "received_at"),
+    # Several recordings of one conversation find each other by it.
+    sa.Index(
+        "ix_call_initial_call_id",
+        "initial_call_id",
+        sqlite_where=sa.text("initial_call_id IS NOT NULL"),
+        postgresql_where=sa.text("initial_call_id IS NOT NULL"),
+    ),
 )
 
 recording = sa.Table(
@@ -202,6 +209,8 @@ recording = sa.Table(
     sa.Column("etag", sa.Text, nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("is_current", sa.Boolean, nullable=False),
+    # A conversation that came as text: it has turns and no sound.
+    sa.Column("is_text", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("stored_at", UtcDateTime),
     sa.Column("sha256", sa.Text),
     sa.Column("container", sa.Text),
@@ -218,6 +227,8 @@ job = sa.Table(
     metadata,
     sa.Column("call_id", sa.Uuid, sa.ForeignKey("call.id"), primary_key=True),
     sa.Column("step", sa.Text, nullable=False),
+    # calls.pipeline.Lane: 0 live, 1 backfill.
+    sa.Column("lane", sa.SmallInteger, nullable=False, server_default="0"),
     # When the work may be taken: a claim and a back-off both move it into the future.
     sa.Column("due_at", UtcDateTime, nullable=False),
     # When a message about it was last sent; NULL until the sweep or a bell has done so.
@@ -228,7 +239,7 @@ job = sa.Table(
     sa.Column("token", sa.BigInteger, nullable=False),
     sa.Column("last_code", sa.Text),
     sa.Column("last_detail", sa.Text),
-    sa.Index("ix_job_due_at", "due_at"),
+    sa.Index("ix_job_step_lane_due_at", "step", "lane", "due_at"),
 )
 
 transcript = sa.Table(
@@ -346,6 +357,35 @@ unreadable_event = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("code", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
+)
+
+telling = sa.Table(
+    "telling",
+    metadata,
+    # What it is about, in the words of ingest.tellings: an object, objects of one base name, a call, a conversation.
+    sa.Column("subject", sa.Text, primary_key=True),
+    # Who told it: one origin speaks once of a subject, and what it says later replaces what it said before.
+    sa.Column("origin", sa.Text, primary_key=True),
+    sa.Column("rank", sa.SmallInteger, nullable=False),
+    sa.Column("as_of", UtcDateTime),
+    sa.Column("told_at", UtcDateTime, nullable=False),
+    # The object that held it, so that reconcile knows it from one that nobody has read.
+    sa.Column("etag", sa.Text, nullable=False, server_default=""),
+    sa.Column("facts", JSON, nullable=False),
+    sa.Index("ix_telling_origin", "origin"),
+)
+
+awaited_object = sa.Table(
+    "awaited_object",
+    metadata,
+    # Announced, and not in the store when it was looked for: a store may speak before it shows.
+    sa.Column("bucket", sa.Text, primary_key=True),
+    sa.Column("object_key", sa.Text, primary_key=True),
+    # Every key that the announcement may mean, the likeliest first.
+    sa.Column("candidates", JSON, nullable=False),
+    sa.Column("announced_at", UtcDateTime, nullable=False),
+    sa.Column("look_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("look_count", sa.Integer, nullable=False),
 )
 
 touched_day = sa.Table(

@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from calls.errors import ObjectGone, TerminalError, TransientError
-from calls.pipeline import PIPELINE, Step
+from calls.pipeline import TRANSCRIBE, Step
 from calls.recording import StoredObject
 from crm.database import Database
 from crm.facts import merge_facts
@@ -120,7 +120,7 @@ class Intake:
             taken.new.append(received.call_id)
             log.info("call_received", call_id=str(received.call_id))
             if self.ring:
-                self.ring(PIPELINE[0], received.call_id)
+                self.ring(TRANSCRIBE, received.call_id)
 
     def _merge_sidecar(self, key: str, taken: Taken) -> None:
         """Give a sidecar's facts to the call that is there; a recording that comes later looks for it itself."""

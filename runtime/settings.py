@@ -129,11 +129,17 @@ class Price(Part):
 
 class WorkSettings(Part):
     concurrency: int = Field(0, ge=0, description="Worker processes; 0: one per core.")
-    lease_s: float = Field(15.0, gt=0, description="How long a claim on a call stands without a sign of life.")
+    lease_s: float = Field(10.0, gt=0, description="How long a claim on a call stands without a sign of life.")
     max_attempts: int = Field(5, ge=1, description="Attempts at one step before the call is failed.")
     backoff_s: float = Field(2.0, ge=0, description="Wait before the second attempt; it doubles with each further one.")
     sweep_s: float = Field(
-        5.0, gt=0, description="How often the database is searched for work that nobody rang for (embedded: 0.25 s)."
+        2.0, gt=0, description="How often the database is searched for work that nobody rang for (embedded: 0.25 s)."
+    )
+    backfill_per_minute: float = Field(
+        0.0,
+        ge=0,
+        description="How many recordings that were stored over a day before they came are let in per minute and queue;"
+        " they come behind every call of today in any case. 0: as many as the workers can do.",
     )
 
 

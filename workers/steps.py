@@ -67,30 +67,32 @@ class Parts:
     scratch: Path
     default_agent_channel: int = 1
     min_speech_s: float = 1.0
-    lease_s: float = 15.0
+    lease_s: float = 10.0
     max_attempts: int = 5
     backoff_s: float = 2.0
     taxonomies: dict[str, Taxonomy] = field(default_factory=dict)
     decode: Callable[[Path], DecodedAudio] = decode
     write_playback: Callable[[Path, Path], None] = write_playback
-    # Told of each moment of a step: `claimed`, `worked` (the engine has answered), `committed`. Kill tests kill by it.
+    # Told of each moment of a step: `claimed`, `worked` (the engine has answered), `writing` (before the commit),
+    # `committed`. Kill tests kill by it.
     observe: Callable[[Step, str], None] = lambda _step, _moment: None
 
 
 def run_step(parts: Parts, step: Step, call_id: UUID) -> None:
     """Do `step` of the call if it is due and nobody else does; a second run finds it done and returns.
 
+    Where the call is old work and live work of the queue waits, that is done instead (see `jobs.claim`).
     Steps that this worker does, too, follow at once. Raises nothing but what makes the database unreachable: the
     claim's lease then ends by itself and the sweep rings again.
     """
     with parts.database.write() as connection:
         claim = jobs.claim(connection, call_id, step, now=_now(), lease_s=parts.lease_s)
-        work = results.work_for(connection, call_id) if claim else None
+        work = results.work_for(connection, claim.call_id) if claim else None
     following: _Begun | Step | None = _Begun(claim, work) if claim else None
     while isinstance(following, _Begun):
         following = _do(parts, following)
-    if following is not None and parts.ring:
-        parts.ring(following, call_id)
+    if claim is not None and following is not None and parts.ring:
+        parts.ring(following, claim.call_id)
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,9 @@ def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> jobs.Claim | Step 
             jobs.skip(connection, claim, skip_reason, now=now)
             return None
         rung_at = now if parts.ring else None
-        return jobs.advance(connection, claim, now=now, lease_s=parts.lease_s, rung_at=rung_at, does=parts.queues)
+        following = jobs.advance(connection, claim, now=now, lease_s=parts.lease_s, rung_at=rung_at, does=parts.queues)
+        parts.observe(claim.step, "writing")
+        return following
 
 
 def _try_later(

@@ -14,6 +14,7 @@ from calls.errors import CallwiseError
 from calls.pipeline import QUEUES, Step
 from crm import jobs
 from crm.database import Database
+from runtime.settings import Settings
 from runtime.wiring import Wiring
 
 log = structlog.get_logger()
@@ -25,9 +26,10 @@ EMBEDDED_SWEEP_S = 0.25
 EMBEDDED_ROLL_UP_S = 2.0
 
 
-def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES) -> int:
-    """Send a message for each call that stands still, oldest first, as far as the queues have room; returns how many.
+def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES, *, backfill_limit: int | None = None) -> int:
+    """Send a message for each call that stands still, as far as the queues have room; returns how many.
 
+    Live calls first, oldest first; of old work at most `backfill_limit` pieces for each queue.
     Marked first, sent after the commit: a sweep that dies in between is repeated by jobs.RING_AGAIN_AFTER.
     """
     with app.connection_for_write() as broker, broker.channel() as channel:
@@ -38,7 +40,15 @@ def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES) -> in
         # Each queue by itself: a pile of old work for one must not hide what stands still in another.
         for queue in queues:
             if room[queue] > 0:
-                rung += jobs.due(connection, now=now, limit=room[queue], queues=[queue])
+                is_empty = room[queue] == QUEUE_LIMIT
+                rung += jobs.due(
+                    connection,
+                    now=now,
+                    limit=room[queue],
+                    queues=[queue],
+                    backfill_limit=backfill_limit,
+                    again_after=jobs.RING_AGAIN_WHEN_EMPTY if is_empty else jobs.RING_AGAIN_AFTER,
+                )
     if not rung:
         return 0
     with database.write() as connection:
@@ -47,6 +57,11 @@ def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES) -> in
         for call_id, step in rung:
             app.send_task(step.name, args=(str(call_id),), queue=step.queue, ignore_result=True, producer=producer)
     return len(rung)
+
+
+def drip_now(settings: Settings, over_s: float) -> int | None:
+    """How many pieces of old work a sweep lets in now, when sweeps are `over_s` apart; None where nothing limits it."""
+    return jobs.drip(settings.work.backfill_per_minute, datetime.now(UTC), over_s)
 
 
 def roll_up(wired: Wiring) -> int:
@@ -80,7 +95,7 @@ class EmbeddedSweep:
         while not self._ended.wait(EMBEDDED_SWEEP_S):
             count += 1
             try:
-                sweep(self._wired.database, self._app)
+                sweep(self._wired.database, self._app, backfill_limit=drip_now(self._wired.settings, EMBEDDED_SWEEP_S))
                 if count % sweeps_per_roll_up == 0:
                     roll_up(self._wired)
             except CallwiseError as error:

@@ -21,6 +21,12 @@ def transcribe(call_id: str) -> None:
     run_step(parts(), step_named("call.transcribe"), UUID(call_id))
 
 
+@task("call.fetch", soft_limit_s=1800)
+def fetch(call_id: str) -> None:
+    """Bring the recording that telephony keeps into the store; a second run finds it there and returns."""
+    run_step(parts(), step_named("call.fetch"), UUID(call_id))
+
+
 @task("call.understand", soft_limit_s=600)
 def understand(call_id: str) -> None:
     """Give the call its analysis; a second run finds it there and returns."""
@@ -36,7 +42,8 @@ def file(call_id: str) -> None:
 @task("work.sweep", soft_limit_s=60)
 def sweep_all() -> None:
     """Ring again for whatever stands still."""
-    sweep.sweep(parts().database, app)
+    settings = wiring().settings
+    sweep.sweep(parts().database, app, backfill_limit=sweep.drip_now(settings, settings.work.sweep_s))
 
 
 @task("work.roll_up", soft_limit_s=600)

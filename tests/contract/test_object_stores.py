@@ -144,6 +144,23 @@ def test_metadata_travels_with_the_object_under_lower_case_names(store):
     assert store.head("a.wav").metadata == {}
 
 
+def test_an_object_without_tags_has_none(store):
+    store.put("a.wav", b"sound", metadata={"agent": "Ana"})
+    assert store.tags("a.wav") == {}
+
+
+@pytest.mark.parametrize("store", ["s3"], indirect=True)
+def test_tags_are_read_as_they_were_set(store, aws):
+    store.put("a b.wav", b"sound")
+    tags = {"agent": "Zoë Ångström", "Queue": "Service"}
+    aws.client("s3").put_object_tagging(
+        Bucket=store.bucket,
+        Key="a b.wav",
+        Tagging={"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]},
+    )
+    assert store.tags("a b.wav") == tags
+
+
 def test_a_range_is_cut_at_the_end(store):
     store.put("a.wav", b"0123456789")
     assert store.read_range("a.wav", 2, 3) == b"234"
@@ -165,9 +182,10 @@ def test_an_empty_object_is_an_object(store, tmp_path):
         lambda store, into: store.head("gone.wav"),
         lambda store, into: store.fetch(ObjectRef("recordings", "gone.wav"), into),
         lambda store, into: store.read_range("gone.wav", 0, 1),
+        lambda store, into: store.tags("gone.wav"),
         lambda store, into: store.head("here.wav", "no-such-version"),
     ],
-    ids=["head", "fetch", "read_range", "version"],
+    ids=["head", "fetch", "read_range", "tags", "version"],
 )
 def test_what_is_not_there_is_gone(store, ask: Callable[[ObjectStore, Path], object], tmp_path):
     store.put("here.wav", b"sound")

@@ -6,12 +6,11 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from calls.pipeline import PIPELINE, QUEUES, Stage
+from calls.pipeline import FILE, QUEUES, TRANSCRIBE, UNDERSTAND, Lane, Stage
 from crm import jobs
 from crm.tables import call, job, touched_day
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
-TRANSCRIBE, UNDERSTAND, FILE = PIPELINE
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def test_a_renewed_lease_keeps_the_call(any_database, call_id):
 
 def test_a_call_walks_through_every_stage_and_leaves_no_job_behind(any_database, call_id):
     held = take(any_database, call_id)
-    for step in PIPELINE:
+    for step in (TRANSCRIBE, UNDERSTAND, FILE):
         assert held.step == step
         with any_database.write() as connection:
             following = jobs.advance(connection, held, now=NOW, lease_s=15.0, rung_at=None, does=("language",))
@@ -139,3 +138,54 @@ def test_retry_starts_at_the_step_that_failed_and_a_second_retry_finds_nothing(a
         assert jobs.retry(connection, now=NOW) == 0
     assert stage_of(any_database, call_id) == Stage.TRANSCRIBED
     assert take(any_database, call_id, UNDERSTAND).attempt == 1
+
+
+def queued(database, lane, *, due_at=NOW):
+    new = uuid4()
+    with database.write() as connection:
+        known = {"stage": Stage.RECEIVED, "received_at": NOW, "modified_at": NOW, "happened_at": NOW, "attributes": {}}
+        named = {"id": new, "source_system": "test", "external_call_id": str(new)}
+        connection.execute(sa.insert(call).values(**known, **named))
+        connection.execute(sa.insert(job).values(jobs.first_job(new, due_at, NOW, lane=lane)))
+    return new
+
+
+def test_a_bell_for_old_work_does_the_live_work_that_waits_and_the_old_is_rung_for_again(any_database):
+    old = queued(any_database, Lane.BACKFILL, due_at=NOW - timedelta(hours=1))
+    with any_database.write() as connection:
+        jobs.mark_rung(connection, [old], now=NOW)
+    live = queued(any_database, Lane.LIVE)
+    held = take(any_database, old)
+    assert (held.call_id, held.attempt) == (live, 1)
+    with any_database.read() as connection:
+        assert jobs.due(connection, now=NOW, limit=10, queues=QUEUES) == [(old, TRANSCRIBE)]
+    assert take(any_database, old).call_id == old
+    assert take(any_database, live) is None
+
+
+def test_live_work_comes_before_old_work_and_old_work_drop_by_drop(any_database):
+    old = [queued(any_database, Lane.BACKFILL, due_at=NOW - timedelta(minutes=m)) for m in (9, 8, 7)]
+    live = queued(any_database, Lane.LIVE)
+    with any_database.write() as connection:
+        # Nobody was told of the live one: its bell was lost.
+        connection.execute(sa.update(job).where(job.c.call_id == live).values(rung_at=None))
+
+    def due(backfill_limit):
+        with any_database.read() as connection:
+            found = jobs.due(connection, now=NOW, limit=10, queues=QUEUES, backfill_limit=backfill_limit)
+        return [call_id for call_id, _ in found]
+
+    assert due(2) == [live, *old[:2]]
+    assert due(0) == [live]
+    assert due(None) == [live, *old]
+
+
+def test_old_work_drips_at_its_rate_however_often_the_sweep_comes():
+    def let_in(per_minute, every_s, minutes=10):
+        moments = [NOW + timedelta(seconds=every_s * n) for n in range(int(minutes * 60 / every_s))]
+        return sum(jobs.drip(per_minute, moment, every_s) for moment in moments)
+
+    for every_s in (0.25, 2.0, 5.0):
+        for per_minute in (0.5, 6, 100):
+            assert abs(let_in(per_minute, every_s) - 10 * per_minute) <= 1
+    assert jobs.drip(0, NOW, 2.0) is None

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery
 
-from calls.pipeline import PIPELINE, QUEUES
+from calls.pipeline import PIPELINE, QUEUES, TRANSCRIBE, UNDERSTAND
 from crm import jobs
 from crm.tables import call, job, process_beat
 from tests.servers.process import wait_until
@@ -19,7 +19,6 @@ from workers.run import SignsOfLife
 from workers.sweep import QUEUE_LIMIT, sweep
 
 NOW = datetime.now(UTC)
-TRANSCRIBE, UNDERSTAND, _ = PIPELINE
 
 
 @pytest.fixture
