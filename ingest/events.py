@@ -1,28 +1,40 @@
-"""Storage events, read: which objects were created. Pure: nothing here asks a store or a database.
+"""Messages about recordings, read: which objects were created, and what telephony wrote of its calls. Pure.
 
 Events come at least once and in any order, and what they say of an object may be old by the time it is read: they are a
 reason to look, and what the store answers is the truth. Keys are written differently by each store, so that each object
 comes with every key that it can have, the likeliest first.
 """
 
+import base64
+import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
-from urllib.parse import unquote_plus
 
 from calls.errors import TerminalError
 from calls.recording import ObjectRef
+from ingest.event_shapes import (
+    BadRecord,
+    NothingAnnounced,
+    event_type,
+    mapping_of,
+    read_blob_event,
+    read_eventbridge,
+    read_s3_record,
+    text_of,
+)
 
-# Queues carry at most 256 KB, brokers more: what is larger is no storage event.
+# Queues carry at most 1 MiB, brokers more: what is larger is no storage event.
 MAX_EVENT_BYTES = 1 << 20
 # SQS around SNS around S3, and one more for somebody's forwarder.
 MAX_DEPTH = 4
+# A validation code is a UUID.
+_MAX_CODE_CHARS = 200
 
-Body = bytes | str | Mapping[str, Any]
-
-# Sources whose events carry the key as it is; all others encode it as a query string.
-_RAW_SOURCES = frozenset({"ceph:s3"})
+Body = bytes | str | Mapping[str, Any] | Sequence[Any]
+_Reader = Callable[[Mapping[str, Any]], tuple[ObjectRef, ...]]
 
 
 class UnreadableEvent(TerminalError):
@@ -40,15 +52,22 @@ class Announced:
 
 @dataclass
 class Announcement:
-    """What one message says. `ignored` and `unreadable` hold a code for each record that announces nothing."""
+    """What one message says.
+
+    `ignored` and `unreadable` hold a code for each record that announces nothing. `records` are telephony's own records
+    of calls, as they came (`ingest.contact_records` reads them). `handshake` is the code that Event Grid wants to have
+    back before it sends to an HTTP address; empty where it asks for none.
+    """
 
     objects: list[Announced] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    records: list[Mapping[str, Any]] = field(default_factory=list)
+    handshake: str = ""
 
 
 def read_event(body: Body) -> Announcement:
-    """Read one message of a store: S3, MinIO, Ceph or EventBridge, bare or wrapped by SNS and SQS.
+    """Read one message: S3, MinIO, RustFS, Ceph, EventBridge, Event Grid or a contact record, bare or wrapped.
 
     Raises UnreadableEvent when the message as a whole cannot be read; bad records do not hide the good ones.
     """
@@ -61,20 +80,36 @@ def _read(body: object, into: Announcement, *, depth: int) -> None:
     if depth >= MAX_DEPTH:
         raise UnreadableEvent("wrapped more often than any known service does", code="too_deep")
     message = _decode(body) if isinstance(body, bytes | str) else body
-    if not isinstance(message, Mapping):
+    if isinstance(message, Sequence) and not isinstance(message, bytes | str):
+        _read_batch(message, into, depth=depth)
+    elif isinstance(message, Mapping):
+        _read_message(message, into, depth=depth)
+    else:
         raise UnreadableEvent("no JSON object")
+
+
+def _read_message(message: Mapping[str, Any], into: Announcement, *, depth: int) -> None:
+    kind, source = text_of(message.get("Type")), text_of(message.get("source"))
     if isinstance(message.get("Records"), list):
-        _read_records(message, into)
+        _read_records(message, into, depth=depth)
+    elif _is_contact_record(message):
+        into.records.append(message)
     elif message.get("Event") == "s3:TestEvent":
         into.ignored.append("test_event")
-    elif message.get("Type") == "Notification" and "Message" in message:
+    elif kind == "Notification" and "Message" in message:
         _read(message["Message"], into, depth=depth + 1)
-    elif message.get("Type") in {"SubscriptionConfirmation", "UnsubscribeConfirmation"}:
+    elif kind in {"SubscriptionConfirmation", "UnsubscribeConfirmation"}:
         into.ignored.append("subscription")
-    elif message.get("source") == "aws.s3" and isinstance(message.get("detail"), Mapping):
-        _read_eventbridge(message, into)
+    elif source == "aws.s3" and isinstance(message.get("detail"), Mapping):
+        _note_object(read_eventbridge, message, into)
+    elif source == "aws.connect" and isinstance(message.get("detail"), Mapping):
+        _read_connect_event(message["detail"], into)
+    elif event_type(message).startswith(("Microsoft.Storage.", "Microsoft.EventGrid.")):
+        _read_event_grid(message, into)
+    elif _stream_data(message) is not None:
+        _read(_stream_data(message), into, depth=depth + 1)
     else:
-        raise UnreadableEvent("no storage event that is known")
+        raise UnreadableEvent("no event that is known")
 
 
 def _decode(body: bytes | str) -> object:
@@ -85,75 +120,86 @@ def _decode(body: bytes | str) -> object:
     except UnicodeDecodeError:
         raise UnreadableEvent("no UTF-8", code="not_utf8") from None
     try:
-        return json.loads(text)
+        # Windows' tools put a byte order mark before it.
+        return json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         raise UnreadableEvent("no JSON", code="not_json") from None
 
 
-def _read_records(message: Mapping[str, Any], into: Announcement) -> None:
+def _read_batch(messages: Sequence[object], into: Announcement, *, depth: int) -> None:
+    """An array, as Event Grid sends it: each event by itself. When none of them can be read, the whole cannot."""
+    if not messages:
+        into.ignored.append("no_records")
+        return
+    bad_count = 0
+    for message in messages:
+        try:
+            _read(message if isinstance(message, Mapping) else None, into, depth=depth + 1)
+        except UnreadableEvent:
+            bad_count += 1
+    if bad_count == len(messages):
+        raise UnreadableEvent("no event that is known among them")
+    into.unreadable += ["bad_record"] * bad_count
+
+
+def _read_records(message: Mapping[str, Any], into: Announcement, *, depth: int) -> None:
     records: Sequence[object] = message["Records"]
     if not records:
         into.ignored.append("no_records")
+    # MinIO and RustFS repeat bucket and key beside the records, as they are; they send one record in a message.
+    plain_address = message.get("Key") if len(records) == 1 else None
     for record in records:
         if not isinstance(record, Mapping):
             into.unreadable.append("bad_record")
-        elif not str(record.get("eventName", "")).removeprefix("s3:").startswith("ObjectCreated:"):
-            into.ignored.append("not_created")
+        elif _is_contact_record(record):
+            into.records.append(record)
+        elif _stream_data(record) is not None:
+            try:
+                _read(_stream_data(record), into, depth=depth + 1)
+            except UnreadableEvent:
+                into.unreadable.append("bad_record")
         else:
-            # MinIO repeats bucket and key beside the records, as they are; it sends one record in a message.
-            plain = message.get("Key") if len(records) == 1 else None
-            _read_record(record, plain, into)
+            _note_object(partial(read_s3_record, plain_address=plain_address), record, into)
 
 
-def _read_record(record: Mapping[str, Any], plain_address: object, into: Announcement) -> None:
-    s3 = _mapping(record.get("s3"))
-    described = _mapping(s3.get("object"))
-    bucket, key = _mapping(s3.get("bucket")).get("name"), described.get("key")
-    if not isinstance(bucket, str) or not isinstance(key, str) or not bucket or not key:
+def _note_object(read: _Reader, record: Mapping[str, Any], into: Announcement) -> None:
+    try:
+        into.objects.append(Announced(read(record)))
+    except NothingAnnounced as reason:
+        into.ignored.append(reason.code)
+    except BadRecord:
         into.unreadable.append("bad_record")
+
+
+def _read_event_grid(event: Mapping[str, Any], into: Announcement) -> None:
+    kind = event_type(event)
+    if not kind.startswith("Microsoft.EventGrid."):
+        _note_object(read_blob_event, event, into)
         return
-    keys = [unquote_plus(key), key]
-    if record.get("eventSource") in _RAW_SOURCES:
-        keys.reverse()
-    if isinstance(plain_address, str) and plain_address.startswith(f"{bucket}/"):
-        keys.insert(0, plain_address.removeprefix(f"{bucket}/"))
-    into.objects.append(
-        _announced(bucket, keys, described, version=described.get("versionId"), etag=described.get("eTag"))
-    )
+    into.ignored.append("subscription")
+    if kind == "Microsoft.EventGrid.SubscriptionValidationEvent":
+        code = text_of(mapping_of(event.get("data")).get("validationCode"))
+        into.handshake = code if len(code) <= _MAX_CODE_CHARS else ""
 
 
-def _read_eventbridge(message: Mapping[str, Any], into: Announcement) -> None:
-    if message.get("detail-type") != "Object Created":
-        into.ignored.append("not_created")
-        return
-    detail = _mapping(message["detail"])
-    described = _mapping(detail.get("object"))
-    bucket, key = _mapping(detail.get("bucket")).get("name"), described.get("key")
-    if not isinstance(bucket, str) or not isinstance(key, str) or not bucket or not key:
-        into.unreadable.append("bad_record")
-        return
-    keys = [key, unquote_plus(key)]
-    into.objects.append(
-        _announced(bucket, keys, described, version=described.get("version-id"), etag=described.get("etag"))
-    )
+def _is_contact_record(message: Mapping[str, Any]) -> bool:
+    return bool(text_of(message.get("ContactId")))
 
 
-def _announced(
-    bucket: str, keys: Sequence[str], described: Mapping[str, Any], *, version: object, etag: object
-) -> Announced:
-    version_id = version if isinstance(version, str) and version != "null" else ""
-    bare_etag = etag.strip('"') if isinstance(etag, str) else ""
-    size_bytes = _size(described.get("size"))
-    return Announced(
-        tuple(ObjectRef(bucket, key, version_id, bare_etag, size_bytes) for key in dict.fromkeys(keys) if key)
-    )
+def _read_connect_event(detail: Mapping[str, Any], into: Announcement) -> None:
+    # Most of Connect's events name a contact and say nothing else that a call's record would.
+    if _is_contact_record(detail) and ("InitiationTimestamp" in detail or "Agent" in detail):
+        into.records.append(detail)
+    else:
+        into.ignored.append("no_contact_record")
 
 
-def _size(value: object) -> int | None:
-    # Ceph writes the size as text.
-    text = str(value)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _stream_data(record: Mapping[str, Any]) -> bytes | None:
+    """What a Kinesis record carries (Connect streams contact records): None when it is none."""
+    if record.get("eventSource") != "aws:kinesis":
+        return None
+    encoded = text_of(record.get("data")) or text_of(mapping_of(record.get("kinesis")).get("data"))
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
