@@ -36,7 +36,7 @@ class Listener(Protocol):
 class Source:
     """Where events come from; the fields are those of the setting `events[]`."""
 
-    kind: Literal["folder", "amqp", "sqs"]
+    kind: Literal["folder", "amqp", "sqs", "http"]
     url: str = ""
     queue: str = ""
     exchange: str = ""
@@ -47,8 +47,15 @@ class Source:
 
 
 def make_listeners(intake: Intake, sources: Sequence[Source]) -> list[Listener]:
-    """One listener for each source. Nothing is connected yet. Raises SettingsError for a source that cannot be."""
-    return [_make_listener(intake, source, f"events.{place}") for place, source in enumerate(sources)]
+    """One listener for each source but those of kind http: the web process hears them. Nothing is connected yet.
+
+    Raises SettingsError for a source that cannot be.
+    """
+    return [
+        _make_listener(intake, source, f"events.{place}")
+        for place, source in enumerate(sources)
+        if source.kind != "http"
+    ]
 
 
 def run_listeners(listeners: Sequence[Listener], stop: threading.Event) -> None:

@@ -17,7 +17,7 @@ from calls.recording import OWN_PREFIX
 from crm.schema import versions
 from crm.status import beats
 from runtime.choice import Choice, choose_language, choose_speech
-from runtime.listening import make_all_listeners
+from runtime.listening import http_tokens, make_all_listeners
 from runtime.settings import Settings
 from runtime.wiring import Wiring
 
@@ -130,7 +130,8 @@ def _objects(wired: Wiring) -> Check:
 
 
 def _events(wired: Wiring) -> Check:
-    return Check("events", "ok", ", ".join(listener.name for listener in make_all_listeners(wired)) or "none")
+    names = [*(listener.name for listener in make_all_listeners(wired)), *http_tokens(wired.settings)]
+    return Check("events", "ok", ", ".join(names) or "none")
 
 
 def _reasons(wired: Wiring) -> Check:

@@ -19,8 +19,17 @@ def make_intake(wired: Wiring, ring: Ring | None = None) -> Intake:
     return Intake(wired.database, wired.objects, make_profiles(wired.settings), ring)
 
 
+def http_tokens(settings: Settings) -> dict[str, str]:
+    """The token of each source that sends its events over HTTP, by the source's name in logs."""
+    return {
+        f"http events.{place}": source.token.get_secret_value()
+        for place, source in enumerate(settings.events)
+        if source.kind == "http"
+    }
+
+
 def make_all_listeners(wired: Wiring, ring: Ring | None = None) -> list[Listener]:
-    """A listener for each source of events in the settings. Raises SettingsError."""
+    """A listener for each source of events in the settings that is listened to. Raises SettingsError."""
     sources = [
         Source(
             kind=source.kind,

@@ -4,11 +4,22 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from calls.errors import SettingsError
 
+# Sixteen letters and digits are some 80 bits: nobody guesses them over a network.
+MIN_TOKEN_CHARS = 16
 BROKERS = ("amqp", "amqps", "redis", "rediss", "sqs", "memory")
 
 
@@ -24,6 +35,10 @@ def _known_broker(url: str) -> str:
     if url.partition("://")[0] not in BROKERS:
         raise ValueError(f"a broker's URL begins with one of {', '.join(f'{name}://' for name in BROKERS)}")
     return url
+
+
+def _fits_a_header(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 class Part(BaseModel):
@@ -61,8 +76,9 @@ class ObjectSettings(Part):
 
 
 class EventSource(Part):
-    kind: Literal["folder", "amqp", "sqs"] = Field(
-        description="folder: watch objects.folder; amqp: S3 events in an AMQP queue; sqs: S3 events in an SQS queue."
+    kind: Literal["folder", "amqp", "sqs", "http"] = Field(
+        description="folder: watch objects.folder; amqp, sqs: events in a queue; http: events that are sent to"
+        " /events/objects of the pages."
     )
     url: str = Field("", description="amqp://USER:PASSWORD@HOST:PORT/VHOST; for sqs the endpoint (empty: AWS).")
     queue: str = Field("callwise-events", description="AMQP queue name, or the SQS queue's URL or name.")
@@ -73,6 +89,19 @@ class EventSource(Part):
     region: str = Field("us-east-1", description="SQS region.")
     access_key: str = Field("", description="SQS access key; empty: the usual AWS places.")
     secret_key: SecretStr = Field(SecretStr(""), description="SQS secret key.")
+    token: SecretStr = Field(
+        SecretStr(""),
+        validate_default=True,
+        description="For http: what senders show (Authorization: Bearer TOKEN); at least 16 characters.",
+    )
+
+    @field_validator("token")
+    @classmethod
+    def _hard_to_guess(cls, token: SecretStr, given: ValidationInfo) -> SecretStr:
+        text = token.get_secret_value()
+        if given.data.get("kind") == "http" and (len(text) < MIN_TOKEN_CHARS or not _fits_a_header(text)):
+            raise ValueError(f"http needs a token of at least {MIN_TOKEN_CHARS} letters and digits, without spaces")
+        return token
 
 
 class TelephonySettings(Part):

@@ -18,9 +18,10 @@ def make_intake(tmp_path, objects=None) -> Intake:
     return Intake(Database(f"sqlite:///{tmp_path}/x.db"), store, PROFILES)
 
 
-def test_several_sources_have_a_listener_each(tmp_path):
+def test_several_sources_have_a_listener_each_but_those_that_send_by_themselves(tmp_path):
     sources = [
         Source("folder"),
+        Source("http"),
         Source("amqp", url="amqp://guest@127.0.0.1//", queue="events"),
         Source("sqs", queue="https://sqs.example/1/events"),
     ]

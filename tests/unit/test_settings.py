@@ -1,5 +1,7 @@
 """Settings are typed, read once, and their errors name the fix."""
 
+import json
+
 import pytest
 
 from calls.errors import SettingsError
@@ -39,6 +41,22 @@ def test_a_value_that_nothing_could_work_with_is_refused_when_settings_are_read(
     with pytest.raises(SettingsError, match=said) as caught:
         read_settings()
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["", "fifteen-letters", "sixteen letters and more", "sixteen-letters-ü"])
+def test_a_source_over_http_needs_a_token_that_is_hard_to_guess_and_fits_a_header(monkeypatch, token):
+    monkeypatch.setenv("CALLWISE_EVENTS", json.dumps([{"kind": "folder"}, {"kind": "http", "token": token}]))
+    with pytest.raises(SettingsError, match=r"events\.1\.token.*at least 16") as caught:
+        read_settings()
+    assert not token or token not in str(caught.value)
+
+
+def test_a_source_over_http_without_a_token_is_refused_and_others_need_none(monkeypatch):
+    monkeypatch.setenv("CALLWISE_EVENTS", '[{"kind":"http"}]')
+    with pytest.raises(SettingsError, match=r"events\.0\.token"):
+        read_settings()
+    monkeypatch.setenv("CALLWISE_EVENTS", '[{"kind":"folder"},{"kind":"http","token":"0123456789abcdef"}]')
+    assert [source.kind for source in read_settings().events] == ["folder", "http"]
 
 
 def test_an_unknown_setting_in_the_file_is_refused_by_name(tmp_path):
