@@ -20,6 +20,9 @@ class ObjectStore(Protocol):
     def head(self, key: str, version_id: str = "") -> StoredObject:
         """What the store says of the object, without its bytes."""
 
+    def tags(self, key: str) -> dict[str, str]:
+        """The object's tags; none where the store keeps none."""
+
     def fetch(self, ref: ObjectRef, into: Path) -> None:
         """Write the object's bytes to the file `into`; it is complete or it is not there."""
 

@@ -49,6 +49,12 @@ class FolderStore:
                 # Of this one file: it must not hold up the others, and is looked at again by the next scan.
                 raise TerminalError("no right to read the file", code="not_readable") from error
 
+    def tags(self, key: str) -> dict[str, str]:
+        """None: a folder keeps no tags."""
+        with _translated():
+            self._find(key)
+        return {}
+
     def fetch(self, ref: ObjectRef, into: Path) -> None:
         """Copy the object's bytes to `into`. Raises ObjectGone when its content is not the one that `ref` names."""
         with _translated():

@@ -26,6 +26,11 @@ class MemoryStore:
             raise ObjectGone(f"{self.bucket} keeps no versions")
         return self._find(key)[1]
 
+    def tags(self, key: str) -> dict[str, str]:
+        """None: memory keeps no tags."""
+        self._find(key)
+        return {}
+
     def fetch(self, ref: ObjectRef, into: Path) -> None:
         """Write the object's bytes to `into`. Raises ObjectGone when its content is not the one that `ref` names."""
         content, stored = self._find(ref.key)

@@ -15,6 +15,8 @@ from engines.object_keys import check_key
 
 _SETTINGS = "CALLWISE_OBJECTS__"
 _BLOCK = 1 << 20
+# How stores say that they do not do this at all: asking again cannot help.
+_NO_TAGS = {"NotImplemented", "501"}
 
 
 class S3Store:
@@ -55,6 +57,20 @@ class S3Store:
                     self._require_bucket()
                 raise
         return self._stored(key, answer)
+
+    def tags(self, key: str) -> dict[str, str]:
+        """The object's tags. Raises EngineMisconfigured when the store has no such thing as tags."""
+        check_key(key)
+        with translated(_SETTINGS):
+            try:
+                answer = self._aws.get().get_object_tagging(Bucket=self.bucket, Key=key)
+            except ClientError as error:
+                if error_code(error) in _NO_TAGS:
+                    raise EngineMisconfigured(
+                        f"the store at {_SETTINGS}ENDPOINT_URL keeps no tags: set CALLWISE_TELEPHONY__READ_TAGS=false"
+                    ) from error
+                raise
+        return {str(tag["Key"]): str(tag["Value"]) for tag in answer.get("TagSet", ())}
 
     def fetch(self, ref: ObjectRef, into: Path) -> None:
         """Download to `into`. Raises ObjectGone when the content is not the one that `ref` names any more."""
