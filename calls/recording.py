@@ -9,6 +9,8 @@ from uuid import UUID, uuid5
 
 # Objects under this prefix are ours (playback copies): never recordings.
 OWN_PREFIX = ".callwise/"
+# What a conversation that comes as text is named: no player can play it.
+TEXT_SUFFIXES = (".json", ".vcon", ".vtt", ".srt")
 
 _CALLS = UUID("6b1f6a2e-3f0c-5c7e-9d53-0c1f6f9a7c11")
 

@@ -16,7 +16,8 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of speech and silence. The per-speaker figures are None where speakers are unknown.
+    """Seconds of speech and silence. The per-speaker figures are None where speakers are unknown, all of them where
+    nobody knows when anything was said.
 
     `non_talk_time_s` adds up the stretches of more than NON_TALK_FROM_S seconds between the first and the last word in
     which nobody speaks. `interruption_count` counts the overlaps that a speaker starts while the other is speaking.
@@ -24,7 +25,7 @@ class Timing:
 
     talk_time_agent_s: float | None
     talk_time_customer_s: float | None
-    non_talk_time_s: float
+    non_talk_time_s: float | None
     interruption_count: int | None
 
 

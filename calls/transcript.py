@@ -27,7 +27,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One uninterrupted stretch of speech on one channel, in seconds from the start of the recording."""
+    """One uninterrupted stretch of speech on one channel, in seconds from the start of the recording.
+
+    In a conversation that came as text and knows voices, but no channels, `channel` is the number of the voice.
+    """
 
     channel: int
     start_s: float
@@ -62,13 +65,15 @@ def take_turns(utterances: Sequence[Utterance]) -> list[Turn]:
     """Join neighbouring utterances of one speaker into turns, in order of start.
 
     A pause longer than TURN_GAP_S seconds ends a turn. Overlap is kept: a turn may start before the one before it has
-    ended.
+    ended. Two channels are two voices, also where nobody knows whose.
     """
     turns: list[Turn] = []
+    channel = -1
     for said in sorted((u for u in utterances if u.text.strip()), key=lambda u: (u.start_s, u.end_s, u.channel)):
         last = turns[-1] if turns else None
-        if last and last.speaker == said.speaker and said.start_s - last.end_s <= TURN_GAP_S:
+        if last and (last.speaker, channel) == (said.speaker, said.channel) and said.start_s - last.end_s <= TURN_GAP_S:
             turns[-1] = replace(last, end_s=max(last.end_s, said.end_s), text=f"{last.text} {said.text.strip()}")
         else:
             turns.append(Turn(len(turns), said.speaker, said.start_s, said.end_s, said.text.strip()))
+        channel = said.channel
     return turns

@@ -19,6 +19,9 @@ _CAUSES = {
     "corrupt": "the audio is damaged and cannot be decoded",
     "empty": "the recording is empty",
     "too_long": "the recording is longer than allowed",
+    "unreadable_conversation": "the conversation came as text that cannot be read",
+    "empty_conversation": "the conversation came as text and has no words",
+    "no_conversation": "the file holds neither words nor a recording",
     "object_gone": "the recording is no longer in the object store",
     "refused": "the language model refused to answer",
     "truncated": "the language model's answer broke off",
@@ -47,7 +50,12 @@ _OUTCOMES = {
     "no_sale": "No sale",
     "unresolved": "Not resolved",
 }
-_STEPS = {"call.transcribe": "transcription", "call.understand": "the summary", "call.file": "filing"}
+_STEPS = {
+    "call.transcribe": "transcription",
+    "call.read": "reading",
+    "call.understand": "the summary",
+    "call.file": "filing",
+}
 
 
 def stage_words(stage: str, skip_reason: str | None = None, failed_code: str | None = None) -> str:

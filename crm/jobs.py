@@ -169,6 +169,14 @@ def advance(
     return Claim(held.call_id, following, held.token + 1, 1) if goes_on else following
 
 
+def hand_over(connection: sa.Connection, held: Claim, step: Step, *, now: datetime, rung_at: datetime | None) -> Step:
+    """Leave the call to another step that begins at the same stage, and return that. Raises ClaimLost."""
+    change = {"step": step.name, "due_at": now, "rung_at": rung_at, "attempt_count": 0}
+    left = connection.execute(_CHANGE, _held(held) | change | {"last_code": None, "last_detail": None})
+    _require_one(left.rowcount)
+    return step
+
+
 def skip(connection: sa.Connection, held: Claim, reason: str, *, now: datetime) -> None:
     """End the call as skipped, for a stated reason. Raises ClaimLost."""
     _finish(connection, held, Stage.SKIPPED, now, skip_reason=reason)

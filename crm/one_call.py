@@ -8,9 +8,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from calls.recording import TEXT_SUFFIXES
 from calls.transcript import Speaker, Turn, Utterance, take_turns
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
+from crm.results import GIVEN
 from crm.tables import call, call_analysis, job, paid_request, reason, recording, transcript, utterance
 
 
@@ -30,6 +32,11 @@ class RecordingRow:
     sample_rate_hz: int | None
     duration_s: float | None
     playback_key: str | None
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is something to play: a conversation that came as text has nothing."""
+        return bool(self.playback_key) or not self.object_key.lower().endswith(TEXT_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,16 @@ class TranscriptRow:
     non_talk_time_s: float | None
     interruption_count: int | None
     skipped: Sequence[Mapping[str, str]]
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the words came as text, and no engine heard them."""
+        return self.engine.startswith(GIVEN)
+
+    @property
+    def has_times(self) -> bool:
+        """Whether somebody knows when each turn began; without, only their order is known."""
+        return not any(item["code"] == "no_times" for item in self.skipped)
 
 
 @dataclass(frozen=True)

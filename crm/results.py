@@ -17,6 +17,9 @@ from calls.transcript import Speaker, Utterance, Word
 from crm.people import link_into_chain, match_contact
 from crm.tables import call, call_analysis, recording, transcript, utterance
 
+# The engine of transcripts that came as text, before the kind of document: "given/vcon".
+GIVEN = "given/"
+
 # Built once, as in crm.jobs.
 _OF_CALL: sa.BindParameter[UUID] = sa.bindparam("of_call")
 
@@ -100,14 +103,17 @@ class NewTranscript:
 
 @dataclass(frozen=True)
 class RecordingFacts:
-    """What decoding found out about a recording; `duration_s` is its decoded length in seconds."""
+    """What decoding found out about a recording; `duration_s` is its decoded length in seconds.
+
+    A conversation that came as text has no codec and no rate, and perhaps neither channels nor a length.
+    """
 
     sha256: str
     container: str
     codec: str
-    channel_count: int
-    sample_rate_hz: int
-    duration_s: float
+    channel_count: int | None
+    sample_rate_hz: int | None
+    duration_s: float | None
     playback_key: str
 
 

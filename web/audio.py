@@ -61,7 +61,7 @@ def audio(request: Request, site: OurSite, call_id: UUID) -> Response:
     """The recording of a call: the copy made for browsers where there is one, else the original."""
     with site.wiring.database.read() as connection:
         held = recording_of(connection, call_id)
-    if held is None:
+    if held is None or not held.has_sound:
         raise ObjectGone("The call has no recording.")
     store = site.wiring.objects
     key, media_type = _playable(held)

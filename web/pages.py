@@ -72,7 +72,9 @@ def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UU
         "answers": _answers(found, {q.code: q.text for q in taxonomy.questions} if taxonomy else {}, behind),
         "earlier": earlier,
         "has_ended": found.line.stage in TERMINAL_STAGES,
-        "can_play": found.recording is not None and found.line.failed_code not in {"not_audio", "empty", "object_gone"},
+        "can_play": found.recording is not None
+        and found.recording.has_sound
+        and found.line.failed_code not in {"not_audio", "empty", "object_gone"},
     }
     return site.templates.TemplateResponse(request, "call.html", context)
 

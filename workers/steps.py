@@ -4,13 +4,11 @@ Every failure ends in one of four ways: another attempt later, a call parked as 
 reason, or work that waits until a person has mended a setting.
 """
 
-import errno
 import hashlib
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +19,7 @@ import structlog
 
 from calls.analysis import SkippedFeature
 from calls.checking import check_analysis
-from calls.errors import CallwiseError, DiskFull, SetupBroken, TerminalError, TransientError
+from calls.errors import CallwiseError, SetupBroken, TerminalError, TransientError
 from calls.gates import gate
 from calls.money import Charge
 from calls.pipeline import SkipReason, Step
@@ -38,7 +36,9 @@ from engines.audio import DecodedAudio, decode, write_playback
 from engines.language import Conversation, LanguageEngine
 from engines.objects import ObjectStore
 from engines.speech import SpeechEngine, SpeechHints
+from workers.folders import private_folder
 from workers.leases import Leases
+from workers.reading import read, take_out_recording
 
 log = structlog.get_logger()
 
@@ -46,7 +46,8 @@ LONGEST_BACKOFF_S = 600.0
 BROKEN_WAIT_S = 30.0
 LEFTOVER_S = 24 * 3600.0
 
-Write = Callable[[sa.Connection, datetime], SkipReason | None]
+# Writes what a step found; says why the call is skipped, or which other step of the same stage is to do it.
+Write = Callable[[sa.Connection, datetime], SkipReason | Step | None]
 
 
 @dataclass(frozen=True)
@@ -141,17 +142,18 @@ def _do(parts: Parts, begun: _Begun) -> _Begun | Step | None:
 
 def transcribe(parts: Parts, work: results.Work) -> Write:
     """Hear the recording: its words, who said them, its timing, a playback copy."""
-    with _private_folder(parts.scratch) as folder:
+    with private_folder(parts.scratch) as folder:
         source = folder / "recording"
         parts.objects.fetch(work.ref, source)
-        decoded = parts.decode(source)
+        sound = take_out_recording(source, work.ref.key)
+        decoded = parts.decode(sound)
         with source.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         heard = parts.speech().transcribe(decoded.audio, parts.hints, _ledger(parts, work.call_id))
         playback_key = f"{OWN_PREFIX}playback/{work.recording_id}.mp3"
         if heard.utterances:
             playback = folder / "playback.mp3"
-            parts.write_playback(source, playback)
+            parts.write_playback(sound, playback)
             parts.objects.put(playback_key, playback)
     agent_channel = parts.default_agent_channel if work.agent_channel is None else work.agent_channel
     utterances = name_speakers(heard.utterances, channel_count=decoded.audio.channel_count, agent_channel=agent_channel)
@@ -232,6 +234,7 @@ def file(_parts: Parts, work: results.Work) -> Write:
 
 _WORK: dict[str, Callable[[Parts, results.Work], Write]] = {
     "call.transcribe": transcribe,
+    "call.read": read,
     "call.understand": understand,
     "call.file": file,
 }
@@ -245,27 +248,16 @@ def clear_leftovers(scratch: Path) -> None:
                 shutil.rmtree(folder)
 
 
-@contextmanager
-def _private_folder(scratch: Path) -> Iterator[Path]:
-    """An empty folder of this step's own, gone afterwards. Raises DiskFull when there is no room to work in."""
-    try:
-        scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=scratch) as folder:
-            yield Path(folder)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise DiskFull(f"no space left at {scratch}: free some") from error
-        raise
-
-
 def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> jobs.Claim | Step | None:
     now = _now()
     with parts.database.write() as connection:
-        skip_reason = write(connection, now)
-        if skip_reason is not None:
-            jobs.skip(connection, claim, skip_reason, now=now)
-            return None
+        outcome = write(connection, now)
         rung_at = now if parts.ring else None
+        if isinstance(outcome, Step):
+            return jobs.hand_over(connection, claim, outcome, now=now, rung_at=rung_at)
+        if outcome is not None:
+            jobs.skip(connection, claim, outcome, now=now)
+            return None
         following = jobs.advance(connection, claim, now=now, lease_s=parts.lease_s, rung_at=rung_at, does=parts.queues)
         parts.observe(claim.step, "writing")
         return following

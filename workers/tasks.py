@@ -27,6 +27,12 @@ def fetch(call_id: str) -> None:
     run_step(parts(), step_named("call.fetch"), UUID(call_id))
 
 
+@task("call.read", soft_limit_s=600)
+def read(call_id: str) -> None:
+    """Give a call that came as text its transcript; a second run finds it there and returns."""
+    run_step(parts(), step_named("call.read"), UUID(call_id))
+
+
 @task("call.understand", soft_limit_s=600)
 def understand(call_id: str) -> None:
     """Give the call its analysis; a second run finds it there and returns."""
