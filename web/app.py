@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from runtime.wiring import Wiring
-from web import api, audio, auth, health, pages, trends
+from web import api, audio, auth, events, health, pages, trends
 from web.errors import add_error_handlers
 from web.rendering import STATIC, make_templates
 from web.security import SecureHeaders
@@ -49,7 +49,7 @@ def create_app(
     app.add_middleware(SecureHeaders, https_only=settings.web.secure_cookies)
     add_error_handlers(app)
     app.mount("/static", _CachedFiles(directory=STATIC), name="static")
-    for part in (auth, health, audio, api, trends, pages):
+    for part in (auth, health, audio, api, trends, pages, events):
         app.include_router(part.router)
     app.add_api_route("/", _start_page, include_in_schema=False)
     return app

@@ -45,6 +45,7 @@ _TITLES = {
     403: "Refused",
     404: "Not found",
     405: "Not possible here",
+    413: "Too large",
     416: "Outside of the recording",
     422: "That cannot be read",
     429: "Too many attempts",
@@ -64,7 +65,7 @@ def add_error_handlers(app: FastAPI) -> None:
 def is_api(request: Request) -> bool:
     """True for programs' paths, which get problem+json."""
     path: str = request.scope["path"]
-    return path.startswith(("/api/", "/healthz", "/metrics"))
+    return path.startswith(("/api/", "/events/", "/healthz", "/metrics"))
 
 
 def error_response(

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 from starlette.templating import Jinja2Templates
 
+from ingest.intake import Intake
+from runtime.listening import make_intake
 from runtime.wiring import Wiring
 from web.sessions import Sessions
 from web.throttle import LoginThrottle
@@ -28,6 +31,11 @@ class Site:
     def zone(self) -> ZoneInfo:
         """The site's time zone."""
         return ZoneInfo(self.wiring.settings.site.time_zone)
+
+    @cached_property
+    def intake(self) -> Intake:
+        """Intake of what is sent to this process; the workers' sweep finds the work."""
+        return make_intake(self.wiring)
 
 
 def site_of(request: Request) -> Site:
