@@ -120,27 +120,43 @@ def reconcile(
 @profiles.command("test")
 def read_names(
     names: Annotated[list[str], typer.Argument(help="Names (keys) of recordings.")],
+    *,
+    sidecar: Annotated[
+        Path | None, typer.Option(help="A document beside the recording.", exists=True, dir_okay=False, readable=True)
+    ] = None,
+    metadata: Annotated[list[str] | None, typer.Option(help="Metadata of the object, NAME=VALUE.")] = None,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show which telephony profile reads these names, and what from them."""
+    """Show which telephony profile reads these names, what from them, and who told it.
+
+    Nothing is stored, and no store is asked.
+    """
     chosen = make_profiles(wire(home).settings)
-    readings = {name: chosen.read(name) for name in names}
+    given = dict(_pair(text, "profiles test: --metadata") for text in metadata or ())
+    raw, sidecar_name = (sidecar.read_bytes(), sidecar.name) if sidecar else (None, None)
+    readings = {name: chosen.read(name, metadata=given, sidecar=raw, sidecar_name=sidecar_name) for name in names}
     if as_json:
         emit([_reading_document(name, reading) for name, reading in readings.items()])
         return
     for name, reading in readings.items():
-        typer.echo(f"{name}: {reading.profile or 'no profile reads this name'}")
-        for fact, value in _told(reading.facts).items():
-            typer.echo(f"  {fact}: {value}")
-        if reading.unread:
-            typer.echo(f"  not read: {', '.join(reading.unread)}")
+        _show(name, reading)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _show(name: str, reading: Reading) -> None:
+    typer.echo(f"{name}: {reading.profile or 'no profile reads this name'}")
+    facts = _told(reading.facts)
+    attributes = {f"attributes.{key}": value for key, value in facts.pop("attributes", {}).items()}
+    for fact, value in (facts | attributes).items():
+        typer.echo(f"  {fact}: {value}  ({reading.told_by.get(fact, 'name')})")
+    if reading.unread:
+        typer.echo(f"  not read: {', '.join(reading.unread)}")
+
+
+def _pair(text: str, option: str = "push: --meta") -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        stop(f"callwise push: --meta wants NAME=VALUE, not {text!r}", code=2)
+        stop(f"callwise {option} wants NAME=VALUE, not {text!r}", code=2)
     return name, value
 
 
@@ -150,13 +166,14 @@ def _reading_document(name: str, reading: Reading) -> dict[str, Any]:
         "profile": reading.profile,
         "facts": _told(reading.facts),
         "unread": list(reading.unread),
+        "told_by": dict(reading.told_by),
     }
 
 
 def _told(facts: CallFacts) -> dict[str, Any]:
     """The facts that were told, as JSON has them."""
-    told = {item.name: getattr(facts, item.name) for item in fields(CallFacts) if getattr(facts, item.name)}
-    if facts.agent_channel is not None:
-        told["agent_channel"] = facts.agent_channel
+    given = {item.name: getattr(facts, item.name) for item in fields(CallFacts)}
+    # Zero and false are told as well.
+    told = {name: value for name, value in given.items() if value is not None and value != {}}
     document: dict[str, Any] = json.loads(json.dumps(told, default=lambda value: value.isoformat()))
     return document

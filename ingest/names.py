@@ -7,53 +7,61 @@ so that `callwise profiles test` shows it; nothing is guessed in its place.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC
 
-from calls.recording import CallFacts, Direction
-from ingest.values import Locality, from_epoch, read_direction, read_moment, read_number, read_stamp
+from calls.recording import Direction
+from ingest import genesys
+from ingest.told import Told, tell
+from ingest.values import (
+    Locality,
+    from_epoch,
+    read_certain_number,
+    read_direction,
+    read_extension,
+    read_moment,
+    read_number,
+    read_stamp,
+)
 
-
-@dataclass(frozen=True)
-class Told:
-    """Facts that were read, and the names of the parts that could not be."""
-
-    facts: CallFacts
-    unread: tuple[str, ...] = ()
+Found = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class NameProfile:
-    """One telephony system's names: `pattern` is searched in the key, `read` makes facts of what it finds."""
+    """One telephony system's names: `pattern` is searched in the key, `read` makes facts of what it finds.
+
+    `sidecars` gives the names, in the recording's folder, of documents that the system itself writes beside it.
+    `source_system` is whose call ids these are; empty: the profile's own name.
+    """
 
     name: str
     pattern: re.Pattern[str]
-    read: Callable[[Mapping[str, str], Locality], Told]
+    read: Callable[[Found, Locality], Told]
+    sidecars: Callable[[Found], tuple[str, ...]] = lambda _: ()
+    source_system: str = ""
+
+    def find(self, key: str) -> Found | None:
+        """The parts of the key by name, empty text for one that is not there; None when this is another's name."""
+        found = self.pattern.search(key)
+        return {part: text or "" for part, text in found.groupdict().items()} if found else None
 
 
-def _told(parts: Mapping[str, Any], **facts: Any) -> Told:
-    """The facts that are there; `parts` are the raw texts by fact, of which those without a fact are unread."""
-    unread = tuple(name for name, text in parts.items() if text and facts.get(name) is None)
-    return Told(CallFacts(**{name: value for name, value in facts.items() if value is not None}), unread)
-
-
-def _pca(found: Mapping[str, str], local: Locality) -> Told:
+def _pca(found: Found, local: Locality) -> Told:
     # The four parts come in any order, and each may be missing: amazon-transcribe-post-call-analytics reads them so.
     stem = found["stem"] + "_"
     guid, agent, customer = (_after(stem, word) for word in ("GUID", "AGENT", "CUST"))
     stamp = re.search(r"(\d{4})-(\d{2})-(\d{2})T(\d{2})-(\d{2})-(\d{2})", stem)
-    number = read_number(customer, local.region) if customer else None
-    told = _told(
+    number = read_certain_number(customer, local.region) if customer else None
+    named = (("agent_name", agent), ("customer", customer), ("started_at", stamp))
+    return tell(
         {"started_at": stamp and stamp[0]},
+        [name for name, text in named if not text],
         external_call_id=guid,
         agent_name=agent,
         from_number_e164=number,
         started_at=read_stamp("".join(stamp.groups()), local.zone) if stamp else None,
         attributes={"customer_id": customer} if customer and not number else None,
     )
-    missing = [
-        name for name, text in (("agent_name", agent), ("customer", customer), ("started_at", stamp)) if not text
-    ]
-    return Told(told.facts, (*told.unread, *missing))
 
 
 def _after(stem: str, word: str) -> str | None:
@@ -61,10 +69,21 @@ def _after(stem: str, word: str) -> str | None:
     return found[1] if found else None
 
 
-def _connect(found: Mapping[str, str], local: Locality) -> Told:
+def _connect(found: Found, local: Locality) -> Told:
     # The file says UTC itself; channel 1 is the agent's. Source: Amazon Connect, "Recordings and transcripts".
     moment = read_moment(f"{found['date']}T{found['hour']}{found['minute']}00Z", local.zone)
-    return _told({"started_at": found["date"]}, external_call_id=found["contact"], started_at=moment, agent_channel=1)
+    return tell({"started_at": found["date"]}, external_call_id=found["contact"], started_at=moment, agent_channel=1)
+
+
+def _genesys(found: Found, _: Locality) -> Told:
+    # The folder names the hour in which the conversation began, in UTC: all that is known until a sidecar says more.
+    hour = "".join(found[part].zfill(2) for part in ("month", "day", "hour")) if found["year"] else ""
+    return tell(
+        {"started_at": hour},
+        external_call_id=found["recording"],
+        initial_call_id=found["conversation"],
+        started_at=read_stamp(f"{found['year']}{hour}0000", UTC) if hour else None,
+    )
 
 
 _FREEPBX_DIRECTIONS = {
@@ -77,46 +96,46 @@ _FREEPBX_DIRECTIONS = {
 }
 
 
-def _freepbx(found: Mapping[str, str], local: Locality) -> Told:
+def _freepbx(found: Found, local: Locality) -> Told:
     kind, to, caller = found["kind"], found["to"], found["caller"]
     to_number, from_number = (read_number(text, local.region) for text in (to, caller))
     direction = _FREEPBX_DIRECTIONS.get(kind)
     if kind == "exten":
         direction = Direction.INBOUND if from_number else Direction.INTERNAL
     # The unique id begins with the second of the start, in UTC; the date in the name is the server's local time.
-    started_at = (
-        from_epoch(int(found["epoch"])) if found["epoch"] else read_stamp(found["date"] + found["time"], local.zone)
-    )
+    started_at = from_epoch(int(found["epoch"])) or read_stamp(found["date"] + found["time"], local.zone)
+    queue = to if kind in {"q", "rg"} else None
     extension = caller if direction is Direction.OUTBOUND else to
-    return _told(
-        {"started_at": found["date"]},
+    outside = {"from_number_e164": caller, "to_number_e164": to}
+    return tell(
+        {"started_at": found["date"]} | {name: text for name, text in outside.items() if not read_extension(text)},
         external_call_id=found["unique"],
         direction=direction,
         from_number_e164=from_number,
         to_number_e164=to_number,
-        queue_name=to if kind in {"q", "rg"} else None,
+        queue_name=queue,
         started_at=started_at,
-        attributes={"extension": extension} if read_number(extension, local.region) is None else None,
+        attributes={"extension": extension} if read_extension(extension) and not queue else None,
     )
 
 
-def _ringcentral(found: Mapping[str, str], local: Locality) -> Told:
+def _ringcentral(found: Found, local: Locality) -> Told:
     direction = read_direction(found["direction"])
     number = read_number(found["phone"], local.region)
-    return _told(
-        {"started_at": found["date"], "direction": found["direction"]},
+    side = "to_number_e164" if direction is Direction.OUTBOUND else "from_number_e164"
+    return tell(
+        {"started_at": found["date"], "direction": found["direction"], side: found["phone"]},
         external_call_id=found["id"],
         direction=direction,
-        from_number_e164=None if direction is Direction.OUTBOUND else number,
-        to_number_e164=number if direction is Direction.OUTBOUND else None,
         started_at=read_stamp(found["date"] + found["time"], local.zone),
-        attributes={"extension": found["extension"]},
+        attributes={"extension": found["extension"]} if found["extension"] else None,
+        **{side: number},
     )
 
 
-def _eightbyeight(found: Mapping[str, str], local: Locality) -> Told:
-    return _told(
-        {"from_number_e164": found["phone"]},
+def _eightbyeight(found: Found, local: Locality) -> Told:
+    return tell(
+        {"from_number_e164": found["phone"], "started_at": found["started"]},
         external_call_id=f"{found['started']}-{found['call']}",
         from_number_e164=read_number(found["phone"], local.region),
         started_at=from_epoch(int(found["started"])),
@@ -124,41 +143,63 @@ def _eightbyeight(found: Mapping[str, str], local: Locality) -> Told:
     )
 
 
-NAME_PROFILES = {
-    profile.name: profile
-    for profile in (
-        NameProfile("pca", re.compile(r"(?P<stem>[^/]*_GUID_[^/]+?)\.\w+$"), _pca),
-        NameProfile(
-            "connect",
-            re.compile(
-                r"(?P<contact>[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})"
-                r"_(?P<date>\d{8})T(?P<hour>\d{2})[:_-]?(?P<minute>\d{2})_UTC\.\w+$",
-                re.IGNORECASE,
-            ),
-            _connect,
-        ),
-        NameProfile(
-            "freepbx",
-            re.compile(
-                r"(?:^|/)(?P<kind>in|out|exten|internal|external|q|rg|conf|force)-(?P<to>[^-/]+)-(?P<caller>[^-/]+)"
-                r"-(?P<date>\d{8})-(?P<time>\d{6})-(?P<unique>(?:[\w.]+-)?(?P<epoch>\d{9,10})\.\d+)\.\w+$"
-            ),
-            _freepbx,
-        ),
-        NameProfile(
-            "ringcentral",
-            re.compile(
-                r"(?:^|/)(?P<date>\d{8})-(?P<time>\d{6})_(?P<extension>[^_/]*)_(?P<phone>[^_/]*)_(?P<direction>[A-Za-z]+)"
-                r"_[A-Za-z]+_(?P<id>[\w-]+)\.\w+$"
-            ),
-            _ringcentral,
-        ),
-        NameProfile(
-            "eightbyeight",
-            re.compile(
-                r"(?:^|/)users:(?P<user>\d+):(?P<started>\d{13})-(?P<call>\d+)-\d+-(?P<phone>[+\d]+)_[A-Z]\.\w+$"
-            ),
-            _eightbyeight,
-        ),
+def _twilio(found: Found, _: Locality) -> Told:
+    # One call can have several recordings. Where the name has no call, the recording's id is all there is: nothing in
+    # it says when the call was, or between whom; the status callback or a sidecar does.
+    sids = {"recording_sid": found["recording"], "account_sid": found["account"]}
+    return tell(
+        {},
+        external_call_id=found["call"] or found["recording"],
+        attributes={name: sid for name, sid in sids.items() if sid},
     )
-}
+
+
+_UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+
+_ALL = (
+    NameProfile("pca", re.compile(r"(?P<stem>[^/]*_GUID_[^/]+?)\.\w+$"), _pca),
+    NameProfile(
+        "connect",
+        re.compile(
+            rf"(?P<contact>{_UUID})_(?P<date>\d{{8}})T(?P<hour>\d{{2}})[:_-]?(?P<minute>\d{{2}})_UTC\.\w+$",
+            re.ASCII | re.IGNORECASE,
+        ),
+        _connect,
+    ),
+    NameProfile("genesys", genesys.RECORDING, _genesys, sidecars=genesys.sidecars),
+    NameProfile(
+        "freepbx",
+        re.compile(
+            r"(?:^|/)(?P<kind>in|out|exten|internal|external|q|rg|conf|force)-(?P<to>[^-/]+)-(?P<caller>[^-/]+)"
+            r"-(?P<date>\d{8})-(?P<time>\d{6})-(?P<unique>(?:[\w.]+-)?(?P<epoch>\d{9,10})\.\d+)\.\w+$",
+            re.ASCII,
+        ),
+        _freepbx,
+    ),
+    NameProfile(
+        "ringcentral",
+        re.compile(
+            r"(?:^|/)(?P<date>\d{8})-(?P<time>\d{6})_(?P<extension>[^_/]*)_(?P<phone>[^_/]*)_(?P<direction>[A-Za-z]+)"
+            r"_[A-Za-z]+_(?P<id>[\w-]+)\.\w+$",
+            re.ASCII,
+        ),
+        _ringcentral,
+    ),
+    NameProfile(
+        "eightbyeight",
+        re.compile(
+            r"(?:^|[/:])users:(?P<user>\d+):(?P<started>\d{13})-(?P<call>\d+)-\d+-(?P<phone>[+\w]+)_[A-Z]\.\w+$",
+            re.ASCII,
+        ),
+        _eightbyeight,
+    ),
+    NameProfile(
+        "twilio",
+        re.compile(
+            r"(?:^|/)(?:(?P<account>AC[0-9a-fA-F]{32})/(?:Recordings/)?|(?P<call>CA[0-9a-fA-F]{32})/)"
+            r"(?P<recording>RE[0-9a-fA-F]{32})(?:\.\w+)?$"
+        ),
+        _twilio,
+    ),
+)
+NAME_PROFILES = {profile.name: profile for profile in _ALL}

@@ -1,18 +1,25 @@
 """What telephony says of a recording, by whichever profiles can read its name, its metadata or its sidecar."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from calls.errors import SettingsError
 from calls.recording import OWN_PREFIX, CallFacts
-from ingest.names import NAME_PROFILES, Told
-from ingest.sidecars import read_plain, read_sidecar
+from calls.telling import Rank, Telling, merge_tellings
+from ingest import genesys, google, plain, vcon_facts
+from ingest.names import NAME_PROFILES, Found, NameProfile
+from ingest.own_patterns import OwnPattern, own_profiles
+from ingest.sidecars import Companion, read_companion
+from ingest.told import NOTHING, Told, facts_by_name, storable, told_over
 from ingest.values import Locality
 
-PLAIN = "plain"
+PLAIN = plain.SYSTEM
 # The source system of calls whose names nobody reads: their ids are their places in the store.
 STORAGE = "storage"
+# Profiles that read documents and metadata, with the suffixes of the documents that they look for, likeliest first.
+_BESIDE = {PLAIN: (".json", ".csv"), google.SYSTEM: (".json",), vcon_facts.SYSTEM: (".vcon",)}
+BUILT_IN = tuple(dict.fromkeys((PLAIN, *NAME_PROFILES, *_BESIDE)))
 
 # fmt: off
 AUDIO_SUFFIXES = (
@@ -20,12 +27,13 @@ AUDIO_SUFFIXES = (
     ".au", ".aif", ".aiff", ".ulaw", ".alaw", ".raw", ".sln", ".g722", ".3gp",
 )
 _OTHER_SUFFIXES = frozenset({
-    ".json", ".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".html", ".htm", ".md", ".log", ".pdf", ".vtt",
+    ".tsv", ".txt", ".xml", ".yaml", ".yml", ".html", ".htm", ".md", ".log", ".pdf", ".vtt",
     ".srt", ".jpg", ".jpeg", ".png", ".gif", ".zip", ".gz", ".tar", ".parquet", ".sha256", ".md5", ".tmp",
     ".part", ".partial", ".crdownload", ".ini", ".db", ".sqlite",
 })
 # fmt: on
 SIDECAR_SUFFIX = ".json"
+SIDECAR_SUFFIXES = frozenset({SIDECAR_SUFFIX, ".csv", ".vcon"})
 
 
 @dataclass(frozen=True)
@@ -33,31 +41,47 @@ class Reading:
     """What was read of one recording.
 
     `profile` is the profile that read it, None when none could, and `source_system` the one whose call ids these are;
-    `unread` names what was there and could not be read.
+    `unread` names what was there and could not be read; `told_by` names who told each fact and attribute.
     """
 
     profile: str | None
     source_system: str
     facts: CallFacts
     unread: tuple[str, ...] = ()
+    told_by: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Addressees:
+    """Whose sidecar an object may be: that of one of these recordings, or of every recording of a conversation.
+
+    `conversation` is (source system, conversation id); recordings know it as their `initial_call_id`.
+    """
+
+    recordings: tuple[str, ...] = ()
+    conversation: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Profiles:
-    """The profiles that may read, in order, and where telephony stands."""
+    """The profiles that may read, in order, and where telephony stands. The owner's own are asked first."""
 
     names: tuple[str, ...]
     local: Locality = field(default_factory=Locality)
+    own: tuple[NameProfile, ...] = ()
 
     @classmethod
-    def of(cls, names: Sequence[str], *, region: str, time_zone: str) -> "Profiles":
-        """By the settings. Raises SettingsError for a profile or a zone that does not exist."""
-        unknown = [name for name in names if name != PLAIN and name not in NAME_PROFILES]
+    def of(
+        cls, names: Sequence[str], *, region: str, time_zone: str, patterns: Sequence[OwnPattern] = ()
+    ) -> "Profiles":
+        """By the settings. Raises SettingsError for a profile or a zone that does not exist, or a wrong pattern."""
+        unknown = [name for name in names if name not in BUILT_IN]
         if unknown:
-            known = ", ".join((PLAIN, *NAME_PROFILES))
+            known = ", ".join(BUILT_IN)
             raise SettingsError(f"telephony.profiles: there is no profile {unknown[0]!r}; there are {known}")
+        own = own_profiles(patterns, {*BUILT_IN, STORAGE})
         try:
-            return cls(tuple(names), Locality.of(region, time_zone))
+            return cls(tuple(names), Locality.of(region, time_zone), own)
         except (KeyError, ValueError):
             raise SettingsError(f"telephony.time_zone: {time_zone!r} is no IANA time zone") from None
 
@@ -66,43 +90,118 @@ class Profiles:
         """Whether a document beside a recording is looked for."""
         return PLAIN in self.names
 
-    def read(self, key: str, *, metadata: Mapping[str, str] | None = None, sidecar: bytes | None = None) -> Reading:
-        """What the name says, and over it what the metadata say, and over that what the sidecar says.
+    def read_name(self, key: str) -> Reading:
+        """What the name alone says."""
+        profile, found = self._profile_of(key)
+        if profile is None or found is None:
+            return Reading(None, STORAGE, CallFacts())
+        told = storable(profile.read(found, self.local))
+        system = told.source_system or profile.source_system or profile.name
+        return Reading(profile.name, system, told.facts, told.unread)
+
+    def read_metadata(self, metadata: Mapping[str, str], tags: Mapping[str, str] | None = None) -> Told:
+        """What the object's own metadata say, and its tags where the metadata say nothing."""
+        if PLAIN not in self.names and google.SYSTEM not in self.names:
+            return NOTHING
+        behind, before = (plain.read_plain(given, self.local) for given in (tags or {}, metadata))
+        facts = told_over(behind.facts, before.facts)
+        unread = tuple(name for name in (*before.unread, *behind.unread) if getattr(facts, name, None) is None)
+        return storable(Told(facts, unread, before.source_system or behind.source_system))
+
+    def companions(self, key: str) -> tuple[str, ...]:
+        """The keys under which sidecars of this recording may lie, likeliest first; several may be there."""
+        profile, found = self._profile_of(key)
+        folder = key[: len(key) - len(key.rpartition("/")[2])]
+        own = [folder + name for name in profile.sidecars(found)] if profile and found else []
+        if profile and profile.name == "connect":
+            own.append(stem_of(key) + SIDECAR_SUFFIX)
+        beside = [stem_of(key) + suffix for name in self.names for suffix in _BESIDE.get(name, ())]
+        return tuple(one for one in dict.fromkeys([*own, *beside]) if one != key)
+
+    def addressees(self, key: str) -> Addressees | None:
+        """Whose sidecar the object may be, by its name; None when it is nobody's."""
+        suffix = PurePosixPath(key).suffix.lower()
+        if key.startswith(OWN_PREFIX) or suffix not in SIDECAR_SUFFIXES:
+            return None
+        if genesys.SYSTEM in self.names:
+            conversation = genesys.conversation_of(key)
+            if conversation:
+                return Addressees(conversation=(genesys.SYSTEM, conversation))
+            of_recording = genesys.recording_of(key)
+            if of_recording:
+                stem, known = of_recording
+                return Addressees((stem + known,) if known else _recordings(stem))
+        is_looked_for = any(suffix in _BESIDE.get(name, ()) for name in self.names)
+        if is_looked_for or (suffix == SIDECAR_SUFFIX and "connect" in self.names):
+            return Addressees(tuple(recordings_of(key)))
+        return None
+
+    def read_companion(self, key: str, raw: bytes) -> Companion:
+        """What a sidecar says of the recordings that its name belongs to, by its shape; it never raises."""
+        addressees = self.addressees(key)
+        recordings = addressees.recordings if addressees else ()
+        call_id = self.read_name(recordings[0]).facts.external_call_id if recordings else None
+        return read_companion(raw, self.local, self.names, call_id)
+
+    def read(
+        self,
+        key: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        sidecar: bytes | None = None,
+        sidecar_name: str | None = None,
+    ) -> Reading:
+        """What name, metadata and sidecar say together, by the rules of calls/telling.py.
 
         The name alone gives the call its id where it can: it is there from the first moment, whatever comes later.
         """
-        profile, told = self._read_name(key)
-        unread = list(told.unread)
-        facts = told.facts
-        extras = []
-        if self.reads_sidecars and metadata:
-            extras.append(read_plain(metadata, self.local))
-        if self.reads_sidecars and sidecar is not None:
-            extras.append(read_sidecar(sidecar, self.local))
-        for extra in extras:
-            facts = told_over(facts, extra.facts)
-            unread += extra.unread
-        if told.facts.external_call_id:
-            facts = replace(facts, external_call_id=told.facts.external_call_id)
-        is_told = replace(facts, attributes={}) != CallFacts()
+        named = self.read_name(key)
+        meta = self.read_metadata(metadata) if metadata else NOTHING
+        beside = Companion(NOTHING)
+        if sidecar is not None and (self.reads_sidecars or self.companions(key)):
+            beside = read_companion(sidecar, self.local, self.names, named.facts.external_call_id)
+        tellings = [
+            Telling("name", Rank.NAME, named.facts),
+            Telling("metadata", Rank.METADATA, meta.facts),
+            Telling(sidecar_name or sidecar_key(key), beside.rank, beside.told.facts, beside.as_of),
+        ]
+        facts = merge_tellings(tellings)
+        told_by = who_told(tellings)
+        if named.facts.external_call_id:
+            facts = replace(facts, external_call_id=named.facts.external_call_id)
+            told_by["external_call_id"] = "name"
         # What the name did not say and something else did is not missing.
-        unread = [name for name in unread if getattr(facts, name, None) is None]
-        return Reading(profile or (PLAIN if is_told else None), profile or STORAGE, facts, tuple(unread))
+        unread = [
+            name for name in (*named.unread, *meta.unread, *beside.told.unread) if getattr(facts, name, None) is None
+        ]
+        later = (beside.profile if beside.told.is_of_a_call else None, PLAIN if meta.is_of_a_call else None)
+        told_system = beside.told.source_system or meta.source_system
+        return Reading(
+            named.profile or later[0] or later[1],
+            told_system or named.source_system,
+            facts,
+            tuple(dict.fromkeys(unread)),
+            told_by,
+        )
 
-    def _read_name(self, key: str) -> tuple[str | None, Told]:
-        for name in self.names:
-            profile = NAME_PROFILES.get(name)
-            found = profile.pattern.search(key) if profile else None
-            if profile and found:
-                return name, profile.read({part: text or "" for part, text in found.groupdict().items()}, self.local)
-        return None, Told(CallFacts())
+    def _profile_of(self, key: str) -> tuple[NameProfile | None, Found | None]:
+        chosen = (NAME_PROFILES[name] for name in self.names if name in NAME_PROFILES)
+        for profile in (*self.own, *chosen):
+            found = profile.find(key)
+            if found is not None:
+                return profile, found
+        return None, None
 
 
-def told_over(before: CallFacts, after: CallFacts) -> CallFacts:
-    """The facts of both; where both speak, `after` wins."""
-    said = {item.name: getattr(after, item.name) for item in fields(CallFacts) if item.name != "attributes"}
-    told = {name: value for name, value in said.items() if value is not None}
-    return replace(before, **told, attributes={**before.attributes, **after.attributes})
+def who_told(tellings: Sequence[Telling]) -> dict[str, str]:
+    """The origin of each fact that the tellings give together, and of each attribute under `attributes.NAME`."""
+    origins = []
+    for telling in tellings:
+        told = [name for name, value in facts_by_name(telling.facts).items() if value is not None]
+        told += [f"attributes.{name}" for name in telling.facts.attributes]
+        # Attributes are merged name by name under the same rule as facts: what wins there is who told it.
+        origins.append(replace(telling, facts=CallFacts(attributes=dict.fromkeys(told, telling.origin))))
+    return dict(merge_tellings(origins).attributes)
 
 
 def why_no_recording(key: str, size_bytes: int | None) -> str | None:
@@ -115,23 +214,27 @@ def why_no_recording(key: str, size_bytes: int | None) -> str | None:
         return "own"
     if key.endswith("/") or (size_bytes == 0 and suffix not in AUDIO_SUFFIXES):
         return "folder_marker"
-    if suffix == SIDECAR_SUFFIX:
+    if suffix in SIDECAR_SUFFIXES:
         return "sidecar"
     return "not_audio" if suffix in _OTHER_SUFFIXES else None
 
 
 def sidecar_key(key: str) -> str:
     """The key under which the document of a recording lies: its own, with another suffix."""
-    return _stem(key) + SIDECAR_SUFFIX
+    return stem_of(key) + SIDECAR_SUFFIX
 
 
 def recordings_of(key: str) -> list[str]:
     """The keys that the recording of this sidecar can have."""
-    stem = _stem(key)
-    return [stem + form for suffix in AUDIO_SUFFIXES for form in (suffix, suffix.upper())]
+    return list(_recordings(stem_of(key)))
 
 
-def _stem(key: str) -> str:
+def _recordings(stem: str) -> tuple[str, ...]:
+    return tuple(stem + form for suffix in AUDIO_SUFFIXES for form in (suffix, suffix.upper()))
+
+
+def stem_of(key: str) -> str:
+    """The key without its suffix: what a recording and the documents beside it share."""
     folder, slash, name = key.rpartition("/")
     stem, dot, _ = name.rpartition(".")
     return f"{folder}{slash}{stem if dot and stem else name}"

@@ -3,6 +3,7 @@
 from ingest.intake import Intake, Ring
 from ingest.listening import Listener, Source, make_listeners
 from ingest.listening import catch_up as drain_all
+from ingest.own_patterns import OwnPattern
 from ingest.profiles import Profiles
 from runtime.settings import Settings
 from runtime.wiring import Wiring
@@ -11,7 +12,8 @@ from runtime.wiring import Wiring
 def make_profiles(settings: Settings) -> Profiles:
     """The telephony profiles that the settings choose. Raises SettingsError."""
     telephony = settings.telephony
-    return Profiles.of(telephony.profiles, region=telephony.region, time_zone=telephony.time_zone)
+    patterns = [OwnPattern(**pattern.model_dump()) for pattern in telephony.patterns]
+    return Profiles.of(telephony.profiles, region=telephony.region, time_zone=telephony.time_zone, patterns=patterns)
 
 
 def make_intake(wired: Wiring, ring: Ring | None = None) -> Intake:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -29,6 +30,14 @@ def _known_zone(name: str) -> str:
     except (KeyError, ValueError, OSError):
         raise ValueError(f"{name!r} is no IANA time zone; write one like Europe/Berlin") from None
     return name
+
+
+def _http_url(url: str) -> str:
+    parts = urlsplit(url)
+    is_plain = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
+    if url and (not is_plain or "@" in parts.netloc):
+        raise ValueError(f"{url!r} is no such address; write one like https://calls.example.org")
+    return url.rstrip("/")
 
 
 def _known_broker(url: str) -> str:
@@ -104,10 +113,52 @@ class EventSource(Part):
         return token
 
 
+class TwilioSettings(Part):
+    account_sid: str = Field("", description="Account SID (AC...) whose recordings are fetched. Empty: none are.")
+    auth_token: SecretStr = Field(
+        SecretStr(""), description="The account's auth token: it proves callbacks, and fetches recordings."
+    )
+    api_base_url: Annotated[str, AfterValidator(_http_url)] = Field(
+        "https://api.twilio.com", description="Twilio's API; another address for another region or a test."
+    )
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether callbacks are taken and recordings fetched."""
+        return bool(self.account_sid and self.auth_token.get_secret_value())
+
+
+class NamePattern(Part):
+    name: str = Field(description="The profile's name: small letters, digits, - and _.")
+    pattern: str = Field(
+        description="Regular expression that is searched in the object's key. Its named groups are facts: `call_id`,"
+        " `from`, `to`, `agent`, `queue`, `direction`, `started_at` (or `date` and `time`, or `epoch`), `attr_NAME`"
+        " (docs/telephony.md)."
+    )
+    time_format: str = Field(
+        "",
+        description="Form of `started_at`, or of `date` and `time` joined by a blank, as strptime has it. Empty: the"
+        " digits YYYYMMDDHHMMSS with anything between them, or ISO.",
+    )
+    source_system: str = Field(
+        "", description="Whose call ids these are; two systems with the same ids need two. Empty: the profile's name."
+    )
+    agent_channel: Literal[0, 1] | None = Field(
+        None, description="Channel of the agent in these recordings. Empty: telephony.agent_channel."
+    )
+    time_zone: str = Field("", description="Zone of these times (IANA name). Empty: telephony.time_zone.")
+
+
 class TelephonySettings(Part):
     profiles: tuple[str, ...] = Field(
-        ("plain", "pca", "connect", "freepbx", "ringcentral", "eightbyeight"),
-        description="Telephony profiles that may read a recording's name and metadata, in order.",
+        (
+            *("plain", "pca", "connect", "genesys", "freepbx", "ringcentral", "eightbyeight", "twilio"),
+            *("google", "vcon"),
+        ),
+        description="Telephony profiles that may read a recording's name, metadata and sidecars, in order.",
+    )
+    patterns: tuple[NamePattern, ...] = Field(
+        (), description="Profiles of the owner's own for names, asked before the others; see telephony.patterns[]."
     )
     region: str = Field("US", description="Default region of phone numbers without a country code (ISO 3166).")
     time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
@@ -115,6 +166,12 @@ class TelephonySettings(Part):
     )
     agent_channel: Literal[0, 1] = Field(
         1, description="Channel of the agent in two-channel recordings whose profile says nothing else."
+    )
+    read_tags: bool = Field(
+        False, description="Read the tags of S3 objects like their metadata: one request more for each recording."
+    )
+    twilio: TwilioSettings = Field(
+        TwilioSettings(), description="Recordings that Twilio announces by its status callback (docs/telephony.md)."
     )
 
 
@@ -187,6 +244,11 @@ class WebSettings(Part):
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0: any free one.")
     allowed_hosts: tuple[str, ...] = Field(
         ("127.0.0.1", "localhost", "[::1]"), description="Host names under which the pages are served."
+    )
+    public_url: Annotated[str, AfterValidator(_http_url)] = Field(
+        "",
+        description="Address under which the world reaches the pages (https://calls.example.org): what Twilio signs."
+        " Its host is served, too.",
     )
     secret: SecretStr = Field(SecretStr(""), description="Signs sessions. Empty: one is made and kept in the home.")
     secure_cookies: bool = Field(False, description="Set when the pages are served over HTTPS.")

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 from analytics.measures import MEASURES
 from analytics.star import SCHEMA
 from analytics.star import metadata as star
-from runtime.settings import EventSource, Price, Settings
+from runtime.settings import EventSource, NamePattern, Price, Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -76,6 +76,9 @@ def configuration() -> str:
         'In the environment: `CALLWISE_EVENTS=\'[{"kind":"amqp","url":"amqp://..."},{"kind":"folder"}]\'`.\n',
         _table(_rows(EventSource.model_fields.items(), "events[].")),
         "",
+        "## Each profile of the owner's own: `[[telephony.patterns]]`\n",
+        _table(_rows(NamePattern.model_fields.items(), "telephony.patterns[].")),
+        "",
         '## Each price: `[prices."MODEL"]`\n',
         'In the environment: `CALLWISE_PRICES=\'{"MODEL":{"input":0.25,"output":2}}\'`. '
         "A model without a price is counted with its tokens and an unknown cost.\n",
@@ -129,6 +132,8 @@ def _is_part(annotation: Any) -> bool:
 def _rows(fields: Iterable[tuple[str, FieldInfo]], prefix: str) -> Iterator[tuple[str, str, str, str]]:
     for name, field in fields:
         yield f"`{prefix}{name}`", _kind(field.annotation), _default(field), field.description or ""
+        if _is_part(field.annotation):
+            yield from _rows(field.annotation.model_fields.items(), f"{prefix}{name}.")  # type: ignore[union-attr]
 
 
 def _table(rows: Iterator[tuple[str, str, str, str]]) -> str:
@@ -154,7 +159,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "must be given"
-    if isinstance(value, SecretStr) or value in ("", None, (), {}):
+    if isinstance(value, SecretStr | BaseModel) or value in ("", None, (), {}):
         return "empty"
     if isinstance(value, bool):
         return str(value).lower()

@@ -84,8 +84,32 @@ def test_profiles_show_what_they_read_and_that_they_read_nothing(environment):
     assert (read["name"], read["profile"], read["unread"]) == (names[0], "freepbx", [])
     assert read["facts"]["direction"] == "inbound"
     assert read["facts"]["started_at"] == "2025-03-27T02:25:17+00:00"
-    assert unread == {"name": names[1], "profile": None, "facts": {}, "unread": []}
+    assert unread == {"name": names[1], "profile": None, "facts": {}, "unread": [], "told_by": {}}
     assert "no profile reads this name" in callwise(environment, "profiles", "test", names[1])
+
+
+def test_profiles_show_who_told_each_fact_of_name_metadata_and_sidecar(environment, tmp_path):
+    sidecar = tmp_path / "call.csv"
+    sidecar.write_text("agent;hold_s\nMaya;0\n", encoding="utf-8")
+    arguments = [
+        "x_GUID_7_AGENT_a_CUST_1_DT_2026-11-27T08-00-00.wav",
+        "--metadata",
+        "queue=Service",
+        "--sidecar",
+        sidecar,
+    ]
+    (read,) = callwise(environment, "profiles", "test", *arguments, "--json")
+    assert (read["facts"]["agent_name"], read["facts"]["hold_time_s"]) == ("Maya", 0)
+    assert read["told_by"] == {
+        "external_call_id": "name",
+        "started_at": "name",
+        "attributes.customer_id": "name",
+        "queue_name": "metadata",
+        "agent_name": "call.csv",
+        "hold_time_s": "call.csv",
+    }
+    assert "agent_name: Maya  (call.csv)" in callwise(environment, "profiles", "test", *arguments)
+    callwise(environment, "profiles", "test", "a.wav", "--metadata", "queue", expect=2)
 
 
 def test_a_folder_cannot_be_watched_where_the_store_is_s3(environment):

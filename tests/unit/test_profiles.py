@@ -192,7 +192,8 @@ def test_a_contact_record_of_amazon_connect_is_a_sidecar_too():
 @pytest.mark.parametrize(
     ("raw", "unread"),
     [
-        (b"\xff\xfe", "sidecar: no JSON"),
+        (b"\xff\xfe", "sidecar: neither JSON nor CSV"),
+        (b"\xff\x00", "sidecar: not UTF-8"),
         (b"[1]", "sidecar: no JSON object"),
         (b"{" + b" " * MAX_SIDECAR_BYTES, "sidecar: too large"),
         (b'{"started_at": "yesterday"}', "started_at"),
@@ -284,7 +285,8 @@ def test_what_is_told_later_wins_and_what_is_not_told_stays():
         ("folder_$folder$", 0, "folder_marker"),
         (".callwise/playback/1.mp3", 9, "own"),
         ("a.json", 9, "sidecar"),
-        ("a.CSV", 9, "not_audio"),
+        ("a.CSV", 9, "sidecar"),
+        ("a.vcon", 9, "sidecar"),
         ("a.txt", 9, "not_audio"),
     ],
 )

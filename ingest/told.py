@@ -1,0 +1,71 @@
+"""What was read of a call, in a form that a database takes, and the names of what could not be read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from calls.recording import CallFacts
+
+# A key of 1,024 bytes can be one long id: this much of it still fits an index of every database.
+_MAX_TEXT = 500
+_MAX_NAME = 100
+_MAX_ATTRIBUTES = 50
+_MAX_UNREAD = 50
+
+
+@dataclass(frozen=True)
+class Told:
+    """Facts that were read, and the names of the parts that could not be.
+
+    `source_system` is the system whose call ids these are, where the source says so; None where it does not.
+    """
+
+    facts: CallFacts
+    unread: tuple[str, ...] = ()
+    source_system: str | None = None
+
+    @property
+    def is_of_a_call(self) -> bool:
+        """Whether anything was said of the call; attributes alone may be anything, such as the time of a copy."""
+        return replace(self.facts, attributes={}) != CallFacts()
+
+
+NOTHING = Told(CallFacts())
+
+
+def tell(parts: Mapping[str, object], unread: Iterable[str] = (), /, **facts: Any) -> Told:
+    """The facts that are there; `parts` are the raw values by fact, of which those without a fact are unread."""
+    missing = [name for name, raw in parts.items() if raw not in (None, "") and facts.get(name) is None]
+    return Told(CallFacts(**{name: value for name, value in facts.items() if value is not None}), (*missing, *unread))
+
+
+def told_over(before: CallFacts, after: CallFacts) -> CallFacts:
+    """The facts of both; where both speak, `after` wins."""
+    told = {name: value for name, value in facts_by_name(after).items() if value is not None}
+    return replace(before, **told, attributes={**before.attributes, **after.attributes})
+
+
+def facts_by_name(facts: CallFacts) -> dict[str, Any]:
+    """Every fact but the attributes by its name, None where it was not told."""
+    return {item.name: getattr(facts, item.name) for item in fields(CallFacts) if item.name != "attributes"}
+
+
+def storable(told: Told) -> Told:
+    """The same, with every text as a database takes it, and no more of it than there is use for."""
+    cleaned: dict[str, Any] = {
+        name: (clean(value) or None) if isinstance(value, str) and type(value) is str else value
+        for name, value in facts_by_name(told.facts).items()
+    }
+    attributes = {
+        clean(name, _MAX_NAME): clean(value)
+        for name, value in list(told.facts.attributes.items())[:_MAX_ATTRIBUTES]
+        if clean(name, _MAX_NAME) and clean(value)
+    }
+    unread = dict.fromkeys(clean(name, _MAX_NAME) for name in told.unread[:_MAX_UNREAD])
+    system = clean(told.source_system or "", _MAX_NAME) or None
+    return Told(CallFacts(**cleaned, attributes=attributes), tuple(unread), system)
+
+
+def clean(text: str, length: int = _MAX_TEXT) -> str:
+    """What a database takes: no NUL, no half of a surrogate pair, and not too long."""
+    return text.replace("\0", "").encode(errors="replace").decode().strip()[:length].strip()
