@@ -197,13 +197,14 @@ def test_an_outage_of_the_store_does_not_use_up_the_redrive_policy(
     database, aws: Aws, proxy: SqsProxy, frail: FrailStore
 ):
     redrive(aws, receives=1, VisibilityTimeout="2")
-    send(aws, s3_event("a.wav"))
+    send(aws, s3_event("a.wav"), "no json")
     frail.is_away = True
     with running(make_listener(database, frail, aws, endpoint_url=proxy.endpoint_url)):
         wait_until(lambda: proxy.counts["ChangeMessageVisibilityBatch"] >= 4, what="four heartbeats")
         frail.is_away = False
         wait_until(lambda: left(aws) == 0, what="an empty queue")
     assert keys(database) == ["a.wav"]
+    assert unreadable(database) == ["not_json"]
     assert left(aws, "dead") == 0
 
 

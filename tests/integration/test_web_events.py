@@ -148,6 +148,12 @@ def test_what_nobody_can_read_is_kept_and_never_asked_for_again(site, client, bo
     assert unreadable(site.database) == [code, code]
 
 
+def test_a_message_of_ten_thousand_bad_records_is_kept_once(site, client):
+    body = json.dumps({"Records": [0] * 10_000 + json.loads(s3_event("a.wav"))["Records"]})
+    assert send(client, body).json() == {"new": 1}
+    assert unreadable(site.database) == ["bad_record"]
+
+
 def test_a_message_that_is_too_large_is_refused_and_its_beginning_kept(site, client):
     answer = send(client, "ü" * MAX_EVENT_BYTES)
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
