@@ -6,13 +6,16 @@ the call are what all of them say together, so that the order in which they arri
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
 from calls.recording import CallFacts
 
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+# A recording is stored when its call is over. A day covers wrong zones; what is later comes from a wrong clock.
+_CLOCKS_DIFFER_BY = timedelta(days=1)
+_TIMES = ("queued_at", "started_at", "answered_at", "ended_at")
 _FACTS = tuple(item.name for item in fields(CallFacts) if item.name != "attributes")
 
 
@@ -38,6 +41,8 @@ class Telling:
     rank: Rank
     facts: CallFacts
     as_of: datetime | None = None
+    # The system whose call ids the source speaks of, where it says so.
+    source_system: str | None = None
 
 
 def merge_tellings(tellings: Iterable[Telling]) -> CallFacts:
@@ -55,3 +60,15 @@ def merge_tellings(tellings: Iterable[Telling]) -> CallFacts:
                 told[name] = value
         attributes |= telling.facts.attributes
     return CallFacts(**told, attributes=attributes)  # type: ignore[arg-type]
+
+
+def believable(facts: CallFacts, stored_at: datetime) -> CallFacts:
+    """The facts without times that lie after the recording was stored: a clock that is ahead tells no time.
+
+    What was not believed stays readable in the attribute `not_believed`.
+    """
+    ahead = [name for name in _TIMES if (told := getattr(facts, name)) and told - stored_at > _CLOCKS_DIFFER_BY]
+    if not ahead:
+        return facts
+    words = ", ".join(f"{name} {getattr(facts, name).isoformat()}" for name in ahead)
+    return replace(facts, **dict.fromkeys(ahead), attributes={**facts.attributes, "not_believed": words})

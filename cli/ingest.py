@@ -102,6 +102,10 @@ def reconcile(
                 "missing": report.missing,
                 "missing_count": report.missing_count,
                 "queued": report.queued_count,
+                "documents": report.document_count,
+                "unread_documents": report.unread_count,
+                "stranded": report.stranded_count,
+                "requeued": report.requeued_count,
             }
         )
     else:
@@ -109,11 +113,16 @@ def reconcile(
             typer.echo(key)
         say(
             f"{report.object_count} recordings, {report.known_count} of them known, {report.missing_count} missing,"
-            f" {report.queued_count} queued"
+            f" {report.queued_count} calls queued"
         )
-    if report.missing_count > report.queued_count:
-        if not fix:
-            say("callwise reconcile: --fix takes the missing ones in")
+        if report.unread_count:
+            say(f"{report.unread_count} of {report.document_count} documents had not been read")
+        if report.stranded_count:
+            say(f"{report.stranded_count} unfinished calls had no work queued, {report.requeued_count} have it again")
+    if not fix and not report.is_well:
+        say("callwise reconcile: --fix takes in what is missing")
+        raise typer.Exit(1)
+    if report.missing_count > report.queued_count or report.stranded_count > report.requeued_count:
         raise typer.Exit(1)
 
 

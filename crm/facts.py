@@ -77,29 +77,27 @@ def all_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
     return empty | told_columns(facts, named)
 
 
-def merge_facts(
+def set_facts(
     connection: sa.Connection, call_id: UUID, facts: CallFacts, *, now: datetime, profile: str | None = None
 ) -> bool:
-    """Add what was told later, such as a sidecar that came after the audio; returns whether anything changed.
+    """Let these be the call's facts, all that telephony has said so far; returns whether anything changed.
 
-    What is told later wins over what was told before, and what is not told leaves alone what was. Both the old and the
-    new day of the call are marked for the roll-ups. A finished call whose customer, direction or time changed is filed
-    again. `profile` names who read the facts, for a call whose name nobody could read.
+    What follows from them follows at once: both the old and the new day of the call are marked for the roll-ups, and a
+    finished call whose customer, direction or time changed is filed again. `profile` names who read the facts, for a
+    call whose name nobody could read.
     """
     before = connection.execute(sa.select(call).where(call.c.id == call_id).with_for_update()).mappings().one()
-    told = told_columns(facts, upsert_named(connection, [facts]))
-    told["attributes"] = {**before["attributes"], **facts.attributes}
+    told = all_columns(facts, upsert_named(connection, [facts])) | {"attributes": dict(facts.attributes)}
+    told["happened_at"] = facts.started_at or before["received_at"]
     if before["profile"] is None and profile is not None and replace(facts, attributes={}) != CallFacts():
         told["profile"] = profile
-    if "started_at" in told:
-        told["happened_at"] = told["started_at"]
     changed = {name: value for name, value in told.items() if before[name] != value}
     renamed = _take_external_id(connection, before, facts.external_call_id)
     if not changed:
         return renamed
     connection.execute(sa.update(call).where(call.c.id == call_id).values(**changed, modified_at=now))
     jobs.touch(connection, before["happened_at"])
-    jobs.touch(connection, changed.get("happened_at", before["happened_at"]))
+    jobs.touch(connection, told["happened_at"])
     refiled = {"from_number_e164", "to_number_e164", "direction", "customer_name", "happened_at"}
     if before["stage"] == Stage.DONE and refiled & changed.keys():
         _file_again(connection, call_id, now)
@@ -108,7 +106,8 @@ def merge_facts(
 
 def _take_external_id(connection: sa.Connection, before: sa.RowMapping, external_call_id: str | None) -> bool:
     """Let people find the call under the id that telephony tells late, unless another call has it."""
-    if external_call_id is None or external_call_id == before["external_call_id"]:
+    known = before["external_call_id"]
+    if external_call_id is None or external_call_id == known or known.startswith(f"{external_call_id}~"):
         return False
     other = call.alias()
     taken = sa.exists().where(

@@ -9,9 +9,10 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.pipeline import Stage
+from calls.pipeline import READ, TRANSCRIBE, Stage, lane_of
 from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for, fallback_call_id
 from crm import jobs
+from crm.bulk import insert_new
 from crm.database import insert
 from crm.facts import Named, all_columns, told_columns, upsert_named
 from crm.tables import call, call_analysis, job, recording, transcript, unreadable_event
@@ -24,13 +25,30 @@ KEPT_BODY = 4000
 class Arrival:
     """A recording that lies in the store, and what telephony says of its call.
 
-    `source_system` and the facts' external id name the call; `profile` read the facts, None when none could.
+    `source_system` and the facts' external id name the call; `profile` read the facts, None when none could. `is_text`
+    marks a conversation that came as text: where a call has sound too, the sound is what counts.
     """
 
     stored: StoredObject
     facts: CallFacts
     source_system: str
     profile: str | None
+    is_text: bool = False
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The object."""
+        return self.stored.ref
+
+    @property
+    def external_id(self) -> str:
+        """Telephony's id of the call, its place in the store where telephony names none."""
+        return self.facts.external_call_id or fallback_call_id(self.stored.ref)
+
+    @property
+    def call_id(self) -> UUID:
+        """Our id of the call."""
+        return call_id_for(self.source_system, self.external_id)
 
 
 @dataclass(frozen=True)
@@ -60,9 +78,10 @@ def insert_batch(
 ) -> list[Received]:
     """Note recordings with their calls and jobs; the answers stand in the order of the arrivals.
 
-    - A recording that is known (same bucket, key, version id and eTag) inserts nothing.
+    - A recording that is known (same bucket, key and content) inserts nothing.
     - Other content under the key of a known call becomes the call's current recording, and the call starts anew.
-    - Another key under the external id of a known call is a call of its own: nothing is merged and nothing is lost.
+    - Sound under the external id of a call that came as text takes its place; text beside sound adds nothing.
+    - Else, another key under the external id of a known call is a call of its own: nothing is merged, nothing is lost.
 
     `rung_at` is set where a bell follows the commit. Constraints decide, not the reads before them: whoever comes
     second with the same recording waits for the first and then inserts nothing.
@@ -70,11 +89,11 @@ def insert_batch(
     answers: dict[int, Received] = {}
     named = upsert_named(connection, [arrival.facts for arrival in arrivals])
     # In order of id, so that two transactions with the same calls cannot wait for each other.
-    waiting = sorted(enumerate(arrivals), key=lambda pair: _own_id(pair[1]))
+    waiting = sorted(((place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals)), key=lambda p: p[2])
     while waiting:
         # One arrival per key and per call in a round: what the first of them brings, the next ones find.
         now_due, waiting = _one_round(waiting)
-        answers |= _insert_round(connection, now_due, named, now=now, rung_at=rung_at)
+        answers |= _insert_round(_Round(connection, named, now, rung_at), now_due)
     return [answers[place] for place in range(len(arrivals))]
 
 
@@ -86,34 +105,24 @@ def note_unreadable(connection: sa.Connection, *, source: str, code: str, body: 
     )
 
 
-def call_of_key(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> UUID | None:
-    """The call whose current recording lies under one of these keys; None when no call's does."""
-    return connection.execute(
-        sa.select(recording.c.call_id)
-        .where(recording.c.bucket == bucket, recording.c.object_key.in_(keys), recording.c.is_current)
-        .limit(1)
-    ).scalar_one_or_none()
-
-
-def known_etags(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> dict[str, str]:
-    """The eTag of the current recording under each of these keys that has one."""
+def known_etags(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> dict[str, set[str]]:
+    """The eTags of the recordings that are known under each of these keys: the current one's, and of those that stand
+    back behind the sound of their call.
+    """
+    found: dict[str, set[str]] = {}
     rows = connection.execute(
         sa.select(recording.c.object_key, recording.c.etag).where(
-            recording.c.bucket == bucket, recording.c.object_key.in_(keys), recording.c.is_current
+            recording.c.bucket == bucket,
+            recording.c.object_key.in_(keys),
+            sa.or_(recording.c.is_current, recording.c.is_text),
         )
     )
-    return {row.object_key: row.etag for row in rows}
+    for row in rows:
+        found.setdefault(row.object_key, set()).add(row.etag)
+    return found
 
 
-Placed = tuple[int, Arrival]
-
-
-def _own_id(arrival: Arrival) -> UUID:
-    return call_id_for(arrival.source_system, _external_id(arrival))
-
-
-def _external_id(arrival: Arrival) -> str:
-    return arrival.facts.external_call_id or fallback_call_id(arrival.stored.ref)
+Placed = tuple[int, Arrival, UUID]
 
 
 def _one_round(waiting: list[Placed]) -> tuple[list[Placed], list[Placed]]:
@@ -121,153 +130,161 @@ def _one_round(waiting: list[Placed]) -> tuple[list[Placed], list[Placed]]:
     due: list[Placed] = []
     later: list[Placed] = []
     for placed in waiting:
-        marks = {placed[1].stored.ref.address, _own_id(placed[1])}
+        marks = {(placed[1].ref.bucket, placed[1].ref.key), placed[2]}
         (later if marks & seen else due).append(placed)
         seen |= marks
     return due, later
 
 
-def _insert_round(
-    connection: sa.Connection, due: list[Placed], named: Named, *, now: datetime, rung_at: datetime | None
-) -> dict[int, Received]:
+@dataclass(frozen=True)
+class _Round:
+    connection: sa.Connection
+    named: Named
+    now: datetime
+    rung_at: datetime | None
+
+
+def _insert_round(round_: _Round, due: list[Placed]) -> dict[int, Received]:
     """The answers for arrivals of distinct keys and calls."""
-    known = _known(connection, [arrival.stored.ref for _, arrival in due])
-    fresh = [(place, arrival) for place, arrival in due if arrival.stored.ref.address not in known]
-    ids = _insert_calls(connection, fresh, named, now=now)
-    added = _insert_recordings(connection, [(ids[place], a.stored) for place, a in fresh if place in ids])
-    beaten = [call_id for call_id in ids.values() if call_id not in added]
-    if beaten:
-        # Somebody else has just brought these recordings for another call: this one would never have one.
-        connection.execute(sa.delete(call).where(call.c.id.in_(beaten)))
-    if added:
-        rows = [jobs.first_job(call_id, now, rung_at) for call_id in ids.values() if call_id in added]
-        connection.execute(sa.insert(job), rows)
-    answers = {place: Received(call_id, is_new=True) for place, call_id in ids.items() if call_id in added}
-    others = [(place, arrival) for place, arrival in due if place not in answers]
+    known = _known(round_.connection, [arrival.ref for _, arrival, _ in due])
+    fresh = [placed for placed in due if (placed[1].ref.bucket, placed[1].ref.key) not in known]
+    answers = _insert_fresh(round_, fresh)
+    others = [placed for placed in due if placed[0] not in answers]
     if others and fresh:
-        known = _known(connection, [arrival.stored.ref for _, arrival in others])
-    for place, arrival in others:
-        current = known.get(arrival.stored.ref.address)
-        if current is not None and _is_same(current, arrival.stored.ref):
-            answers[place] = Received(current.call_id, is_new=False)
-            continue
-        call_id = _id_of(connection, arrival) if current is None else current.call_id
-        answers[place] = _renew(connection, arrival, call_id, named, now=now, rung_at=rung_at)
+        known = _known(round_.connection, [arrival.ref for _, arrival, _ in others])
+    for place, arrival, call_id in others:
+        answers[place] = _come_again(round_, arrival, call_id, known.get((arrival.ref.bucket, arrival.ref.key)))
     return answers
 
 
-def _id_of(connection: sa.Connection, arrival: Arrival) -> UUID:
-    """The call that was made for this key before, and whose recording has been removed since."""
-    found: UUID = connection.execute(
-        sa.select(call.c.id).where(
-            call.c.source_system == arrival.source_system, call.c.external_call_id == _suffixed_id(arrival)
+def _come_again(round_: _Round, arrival: Arrival, call_id: UUID, known: list[sa.Row[Any]] | None) -> Received:
+    """An arrival whose key, or whose call, is known."""
+    current = next((row for row in known or () if row.is_current), None)
+    if current is not None:
+        if _is_same(current, arrival.ref):
+            return Received(current.call_id, is_new=False)
+        return _renew(round_, arrival, current.call_id)
+    if known:
+        # It stands back behind the sound of its call.
+        return Received(known[0].call_id, is_new=False)
+    other = _current_of(round_.connection, call_id)
+    if other is None:
+        return _renew(round_, arrival, call_id)
+    if other.is_text and not arrival.is_text:
+        return _renew(round_, arrival, call_id)
+    if arrival.is_text and not other.is_text:
+        insert_new(
+            round_.connection, recording, [_recording_row(call_id, arrival) | {"is_current": False}], answer="id"
         )
-    ).scalar_one()
-    return found
+        return Received(call_id, is_new=False)
+    suffixed = call_id_for(arrival.source_system, _suffixed_id(arrival))
+    made = _insert_fresh(round_, [(0, arrival, suffixed)], is_suffixed=True)
+    # Where it is there already, its recording has been removed since.
+    return made.get(0) or _renew(round_, arrival, suffixed)
 
 
-def _known(connection: sa.Connection, refs: Sequence[ObjectRef]) -> dict[str, sa.Row[Any]]:
-    """The current recording under each of these keys that has one, by address."""
-    found: dict[str, sa.Row[Any]] = {}
+def _known(connection: sa.Connection, refs: Sequence[ObjectRef]) -> dict[tuple[str, str], list[sa.Row[Any]]]:
+    """The recordings under each of these keys that are current, or stand back behind the sound of their call."""
+    found: dict[tuple[str, str], list[sa.Row[Any]]] = {}
     for bucket in {ref.bucket for ref in refs}:
         keys = [ref.key for ref in refs if ref.bucket == bucket]
         rows = connection.execute(
             sa.select(recording).where(
-                recording.c.bucket == bucket, recording.c.object_key.in_(keys), recording.c.is_current
+                recording.c.bucket == bucket,
+                recording.c.object_key.in_(keys),
+                sa.or_(recording.c.is_current, recording.c.is_text),
             )
         )
-        found |= {f"{row.bucket}/{row.object_key}": row for row in rows}
+        for row in rows:
+            found.setdefault((row.bucket, row.object_key), []).append(row)
     return found
 
 
-def _insert_calls(
-    connection: sa.Connection, fresh: Sequence[Placed], named: Named, *, now: datetime
-) -> dict[int, UUID]:
-    """Make a call for each arrival, under telephony's id or, where that is taken, under one with a mark of the key.
-
-    Returns the ids by place; an arrival whose call and key somebody else brought in the meantime has none.
-    """
-    rows = {place: _call_row(arrival, _external_id(arrival), named, now) for place, arrival in fresh}
-    made = _insert_ignoring(connection, rows)
-    taken = [(place, arrival) for place, arrival in fresh if place not in made]
-    if taken:
-        known = _known(connection, [arrival.stored.ref for _, arrival in taken])
-        others = {
-            place: _call_row(arrival, _suffixed_id(arrival), named, now)
-            for place, arrival in taken
-            if arrival.stored.ref.address not in known
-        }
-        made |= _insert_ignoring(connection, others)
-    return made
+def _current_of(connection: sa.Connection, call_id: UUID) -> sa.Row[Any] | None:
+    return connection.execute(
+        sa.select(recording).where(recording.c.call_id == call_id, recording.c.is_current)
+    ).one_or_none()
 
 
-def _insert_ignoring(connection: sa.Connection, rows: dict[int, dict[str, Any]]) -> dict[int, UUID]:
-    if not rows:
+def _insert_fresh(round_: _Round, fresh: Sequence[Placed], *, is_suffixed: bool = False) -> dict[int, Received]:
+    """Make call, recording and job of each arrival; those whose call or key is there already have no answer."""
+    if not fresh:
         return {}
-    statement = insert(connection, call).on_conflict_do_nothing().returning(call.c.id)
-    inserted = set(connection.execute(statement, list(rows.values())).scalars())
-    return {place: row["id"] for place, row in rows.items() if row["id"] in inserted}
+    connection = round_.connection
+    taken = set(connection.execute(sa.select(call.c.id).where(call.c.id.in_([p[2] for p in fresh]))).scalars())
+    wanted = {placed[2]: placed for placed in fresh if placed[2] not in taken}
+    rows = [_call_row(round_, arrival, call_id, is_suffixed) for call_id, (_, arrival, _) in wanted.items()]
+    made = insert_new(connection, call, rows, answer="id")
+    rows = [_recording_row(call_id, wanted[call_id][1]) for call_id in wanted if call_id in made]
+    added = insert_new(connection, recording, rows, answer="call_id")
+    if beaten := made - added:
+        # Somebody else has just brought these recordings for another call: this one would never have one.
+        connection.execute(sa.delete(call).where(call.c.id.in_(beaten)))
+    first = [_first_job(round_, call_id, placed[1]) for call_id, placed in wanted.items() if call_id in added]
+    insert_new(connection, job, first, answer="call_id")
+    return {wanted[call_id][0]: Received(call_id, is_new=True) for call_id in added}
+
+
+def _first_job(round_: _Round, call_id: UUID, arrival: Arrival) -> dict[str, object]:
+    return jobs.first_job(
+        call_id,
+        round_.now,
+        round_.rung_at,
+        step=READ if arrival.is_text else TRANSCRIBE,
+        lane=lane_of(arrival.stored.last_modified_at, round_.now),
+    )
 
 
 def _suffixed_id(arrival: Arrival) -> str:
-    digest = sha256(arrival.stored.ref.address.encode()).hexdigest()
-    return f"{_external_id(arrival)}~{digest[:12]}"
+    digest = sha256(arrival.ref.address.encode()).hexdigest()
+    return f"{arrival.external_id}~{digest[:12]}"
 
 
-def _call_row(arrival: Arrival, external_call_id: str, named: Named, now: datetime) -> dict[str, Any]:
-    return all_columns(arrival.facts, named) | {
-        "id": call_id_for(arrival.source_system, external_call_id),
+def _call_row(round_: _Round, arrival: Arrival, call_id: UUID, is_suffixed: bool) -> dict[str, Any]:
+    row = all_columns(arrival.facts, round_.named) | {
+        "id": call_id,
         "source_system": arrival.source_system,
-        "external_call_id": external_call_id,
+        "external_call_id": _suffixed_id(arrival) if is_suffixed else arrival.external_id,
         "profile": arrival.profile,
         "stage": Stage.RECEIVED,
-        "received_at": now,
-        "modified_at": now,
-        "happened_at": arrival.facts.started_at or now,
+        "received_at": round_.now,
+        "modified_at": round_.now,
+        "happened_at": arrival.facts.started_at or round_.now,
+        "is_sample": False,
         "attributes": dict(arrival.facts.attributes),
     }
+    if is_suffixed and row["initial_call_id"] is None:
+        # The recordings of one call find each other by it, and so does what is told of the call later.
+        row["initial_call_id"] = arrival.external_id
+    return row
 
 
-def _insert_recordings(connection: sa.Connection, wanted: Sequence[tuple[UUID, StoredObject]]) -> set[UUID]:
-    if not wanted:
-        return set()
-    statement = insert(connection, recording).on_conflict_do_nothing().returning(recording.c.call_id)
-    rows = [_recording_row(call_id, stored) for call_id, stored in wanted]
-    return set(connection.execute(statement, rows).scalars())
-
-
-def _recording_row(call_id: UUID, stored: StoredObject) -> dict[str, Any]:
+def _recording_row(call_id: UUID, arrival: Arrival) -> dict[str, Any]:
+    ref = arrival.ref
     return {
         "id": uuid4(),
         "call_id": call_id,
-        "bucket": stored.ref.bucket,
-        "object_key": stored.ref.key,
-        "version_id": stored.ref.version_id,
-        "etag": stored.ref.etag,
-        "size_bytes": stored.ref.size_bytes or 0,
+        "bucket": ref.bucket,
+        "object_key": ref.key,
+        "version_id": ref.version_id,
+        "etag": ref.etag,
+        "size_bytes": ref.size_bytes or 0,
         "is_current": True,
-        "stored_at": stored.last_modified_at,
+        "is_text": arrival.is_text,
+        "stored_at": arrival.stored.last_modified_at,
     }
 
 
-def _renew(
-    connection: sa.Connection,
-    arrival: Arrival,
-    call_id: UUID,
-    named: Named,
-    *,
-    now: datetime,
-    rung_at: datetime | None,
-) -> Received:
+def _renew(round_: _Round, arrival: Arrival, call_id: UUID) -> Received:
     """A call that is known: nothing when its recording has the same content, else it starts anew with this one."""
-    ref = arrival.stored.ref
+    connection, now, ref = round_.connection, round_.now, arrival.ref
     before = connection.execute(sa.select(call).where(call.c.id == call_id).with_for_update()).one()
     # Read under the lock: somebody may have renewed it just now.
-    current = _known(connection, [ref]).get(ref.address)
-    if current is not None and _is_same(current, ref):
+    known = _known(connection, [ref]).get((ref.bucket, ref.key), ())
+    if any(row.is_current and _is_same(row, ref) for row in known):
         return Received(call_id, is_new=False)
-    _make_current(connection, call_id, arrival.stored)
-    told = told_columns(arrival.facts, named)
+    _make_current(connection, call_id, arrival)
+    told = told_columns(arrival.facts, round_.named)
     happened_at = told.get("started_at", before.happened_at)
     connection.execute(
         sa.update(call)
@@ -285,7 +302,7 @@ def _renew(
             modified_at=now,
         )
     )
-    _queue_anew(connection, call_id, now=now, rung_at=rung_at)
+    _queue_anew(round_, call_id, arrival)
     for moment in (before.happened_at, happened_at):
         jobs.touch(connection, moment)
     return Received(call_id, is_new=True)
@@ -296,7 +313,7 @@ def _is_same(current: sa.Row[Any], ref: ObjectRef) -> bool:
     return bool((current.etag, current.size_bytes) == (ref.etag, ref.size_bytes or 0))
 
 
-def _make_current(connection: sa.Connection, call_id: UUID, stored: StoredObject) -> None:
+def _make_current(connection: sa.Connection, call_id: UUID, arrival: Arrival) -> None:
     """Make this the call's recording; what was heard in the one before is history."""
     for table in (recording, transcript, call_analysis):
         connection.execute(
@@ -304,7 +321,7 @@ def _make_current(connection: sa.Connection, call_id: UUID, stored: StoredObject
         )
     connection.execute(
         insert(connection, recording)
-        .values(_recording_row(call_id, stored))
+        .values(_recording_row(call_id, arrival))
         # Content that lay there once before and is back.
         .on_conflict_do_update(
             index_elements=["bucket", "object_key", "version_id", "etag"],
@@ -313,11 +330,11 @@ def _make_current(connection: sa.Connection, call_id: UUID, stored: StoredObject
     )
 
 
-def _queue_anew(connection: sa.Connection, call_id: UUID, *, now: datetime, rung_at: datetime | None) -> None:
-    row = jobs.first_job(call_id, now, rung_at)
+def _queue_anew(round_: _Round, call_id: UUID, arrival: Arrival) -> None:
+    row = _first_job(round_, call_id, arrival)
     again = {name: value for name, value in row.items() if name not in {"call_id", "token"}}
-    connection.execute(
-        insert(connection, job)
+    round_.connection.execute(
+        insert(round_.connection, job)
         .values(row)
         # The growing token drops the result of a worker that still hears the old content.
         .on_conflict_do_update(index_elements=["call_id"], set_={**again, "token": job.c.token + 1})

@@ -14,9 +14,20 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from calls.errors import CallwiseError
-from calls.pipeline import PIPELINE, TRANSCRIBE, Lane, Stage, Step, lane_of, next_step, step_named
+from calls.pipeline import (
+    PIPELINE,
+    READ,
+    TERMINAL_STAGES,
+    TRANSCRIBE,
+    Lane,
+    Stage,
+    Step,
+    lane_of,
+    next_step,
+    step_named,
+)
 from crm.database import insert
-from crm.tables import call, job, touched_day
+from crm.tables import call, job, recording, touched_day
 
 # Statements that run for every step are built once: building one takes longer than running it.
 _OF_CALL: sa.BindParameter[UUID] = sa.bindparam("of_call")
@@ -314,6 +325,31 @@ def retry(
         )
         touch(connection, row.happened_at)
     return len(rows)
+
+
+def stranded(connection: sa.Connection, limit: int = 1000) -> list[tuple[UUID, Stage]]:
+    """Unfinished calls that nobody will work on, since their job is gone: no code path leaves any, a restore may."""
+    rows = connection.execute(
+        sa.select(call.c.id, call.c.stage)
+        .outerjoin_from(call, job, job.c.call_id == call.c.id)
+        .where(call.c.stage.in_([stage for stage in Stage if stage not in TERMINAL_STAGES]), job.c.call_id.is_(None))
+        .limit(limit)
+    )
+    return [(row.id, Stage(row.stage)) for row in rows]
+
+
+def requeue(connection: sa.Connection, calls: Iterable[tuple[UUID, Stage]], *, now: datetime) -> int:
+    """Give stranded calls a job again, for the step that their stage waits for; returns how many got one."""
+    texts = sa.select(recording.c.call_id).where(recording.c.is_current, recording.c.is_text)
+    queued = 0
+    for call_id, stage in calls:
+        step = next_step(stage)
+        if stage is Stage.RECEIVED and connection.execute(texts.where(recording.c.call_id == call_id)).first():
+            step = READ
+        if step is not None:
+            row = insert(connection, job).values(first_job(call_id, now, step=step, lane=Lane.BACKFILL))
+            queued += connection.execute(row.on_conflict_do_nothing(index_elements=["call_id"])).rowcount
+    return queued
 
 
 def touch(connection: sa.Connection, happened_at: datetime) -> None:

@@ -17,7 +17,7 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     counts unfinished calls by the code of their last failed attempt.
     """
     document: dict[str, Any] = {
-        stage.value: 0 for stage in (Stage.RECEIVED, Stage.TRANSCRIBED, Stage.UNDERSTOOD, Stage.DONE)
+        stage.value: 0 for stage in (Stage.ANNOUNCED, Stage.RECEIVED, Stage.TRANSCRIBED, Stage.UNDERSTOOD, Stage.DONE)
     }
     document |= {"skipped": {}, "failed": {}}
     rows = connection.execute(

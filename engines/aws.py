@@ -55,6 +55,7 @@ class AwsClient:
         config = Config(
             connect_timeout=5,
             read_timeout=60,
+            max_pool_connections=20,
             # The caller tries again, with the database as its memory: one more try here bridges a dropped connection.
             retries={"mode": "standard", "total_max_attempts": 2},
             # Checksums in trailers are an AWS extension that other stores refuse.

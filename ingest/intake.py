@@ -1,29 +1,35 @@
-"""From an announced object to a durable call: look what the store has, read what telephony says, insert, then ring."""
+"""From an announced object to a durable call: look what the store has, hear what telephony says, insert, then ring."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from uuid import UUID
 
+import sqlalchemy as sa
 import structlog
 
-from calls.errors import ObjectGone, TerminalError, TransientError
-from calls.pipeline import TRANSCRIBE, Step
-from calls.recording import StoredObject
+from calls.errors import TransientError
+from calls.pipeline import READ, TRANSCRIBE, Lane, Step, lane_of
+from calls.recording import ObjectRef
+from crm.awaited import Awaited, await_objects, forget_awaited
 from crm.database import Database
-from crm.facts import merge_facts
-from crm.intake import Arrival, call_of_key, insert_batch, note_unreadable
+from crm.intake import Received, insert_batch, known_etags, note_unreadable
+from crm.tellings import store_tellings
 from engines.objects import ObjectStore
+from ingest.contact_records import read_records
 from ingest.events import Announced, Body, UnreadableEvent, read_event
-from ingest.profiles import PLAIN, Profiles, recordings_of, sidecar_key, why_no_recording
-from ingest.sidecars import MAX_SIDECAR_BYTES, read_sidecar
+from ingest.looking import Heard, Looked, Looker, heard_record
+from ingest.merging import Merging
+from ingest.profiles import Profiles
 
 log = structlog.get_logger()
 
 # Recordings to a transaction.
-BATCH = 100
+BATCH = 500
+# So many new calls at once are a pile that keeps the workers busy in any case: the sweep rings for them.
+RUNG_AT_ONCE = 20
 
 Ring = Callable[[Step, UUID], None]
 
@@ -45,102 +51,68 @@ class Intake:
     objects: ObjectStore
     profiles: Profiles
     ring: Ring | None = None
+    looker: Looker | None = None
+    # Told of each moment: `writing` (before the commit), `committed` (before bells and acknowledgement).
+    observe: Callable[[str], None] = lambda _moment: None
 
-    def take(self, announced: Sequence[Announced]) -> Taken:
+    def take(self, announced: Sequence[Announced], heard: Sequence[Heard] = ()) -> Taken:
         """Make calls of the announced recordings, all in one transaction; when this returns, they are durable.
 
         What the store holds now counts, not what was announced: a duplicate, a late or an early one adds nothing.
-        Raises TransientError when the store or the database cannot be reached; nothing is lost by taking them again.
+        `heard` is what telephony's own records say. Raises TransientError when the store or the database cannot be
+        reached; nothing is lost by taking them again.
         """
-        taken = Taken()
-        arrivals: dict[str, Arrival] = {}
-        sidecars: list[str] = []
-        without_sidecar: list[str] = []
-        for one in announced:
-            stored = self._look(one, taken.ignored)
-            why = why_no_recording(stored.ref.key, stored.ref.size_bytes) if stored else None
-            if stored and why is None:
-                sidecar = self._sidecar(stored.ref.key)
-                arrivals[stored.ref.address] = self._arrival(stored, sidecar)
-                if sidecar is None:
-                    without_sidecar.append(stored.ref.key)
-            elif stored and why == "sidecar" and self.profiles.reads_sidecars:
-                sidecars.append(stored.ref.key)
-            elif why:
-                taken.ignored[why] += 1
-        self._insert(list(arrivals.values()), taken)
-        # A sidecar that came between our look at it and the commit found no call: now it does.
-        late = [sidecar_key(key) for key in without_sidecar] if taken.new and self.profiles.reads_sidecars else []
-        for key in dict.fromkeys([*sidecars, *late]):
-            self._merge_sidecar(key, taken)
-        return taken
-
-    def _look(self, announced: Announced, ignored: Counter[str]) -> StoredObject | None:
-        """What the store says of the object, under the first of its keys that it has."""
-        for ref in announced.candidates:
-            if ref.bucket != self.objects.bucket:
-                ignored["other_bucket"] += 1
-                return None
-            if ref.key.endswith("/"):
-                ignored["folder_marker"] += 1
-                return None
-            try:
-                return self.objects.head(ref.key)
-            except ObjectGone:
-                continue
-            except TerminalError as error:
-                ignored[error.code] += 1
-                return None
-        ignored["object_gone"] += 1
-        return None
-
-    def _arrival(self, stored: StoredObject, sidecar: bytes | None) -> Arrival:
-        reading = self.profiles.read(stored.ref.key, metadata=stored.metadata, sidecar=sidecar)
-        return Arrival(stored, reading.facts, reading.source_system, reading.profile)
-
-    def _sidecar(self, key: str) -> bytes | None:
-        if not self.profiles.reads_sidecars:
-            return None
-        try:
-            return self.objects.read_range(sidecar_key(key), 0, MAX_SIDECAR_BYTES + 1)
-        except TerminalError:
-            # It is not there, or its name would be longer than a key can be.
-            return None
-
-    def _insert(self, arrivals: Sequence[Arrival], taken: Taken) -> None:
-        if not arrivals:
-            return
+        looker = self.looker or Looker(self.objects, self.profiles)
+        looked = looker.look(announced)
+        heard = [*heard, *(telling for one in looked for telling in one.tellings)]
+        taken = Taken(ignored=Counter(one.why_not for one in looked if one.why_not))
+        merging = Merging(self.profiles, self.objects.bucket)
         now = datetime.now(UTC)
         with self.database.write() as connection:
-            answers = insert_batch(connection, arrivals, now=now, rung_at=now if self.ring else None)
-        for received in answers:
-            if not received.is_new:
-                taken.known_count += 1
-                continue
-            taken.new.append(received.call_id)
-            log.info("call_received", call_id=str(received.call_id))
-            if self.ring:
-                self.ring(TRANSCRIBE, received.call_id)
+            store_tellings(connection, [one.told for one in heard], now=now)
+            arrivals = merging.arrivals(connection, [one for one in looked if one.stored], now=now)
+            rings = self.ring is not None and len(arrivals) <= RUNG_AT_ONCE
+            answers = insert_batch(connection, arrivals, now=now, rung_at=now if rings else None)
+            new_keys = {a.ref.key for a, received in zip(arrivals, answers, strict=True) if received.is_new}
+            merging.retell(connection, heard, but=new_keys, now=now)
+            self._await(connection, looked, taken, now)
+            self.observe("writing")
+        self.observe("committed")
+        self._settle(merging, heard, answers, taken)
+        if rings and self.ring:
+            for arrival, received in zip(arrivals, answers, strict=True):
+                if received.is_new and lane_of(arrival.stored.last_modified_at, now) is Lane.LIVE:
+                    self.ring(READ if arrival.is_text else TRANSCRIBE, received.call_id)
+        return taken
 
-    def _merge_sidecar(self, key: str, taken: Taken) -> None:
-        """Give a sidecar's facts to the call that is there; a recording that comes later looks for it itself."""
-        try:
-            raw = self.objects.read_range(key, 0, MAX_SIDECAR_BYTES + 1)
-        except TerminalError:
-            return
-        told = read_sidecar(raw, self.profiles.local)
-        recordings = recordings_of(key)
-        facts = told.facts
-        if self.profiles.read(recordings[0]).facts.external_call_id:
-            # The name has told the call's id already: whichever comes first, it is the same.
-            facts = replace(facts, external_call_id=None)
-        with self.database.write() as connection:
-            call_id = call_of_key(connection, self.objects.bucket, recordings)
-            if call_id is None:
-                taken.ignored["sidecar_before_recording"] += 1
-                return
-            changed = merge_facts(connection, call_id, facts, profile=PLAIN, now=datetime.now(UTC))
-        log.info("sidecar_merged", call_id=str(call_id), changed=changed, unread_count=len(told.unread))
+    def _await(self, connection: sa.Connection, looked: Sequence[Looked], taken: Taken, now: datetime) -> None:
+        """Note what is not in the store yet, and forget what came; what was a call before it went is not awaited."""
+        bucket = self.objects.bucket
+        missing = [[ref.key for ref in one.announced.candidates] for one in looked if one.is_missing]
+        if missing:
+            known = known_etags(connection, bucket, [key for keys in missing for key in keys])
+            unknown = [Awaited(bucket, tuple(keys)) for keys in missing if not known.keys() & set(keys)]
+            given_up = await_objects(connection, unknown, now=now)
+            if given_up:
+                taken.ignored["never_came"] += given_up
+        there = [ref.key for one in looked if not one.is_missing for ref in one.announced.candidates]
+        if there:
+            forget_awaited(connection, bucket, there)
+
+    def _settle(self, merging: Merging, heard: Sequence[Heard], answers: Sequence[Received], taken: Taken) -> None:
+        """Note what came of it, and look once more for what another listener was told at the same time."""
+        for received in answers:
+            if received.is_new:
+                taken.new.append(received.call_id)
+            else:
+                taken.known_count += 1
+        if taken.new:
+            log.info("calls_received", call_count=len(taken.new), first_call_id=str(taken.new[0]))
+        if not self.database.is_sqlite and (heard or answers):
+            # A recording and its sidecar in two transactions side by side do not see each other; whichever commits last
+            # sees the other now. SQLite has one writer at a time.
+            with self.database.write() as connection:
+                merging.look_again(connection, heard, now=datetime.now(UTC))
 
 
 def take_messages(intake: Intake, source: str, bodies: Sequence[Body]) -> int:
@@ -150,16 +122,26 @@ def take_messages(intake: Intake, source: str, bodies: Sequence[Body]) -> int:
     for ever or hold up the others. Raises TransientError when the messages have to be delivered again.
     """
     announced: list[Announced] = []
+    heard: list[Heard] = []
+    unread: list[tuple[str, Body]] = []
     for body in bodies:
         try:
             announcement = read_event(body)
         except UnreadableEvent as error:
-            _keep(intake, source, error.code, body)
+            unread.append((error.code, body))
             continue
         announced += announcement.objects
-        for code in announcement.unreadable:
-            _keep(intake, source, code, body)
-    taken = take_surely(intake, source, announced)
+        for document in announcement.records:
+            records = read_records(document, intake.profiles.local)
+            heard += [heard_record(record) for record in records]
+            if not records:
+                announcement.unreadable.append("bad_record")
+        # However many of its records are bad, a message is kept once for each reason.
+        unread += [(code, body) for code in dict.fromkeys(announcement.unreadable)]
+    taken = take_surely(intake, source, announced, heard)
+    # Last: where the messages have to be delivered again, they must not be kept each time.
+    for code, body in unread:
+        keep_unreadable(intake.database, source, code, body)
     _tell_ignored(source, taken)
     return len(taken.new)
 
@@ -175,26 +157,40 @@ def take_objects(intake: Intake, source: str, announced: Iterable[Announced]) ->
     return new_count
 
 
-def _tell_ignored(source: str, taken: Taken) -> None:
-    if taken.ignored:
-        log.info("events_ignored", source=source, **{f"{why}_count": n for why, n in sorted(taken.ignored.items())})
+def announce(bucket: str, keys: Iterable[str]) -> list[Announced]:
+    """These keys as announced objects."""
+    return [Announced((ObjectRef(bucket, key),)) for key in keys]
 
 
-def take_surely(intake: Intake, source: str, announced: Sequence[Announced]) -> Taken:
+def take_surely(intake: Intake, source: str, announced: Sequence[Announced], heard: Sequence[Heard] = ()) -> Taken:
     """Take them together or, when one of them breaks us, one by one: it must not keep the others waiting for ever."""
-    if not announced:
+    if not announced and not heard:
         return Taken()
     try:
-        return intake.take(announced)
+        return intake.take(announced, heard)
     except TransientError:
         raise
     except Exception as error:
-        if len(announced) > 1:
-            return _sum([take_surely(intake, source, [one]) for one in announced])
+        if len(announced) + len(heard) > 1:
+            parts = [take_surely(intake, source, [one]) for one in announced]
+            return _sum([*parts, *(take_surely(intake, source, (), [one]) for one in heard)])
         log.exception("intake_broke", source=source)
-        address = announced[0].candidates[0].address
-        _keep(intake, source, "unexpected_error", f"{type(error).__name__}: {address}")
+        what = announced[0].candidates[0].address if announced else heard[0].concerned.subject
+        keep_unreadable(intake.database, source, "unexpected_error", f"{type(error).__name__}: {what}")
         return Taken(ignored=Counter(unexpected_error=1))
+
+
+def keep_unreadable(database: Database, source: str, code: str, body: Body) -> None:
+    """Keep a message that nobody can read where a person sees it."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
+    with database.write() as connection:
+        note_unreadable(connection, source=source, code=code, body=text, now=datetime.now(UTC))
+    log.warning("event_unreadable", source=source, code=code)
+
+
+def _tell_ignored(source: str, taken: Taken) -> None:
+    if taken.ignored:
+        log.info("events_ignored", source=source, **{f"{why}_count": n for why, n in sorted(taken.ignored.items())})
 
 
 def _sum(parts: Sequence[Taken]) -> Taken:
@@ -204,10 +200,3 @@ def _sum(parts: Sequence[Taken]) -> Taken:
         whole.known_count += part.known_count
         whole.ignored += part.ignored
     return whole
-
-
-def _keep(intake: Intake, source: str, code: str, body: Body) -> None:
-    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
-    with intake.database.write() as connection:
-        note_unreadable(connection, source=source, code=code, body=text, now=datetime.now(UTC))
-    log.warning("event_unreadable", source=source, code=code)

@@ -13,8 +13,9 @@ from calls.recording import ObjectRef
 from engines.objects_folder import FolderStore
 from ingest.events import Announced
 from ingest.intake import Intake, take_objects
+from ingest.looking import may_tell
 from ingest.profiles import why_no_recording
-from ingest.reconcile import missing_recordings
+from ingest.reconcile import missing_objects
 
 log = structlog.get_logger()
 
@@ -109,12 +110,12 @@ class FolderListener:
                     self._unread.add(prefix)
                 continue
             key = self._store.key_of(path)
-            if key is not None and why_no_recording(key, None) in {None, "sidecar"}:
+            if key is not None and (why_no_recording(key, None) is None or may_tell(key)):
                 self._observe(key)
 
     def _scan(self) -> None:
         for prefix in sorted(self._unread):
-            for ref in missing_recordings(self._intake.database, self._store, prefix=prefix):
+            for ref in missing_objects(self._intake.database, self._store, prefix=prefix):
                 self._observe(ref.key)
             self._unread.discard(prefix)
 

@@ -1,17 +1,20 @@
-"""The bucket against the database: what lies in the store and is no call yet."""
+"""The bucket against the database: what lies in the store and is no call yet, and which calls nobody works on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 
 from calls.errors import ObjectGone
 from calls.recording import ObjectRef
+from crm import jobs
 from crm.database import Database
 from crm.intake import known_etags
+from crm.tellings import known_origins
 from engines.objects import ObjectStore
 from ingest.events import Announced
 from ingest.intake import Intake, take_objects
+from ingest.looking import may_tell
 from ingest.profiles import why_no_recording
 
 # Objects are compared a page at a time: memory is that of one page, however many there are.
@@ -24,7 +27,9 @@ NAMED = 10_000
 class Report:
     """Recordings in the store (`object_count`), those that are calls (`known_count`), and those that are not.
 
-    `missing` names the first NAMED of `missing_count` keys; `queued_count` of them became calls now.
+    `missing` names the first NAMED of `missing_count` keys; `queued_count` of them became calls now. Documents that may
+    be sidecars, contact records or conversations are counted by themselves: `unread_count` of them nobody has read.
+    `stranded_count` unfinished calls had no job, and `requeued_count` of them have one again.
     """
 
     object_count: int = 0
@@ -32,6 +37,15 @@ class Report:
     missing_count: int = 0
     missing: list[str] = field(default_factory=list)
     queued_count: int = 0
+    document_count: int = 0
+    unread_count: int = 0
+    stranded_count: int = 0
+    requeued_count: int = 0
+
+    @property
+    def is_well(self) -> bool:
+        """Whether every object is known and every unfinished call is on its way, now."""
+        return not self.missing_count and not self.unread_count and not self.stranded_count
 
 
 def reconcile(intake: Intake, *, fix: bool, since: datetime | None = None) -> Report:
@@ -42,12 +56,15 @@ def reconcile(intake: Intake, *, fix: bool, since: datetime | None = None) -> Re
     report = Report()
 
     def missing() -> Iterator[Announced]:
-        for ref in missing_recordings(intake.database, intake.objects, report=report):
+        for ref in missing_objects(intake.database, intake.objects, report=report):
             if since is not None and _is_older(intake.objects, ref, since):
                 continue
-            report.missing_count += 1
-            if len(report.missing) < NAMED:
-                report.missing.append(ref.key)
+            if may_tell(ref.key):
+                report.unread_count += 1
+            else:
+                report.missing_count += 1
+                if len(report.missing) < NAMED:
+                    report.missing.append(ref.key)
             yield Announced((ref,))
 
     if fix:
@@ -55,24 +72,52 @@ def reconcile(intake: Intake, *, fix: bool, since: datetime | None = None) -> Re
     else:
         for _ in missing():
             pass
+    _look_for_stranded(intake.database, report, fix=fix)
     return report
 
 
-def missing_recordings(
+def missing_objects(
     database: Database, objects: ObjectStore, *, prefix: str = "", report: Report | None = None
 ) -> Iterator[ObjectRef]:
-    """The recordings under `prefix` that are no call's or have other content than theirs, in order of key."""
+    """What nobody has taken in under `prefix`, in order of key: recordings that are no call's or have other content
+    than theirs, and documents that nobody has read.
+    """
     counts = report or Report()
-    recordings = (ref for ref in objects.list(prefix) if why_no_recording(ref.key, ref.size_bytes) is None)
-    while page := list(islice(recordings, PAGE)):
+    wanted = (ref for ref in objects.list(prefix) if _is_wanted(ref))
+    while page := list(islice(wanted, PAGE)):
+        told = [ref.key for ref in page if may_tell(ref.key)]
         with database.read() as connection:
             known = known_etags(connection, objects.bucket, [ref.key for ref in page])
+            read = known_origins(connection, told) if told else {}
         for ref in page:
-            counts.object_count += 1
-            if ref.key in known and ref.etag in {known[ref.key], ""}:
-                counts.known_count += 1
+            is_known = ref.etag in known.get(ref.key, ()) or (ref.key in known and not ref.etag)
+            if may_tell(ref.key):
+                counts.document_count += 1
+                is_known = is_known or (ref.key in read and read[ref.key] == ref.etag)
             else:
+                counts.object_count += 1
+                counts.known_count += is_known
+            if not is_known:
                 yield ref
+
+
+def _is_wanted(ref: ObjectRef) -> bool:
+    why_not = why_no_recording(ref.key, ref.size_bytes)
+    return why_not is None or (why_not not in {"own", "folder_marker"} and may_tell(ref.key))
+
+
+def _look_for_stranded(database: Database, report: Report, *, fix: bool) -> None:
+    while True:
+        with database.read() as connection:
+            stranded = jobs.stranded(connection)
+        report.stranded_count += len(stranded)
+        if not fix or not stranded:
+            return
+        with database.write() as connection:
+            queued = jobs.requeue(connection, stranded, now=datetime.now(UTC))
+        report.requeued_count += queued
+        if not queued:
+            return
 
 
 def _is_older(objects: ObjectStore, ref: ObjectRef, since: datetime) -> bool:

@@ -1,12 +1,17 @@
 """The composition of ingest: its parts out of the settings, for the commands and for the web app."""
 
+from ingest.awaiting import AwaitedListener
 from ingest.intake import Intake, Ring
 from ingest.listening import Listener, Source, make_listeners
 from ingest.listening import catch_up as drain_all
+from ingest.looking import Looker
 from ingest.own_patterns import OwnPattern
 from ingest.profiles import Profiles
 from runtime.settings import Settings
 from runtime.wiring import Wiring
+
+# A store across a network answers in milliseconds and many questions at once.
+LOOKS_SIDE_BY_SIDE = 16
 
 
 def make_profiles(settings: Settings) -> Profiles:
@@ -18,7 +23,14 @@ def make_profiles(settings: Settings) -> Profiles:
 
 def make_intake(wired: Wiring, ring: Ring | None = None) -> Intake:
     """Intake into this process's database; `ring` tells the workers, None where their sweep finds the work."""
-    return Intake(wired.database, wired.objects, make_profiles(wired.settings), ring)
+    profiles, settings = make_profiles(wired.settings), wired.settings
+    looker = Looker(
+        wired.objects,
+        profiles,
+        side_by_side=LOOKS_SIDE_BY_SIDE if settings.objects.kind == "s3" else 1,
+        reads_tags=settings.telephony.read_tags,
+    )
+    return Intake(wired.database, wired.objects, profiles, ring, looker)
 
 
 def http_tokens(settings: Settings) -> dict[str, str]:
@@ -31,7 +43,9 @@ def http_tokens(settings: Settings) -> dict[str, str]:
 
 
 def make_all_listeners(wired: Wiring, ring: Ring | None = None) -> list[Listener]:
-    """A listener for each source of events in the settings that is listened to. Raises SettingsError."""
+    """A listener for each source of events in the settings that is listened to, and one for what was announced before
+    it was there. Raises SettingsError.
+    """
     sources = [
         Source(
             kind=source.kind,
@@ -45,7 +59,8 @@ def make_all_listeners(wired: Wiring, ring: Ring | None = None) -> list[Listener
         )
         for source in wired.settings.events
     ]
-    return make_listeners(make_intake(wired, ring), sources)
+    intake = make_intake(wired, ring)
+    return [*make_listeners(intake, sources), AwaitedListener(intake)]
 
 
 def catch_up(wired: Wiring) -> int:

@@ -1,14 +1,20 @@
 """Laws of intake between a store and a database: what lies in the store counts, whatever is announced."""
 
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
-from calls.errors import TransientError
+from calls.errors import ObjectGone, TransientError
 from calls.pipeline import Step
 from calls.recording import ObjectRef, StoredObject
+from crm.awaited import awaited_count
 from crm.database import Database
+from crm.tables import awaited_object
 from engines.objects_memory import MemoryStore
+from ingest.awaiting import AwaitedListener
 from ingest.events import Announced
 from ingest.intake import Intake, take_messages, take_objects
 from ingest.reconcile import reconcile
@@ -49,8 +55,8 @@ def test_what_is_no_recording_becomes_no_call(database):
     taken = make_intake(database, store).take(announce(*names, "folder/", "gone.wav", "n" * 1100))
     assert (taken.new, keys(database)) == ([], [])
     assert taken.ignored == {
-        "sidecar_before_recording": 1,
-        "not_audio": 2,
+        "sidecar": 2,
+        "not_audio": 1,
         "folder_marker": 2,
         "own": 1,
         "object_gone": 1,
@@ -84,6 +90,46 @@ def test_a_name_that_nobody_reads_is_a_call_without_a_profile(database):
     )
 
 
+def later(database: Database, seconds: float) -> None:
+    """Let that much time pass for everything that is awaited."""
+    past = timedelta(seconds=seconds)
+    with database.write() as connection:
+        for row in connection.execute(sa.select(awaited_object)).all():
+            moved = {"look_at": row.look_at - past, "announced_at": row.announced_at - past}
+            is_this = awaited_object.c.object_key == row.object_key
+            connection.execute(sa.update(awaited_object).where(is_this).values(**moved))
+
+
+def test_an_object_that_is_announced_before_it_shows_is_looked_for_again(any_database):
+    store = MemoryStore()
+    intake = make_intake(any_database, store)
+    awaiting = AwaitedListener(intake)
+    assert take_messages(intake, "test", [s3_event("late+one.wav", "late.json")]) == 0
+    assert awaiting.drain() == 0
+    store.put("late+one.wav", b"sound")
+    later(any_database, 2)
+    assert awaiting.drain() == 1
+    assert keys(any_database) == ["late+one.wav"]
+    later(any_database, 3601)
+    awaiting.drain()
+    with any_database.read() as connection:
+        assert awaited_count(connection) == 0
+
+
+def test_an_object_that_was_a_call_and_is_deleted_is_not_awaited(database):
+    store = MemoryStore()
+    store.put("a.wav", b"sound")
+    intake = make_intake(database, store)
+    intake.take(announce("a.wav"))
+    store.delete("a.wav")
+    assert intake.take(announce("a.wav", "b.txt", "b/")).ignored == {
+        "object_gone": 2,
+        "folder_marker": 1,
+    }
+    with database.read() as connection:
+        assert awaited_count(connection) == 0
+
+
 SIDECAR = (
     b'{"id": "s-1", "agent": "Ana", "queue": "Service", "started_at": "2026-03-14T09:26:53Z", "from": "+12065550118"}'
 )
@@ -115,21 +161,55 @@ def test_a_sidecar_gives_the_same_call_whenever_it_comes(database, order, name):
 
 
 class LateSidecarStore(MemoryStore):
-    """A store whose sidecar is uploaded just after somebody has looked for it in vain."""
+    """A store whose sidecar is uploaded and announced just after somebody has looked for it in vain."""
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
+
+    def head(self, key: str, version_id: str = "") -> StoredObject:
         try:
-            return super().read_range(key, start, length)
-        finally:
-            if key.endswith(".json") and not list(self.list("x.json")):
+            return super().head(key, version_id)
+        except ObjectGone:
+            if key == "x.json":
                 self.put(key, SIDECAR)
+                make_intake(self._database, self).take(announce("x.json"))
+            raise
 
 
-def test_a_sidecar_that_comes_while_its_recording_is_taken_in_is_not_lost(database):
-    store = LateSidecarStore()
+def test_a_sidecar_that_comes_while_its_recording_is_looked_at_is_not_lost(any_database):
+    store = LateSidecarStore(any_database)
     store.put("x.wav", b"sound")
-    make_intake(database, store).take(announce("x.wav"))
-    assert calls(database)[0].from_number_e164 == "+12065550118"
+    make_intake(any_database, store).take(announce("x.wav"))
+    assert calls(any_database)[0].from_number_e164 == "+12065550118"
+
+
+class HalfSidecarStore(MemoryStore):
+    """A store in which each of two listeners finds only what was announced to it: the other came a moment later."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__()
+        self._shown = shown
+
+    def head(self, key: str, version_id: str = "") -> StoredObject:
+        if key != self._shown:
+            raise ObjectGone
+        return super().head(key, version_id)
+
+
+@pytest.mark.parametrize("order", [("x.wav", "x.json"), ("x.json", "x.wav")])
+def test_two_listeners_that_take_a_recording_and_its_sidecar_side_by_side_lose_neither(postgres_database, order):
+    stores = {shown: HalfSidecarStore(shown) for shown in order}
+    stores["x.wav"].put("x.wav", b"sound")
+    stores["x.json"].put("x.json", SIDECAR)
+    first, second = order
+
+    def meanwhile(moment: str) -> None:
+        if moment == "writing":
+            make_intake(postgres_database, stores[second]).take(announce(second))
+
+    replace(make_intake(postgres_database, stores[first]), observe=meanwhile).take(announce(first))
+    assert [call.from_number_e164 for call in calls(postgres_database)] == ["+12065550118"]
 
 
 def test_the_bell_is_rung_after_the_commit_and_only_for_new_calls(database):

@@ -12,9 +12,10 @@ from calls.pipeline import SkipReason, Stage, Step, step_named
 from calls.recording import CallFacts, Direction, ObjectRef, StoredObject, call_id_for
 from crm import jobs
 from crm.database import Database
-from crm.facts import merge_facts
-from crm.intake import Arrival, Received, call_of_key, insert_batch, insert_received, note_unreadable
+from crm.facts import set_facts
+from crm.intake import Arrival, Received, insert_batch, insert_received, note_unreadable
 from crm.tables import agent, call, job, queue, recording, team, touched_day, unreadable_event
+from crm.told_calls import calls_of
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -186,11 +187,15 @@ def test_facts_that_come_late_are_added_and_mark_both_days(any_database):
     received = receive(any_database, facts=CallFacts(agent_name="Ana", attributes={"a": "1"}))
     end_call(any_database, received)
     late = CallFacts(
-        external_call_id="c-9", started_at=NOW - timedelta(days=2), queue_name="Billing", attributes={"b": "2"}
+        external_call_id="c-9",
+        agent_name="Ana",
+        started_at=NOW - timedelta(days=2),
+        queue_name="Billing",
+        attributes={"a": "1", "b": "2"},
     )
     with any_database.write() as connection:
-        assert merge_facts(connection, received.call_id, late, now=LATER)
-        assert not merge_facts(connection, received.call_id, late, now=LATER)
+        assert set_facts(connection, received.call_id, late, now=LATER)
+        assert not set_facts(connection, received.call_id, late, now=LATER)
     [stored] = rows(any_database, call)
     assert stored.happened_at == NOW - timedelta(days=2)
     assert stored.attributes == {"a": "1", "b": "2"}
@@ -208,7 +213,7 @@ def test_a_finished_call_whose_customer_is_told_late_is_filed_again(any_database
                 next_up = jobs.claim(connection, received.call_id, next_up, now=NOW, lease_s=9)
                 assert next_up is not None
             next_up = jobs.advance(connection, next_up, now=NOW, lease_s=9, rung_at=None)
-        merge_facts(connection, received.call_id, CallFacts(from_number_e164="+12065550118"), now=NOW)
+        set_facts(connection, received.call_id, CallFacts(from_number_e164="+12065550118"), now=NOW)
     [stored] = rows(any_database, call)
     assert stored.stage == Stage.UNDERSTOOD
     assert rows(any_database, job)[0].step == "call.file"
@@ -218,15 +223,56 @@ def test_a_late_call_id_that_another_call_has_is_left_alone(any_database):
     receive(any_database, make_stored("a.wav"), CallFacts(external_call_id="c-1"))
     other = receive(any_database, make_stored("b.wav"), CallFacts(external_call_id="c-2"))
     with any_database.write() as connection:
-        assert not merge_facts(connection, other.call_id, CallFacts(external_call_id="c-1"), now=NOW)
+        assert not set_facts(connection, other.call_id, CallFacts(external_call_id="c-1"), now=NOW)
     assert {row.external_call_id for row in rows(any_database, call)} == {"c-1", "c-2"}
 
 
-def test_a_call_is_found_by_the_key_of_its_recording(any_database):
-    received = receive(any_database, make_stored("dir/a.wav"))
+def test_a_call_is_found_by_the_key_of_its_recording_by_its_id_and_by_its_conversation(any_database):
+    facts = CallFacts(external_call_id="r-1", initial_call_id="c-1")
+    received = receive(any_database, make_stored("dir/a.wav"), facts)
     with any_database.read() as connection:
-        assert call_of_key(connection, "recordings", ["dir/a.mp3", "dir/a.wav"]) == received.call_id
-        assert call_of_key(connection, "other", ["dir/a.wav"]) is None
+        assert calls_of(connection, keys=[("recordings", "dir/a.mp3"), ("recordings", "dir/a.wav")]) == {
+            received.call_id
+        }
+        assert calls_of(connection, keys=[("other", "dir/a.wav")], ids=[("other", "r-1")]) == set()
+        assert calls_of(connection, ids=[("pbx", "r-1")]) == {received.call_id}
+        assert calls_of(connection, conversations=[("pbx", "c-1")]) == {received.call_id}
+
+
+def text(key: str = "a.vtt", *, call_id: str = "c-1") -> Arrival:
+    return Arrival(make_stored(key, etag="t1"), CallFacts(external_call_id=call_id), "pbx", "webvtt", is_text=True)
+
+
+def sound(key: str = "a.wav", *, call_id: str = "c-1") -> Arrival:
+    return Arrival(make_stored(key), CallFacts(external_call_id=call_id), "pbx", "plain")
+
+
+@pytest.mark.parametrize("order", [(text(), sound()), (sound(), text()), (text(), text(), sound(), text(), sound())])
+def test_a_text_and_the_sound_of_one_call_are_one_call_and_the_sound_is_heard(any_database, order):
+    for arrival in order:
+        with any_database.write() as connection:
+            insert_batch(connection, [arrival], now=NOW)
+    assert len(rows(any_database, call)) == 1
+    assert {(row.object_key, row.is_current) for row in rows(any_database, recording)} == {
+        ("a.wav", True),
+        ("a.vtt", False),
+    }
+    assert [work.step for work in rows(any_database, job)] == ["call.transcribe"]
+
+
+def test_a_text_without_sound_is_read(any_database):
+    with any_database.write() as connection:
+        insert_batch(connection, [text()], now=NOW)
+    assert [work.step for work in rows(any_database, job)] == ["call.read"]
+
+
+def test_what_was_stored_long_ago_waits_behind_live_calls_and_is_not_rung_for(any_database):
+    old = replace(make_stored("old.wav"), last_modified_at=NOW - timedelta(days=3))
+    with any_database.write() as connection:
+        both = [Arrival(stored, CallFacts(), "pbx", None) for stored in (old, make_stored("new.wav"))]
+        answers = insert_batch(connection, both, now=NOW, rung_at=NOW)
+    lanes = {row.call_id: (row.lane, row.rung_at) for row in rows(any_database, job)}
+    assert [lanes[received.call_id] for received in answers] == [(1, None), (0, NOW)]
 
 
 def test_an_unreadable_event_is_kept_with_its_body_cut(any_database):

@@ -14,7 +14,7 @@ from calls.pipeline import FILE, QUEUES, TRANSCRIBE, UNDERSTAND
 from calls.recording import CallFacts, Direction
 from calls.transcript import Utterance
 from crm import jobs, tables
-from crm.facts import merge_facts
+from crm.facts import set_facts
 from crm.intake import insert_received
 from crm.taxonomies import store_taxonomy
 from engines.language_fake import FakeLanguage, first_words
@@ -269,7 +269,7 @@ def test_a_number_that_telephony_tells_while_the_call_is_worked_on_still_finds_i
 
     def told_late(conversation, taxonomy):
         with centre.database.write() as connection:
-            merge_facts(connection, call_id, CallFacts(from_number_e164="+12065550199"), now=NOW)
+            set_facts(connection, call_id, CallFacts(from_number_e164="+12065550199"), now=NOW)
         return first_words(conversation, taxonomy)
 
     centre.work(centre.parts(language=FakeLanguage(told_late)))

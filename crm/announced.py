@@ -1,0 +1,164 @@
+"""Recordings that telephony announces and still keeps: a call and its job before there is any object in our store.
+
+The call is the same, under the same id, as the one that `crm.intake` would make of the object: whichever comes first,
+the other finds it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from calls.pipeline import FETCH, SkipReason, Stage
+from calls.recording import ObjectRef, StoredObject, call_id_for
+from crm import jobs
+from crm.database import insert
+from crm.facts import all_columns, told_columns, upsert_named
+from crm.intake import Arrival, Received
+from crm.results import Work
+from crm.tables import call, job, recording, telling
+
+_WITHOUT_RECORDING = frozenset({SkipReason.ABSENT, SkipReason.RECORDING_FAILED})
+
+
+@dataclass(frozen=True)
+class Without:
+    """A call that telephony has no recording of, and why."""
+
+    arrival: Arrival
+    reason: SkipReason
+
+
+def is_announced(connection: sa.Connection, ref: ObjectRef) -> bool:
+    """Whether this recording is known, in whatever state its call is."""
+    found = sa.select(recording.c.id).where(recording.c.bucket == ref.bucket, recording.c.object_key == ref.key)
+    return connection.execute(found.limit(1)).one_or_none() is not None
+
+
+def announce(connection: sa.Connection, arrival: Arrival, *, now: datetime) -> Received:
+    """Note a recording that will lie under the arrival's key; the step `call.fetch` puts it there.
+
+    - A recording that is known inserts nothing, whatever has become of its call.
+    - A call that was skipped because there was no recording is revived by one.
+    - Another recording of a known call is a call of its own, as in `crm.intake`.
+    """
+    ref = arrival.ref
+    for external_id in (arrival.external_id, _suffixed_id(arrival)):
+        call_id = call_id_for(arrival.source_system, external_id)
+        if _insert_call(connection, arrival, external_id, {"stage": Stage.ANNOUNCED}, now):
+            _add_recording(connection, call_id, ref, now)
+            return Received(call_id, is_new=True)
+        before = _lock(connection, arrival.source_system, external_id)
+        keys = connection.execute(
+            sa.select(recording.c.bucket, recording.c.object_key).where(recording.c.call_id == before.id)
+        ).all()
+        if not keys and before.skip_reason in _WITHOUT_RECORDING:
+            _revive(connection, before, arrival, now)
+            _add_recording(connection, before.id, ref, now)
+            return Received(before.id, is_new=True)
+        if not keys or (ref.bucket, ref.key) in keys:
+            return Received(before.id, is_new=False)
+    return Received(before.id, is_new=False)
+
+
+def note_without(connection: sa.Connection, without: Without, *, now: datetime) -> Received:
+    """Note a call that has no recording as skipped, so that people see it; a call that is known stays as it is."""
+    arrival = without.arrival
+    call_id = call_id_for(arrival.source_system, arrival.external_id)
+    ended = {"stage": Stage.SKIPPED, "skip_reason": without.reason, "finished_at": now}
+    if not _insert_call(connection, arrival, arrival.external_id, ended, now):
+        return Received(_lock(connection, arrival.source_system, arrival.external_id).id, is_new=False)
+    jobs.touch(connection, _happened_at(arrival, now))
+    return Received(call_id, is_new=True)
+
+
+def withdraw(connection: sa.Connection, subject: str, origin: str) -> None:
+    """Forget what this origin told of the subject: it has changed its mind."""
+    connection.execute(sa.delete(telling).where(telling.c.subject == subject, telling.c.origin == origin))
+
+
+def save_fetched(connection: sa.Connection, work: Work, stored: StoredObject) -> None:
+    """Note what now lies in the store as the call's recording.
+
+    Raises ClaimLost when the store's own event was quicker: the call goes on with what intake has found there.
+    """
+    # In the order of intake's locks: the call, then its recording.
+    connection.execute(sa.select(call.c.id).where(call.c.id == work.call_id).with_for_update())
+    noted = connection.execute(
+        sa.update(recording)
+        .where(recording.c.id == work.recording_id, recording.c.is_current)
+        .values(
+            etag=stored.ref.etag,
+            version_id=stored.ref.version_id,
+            size_bytes=stored.ref.size_bytes or 0,
+            stored_at=stored.last_modified_at,
+        )
+    )
+    if noted.rowcount != 1:
+        raise jobs.ClaimLost("the store announced the recording before it was noted")
+
+
+def _insert_call(
+    connection: sa.Connection, arrival: Arrival, external_id: str, state: dict[str, Any], now: datetime
+) -> bool:
+    row = all_columns(arrival.facts, upsert_named(connection, [arrival.facts])) | {
+        "id": call_id_for(arrival.source_system, external_id),
+        "source_system": arrival.source_system,
+        "external_call_id": external_id,
+        "profile": arrival.profile,
+        "received_at": now,
+        "modified_at": now,
+        "happened_at": _happened_at(arrival, now),
+        "attributes": dict(arrival.facts.attributes),
+    }
+    if external_id != arrival.external_id and row["initial_call_id"] is None:
+        # The recordings of one call find each other by it, and so does what is told of the call later.
+        row["initial_call_id"] = arrival.external_id
+    statement = insert(connection, call).values(row | state).on_conflict_do_nothing().returning(call.c.id)
+    return connection.execute(statement).one_or_none() is not None
+
+
+def _lock(connection: sa.Connection, source_system: str, external_id: str) -> sa.Row[Any]:
+    """The call that the insertion met: by telephony's id or, where that was told anew since, by ours."""
+    named = sa.and_(call.c.source_system == source_system, call.c.external_call_id == external_id)
+    met = sa.or_(named, call.c.id == call_id_for(source_system, external_id))
+    # The one of the name first, where these are two.
+    return connection.execute(sa.select(call).where(met).order_by(named.desc()).limit(1).with_for_update()).one()
+
+
+def _revive(connection: sa.Connection, before: sa.Row[Any], arrival: Arrival, now: datetime) -> None:
+    told = told_columns(arrival.facts, upsert_named(connection, [arrival.facts]))
+    happened_at = told.get("started_at", before.happened_at)
+    change = {"stage": Stage.ANNOUNCED, "skip_reason": None, "finished_at": None, "modified_at": now}
+    change |= told | {"happened_at": happened_at, "attributes": dict(arrival.facts.attributes)}
+    connection.execute(sa.update(call).where(call.c.id == before.id).values(**change))
+    for moment in (before.happened_at, happened_at):
+        jobs.touch(connection, moment)
+
+
+def _add_recording(connection: sa.Connection, call_id: UUID, ref: ObjectRef, now: datetime) -> None:
+    row = {
+        "id": uuid4(),
+        "call_id": call_id,
+        "bucket": ref.bucket,
+        "object_key": ref.key,
+        # Nobody knows them before the object is there.
+        "version_id": "",
+        "etag": "",
+        "size_bytes": 0,
+        "is_current": True,
+    }
+    connection.execute(sa.insert(recording).values(row))
+    connection.execute(sa.insert(job).values(jobs.first_job(call_id, now, step=FETCH)))
+
+
+def _happened_at(arrival: Arrival, now: datetime) -> datetime:
+    return arrival.facts.started_at or now
+
+
+def _suffixed_id(arrival: Arrival) -> str:
+    """As `crm.intake` names another recording of a known call."""
+    return f"{arrival.external_id}~{sha256(arrival.ref.address.encode()).hexdigest()[:12]}"

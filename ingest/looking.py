@@ -1,0 +1,184 @@
+"""What the store has of an announced object: a recording, a conversation as text, or something that tells of calls."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+
+from calls.errors import ObjectGone, TerminalError
+from calls.recording import StoredObject
+from calls.telling import Rank, Telling
+from crm.tellings import ToldOf
+from engines.objects import ObjectStore
+from ingest.contact_records import Record, read_records
+from ingest.conversations import HEAD_BYTES, MAX_BYTES, facts_of, kind_of
+from ingest.events import Announced
+from ingest.profiles import Profiles, Reading, why_no_recording
+from ingest.sidecars import MAX_SIDECAR_BYTES
+from ingest.tellings import Concerned, concerned_by, concerned_call, object_subject, stem_of
+from ingest.told import NOTHING, Told
+
+# Documents of many contact records are larger than one beside a recording; what is larger than a conversation is none.
+_MAX_RECORDS_BYTES = 8 << 20
+# How many objects of one base name are looked at to find the sound beside a text.
+_BESIDE = 20
+_SYSTEM_OF_KIND = {"vcon": "vcon", "contact_lens": "connect"}
+_TOLD_BY_NAME = (".json", ".csv", ".vcon", ".vtt", ".srt")
+
+
+def may_tell(key: str) -> bool:
+    """Whether the name is that of a document: a sidecar, contact records or a conversation as text."""
+    return key.lower().endswith(_TOLD_BY_NAME)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One telling, and the calls that it may be about."""
+
+    concerned: Concerned
+    told: ToldOf
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One announced object, looked at.
+
+    `stored` is set for what becomes a call; `tellings` are kept; `why_not` says why it is no call, `object_gone` with
+    `is_missing` where it may still come.
+    """
+
+    announced: Announced
+    stored: StoredObject | None = None
+    reading: Reading | None = None
+    is_text: bool = False
+    tellings: tuple[Heard, ...] = ()
+    why_not: str | None = None
+    is_missing: bool = False
+
+
+@dataclass(frozen=True)
+class Looker:
+    """Asks the store, several objects at a time where asking takes its time (`side_by_side`)."""
+
+    objects: ObjectStore
+    profiles: Profiles
+    side_by_side: int = 1
+    reads_tags: bool = False
+    _threads: list[ThreadPoolExecutor] = field(default_factory=list, repr=False, compare=False)
+
+    def look(self, announced: Sequence[Announced]) -> list[Looked]:
+        """What the store has of each. Raises TransientError when it cannot be reached."""
+        if self.side_by_side == 1 or len(announced) == 1:
+            return [self._look(one) for one in announced]
+        if not self._threads:
+            self._threads.append(ThreadPoolExecutor(self.side_by_side, thread_name_prefix="look"))
+        return list(self._threads[0].map(self._look, announced))
+
+    def _look(self, announced: Announced) -> Looked:
+        """Under the first of its keys that the store has."""
+        for ref in announced.candidates:
+            if ref.bucket != self.objects.bucket:
+                return Looked(announced, why_not="other_bucket")
+            if ref.key.endswith("/"):
+                return Looked(announced, why_not="folder_marker")
+            try:
+                return self._seen(announced, self.objects.head(ref.key))
+            except ObjectGone:
+                continue
+            except TerminalError as error:
+                return Looked(announced, why_not=error.code)
+        return Looked(announced, why_not="object_gone", is_missing=self._may_come(announced))
+
+    def _may_come(self, announced: Announced) -> bool:
+        keys = [ref.key for ref in announced.candidates]
+        return any(why_no_recording(key, None) is None or may_tell(key) for key in keys)
+
+    def _seen(self, announced: Announced, stored: StoredObject) -> Looked:
+        key = stored.ref.key
+        why_not = why_no_recording(key, stored.ref.size_bytes)
+        if why_not is None:
+            reading = self.profiles.read_name(key)
+            return Looked(announced, stored, reading, tellings=self._beside(stored))
+        if why_not in {"own", "folder_marker"} or not may_tell(key):
+            return Looked(announced, why_not=why_not)
+        return self._document(announced, stored)
+
+    def _beside(self, stored: StoredObject) -> tuple[Heard, ...]:
+        """What a recording's own metadata and the documents beside it say."""
+        heard = []
+        key = stored.ref.key
+        tags = self.objects.tags(key) if self.reads_tags else None
+        meta = self.profiles.read_metadata(stored.metadata, tags) if stored.metadata or tags else NOTHING
+        if meta != NOTHING:
+            subject = object_subject(self.objects.bucket, key)
+            told = Telling("metadata", Rank.METADATA, meta.facts, source_system=meta.source_system)
+            heard.append(Heard(Concerned(subject, keys=(key,)), ToldOf(subject, told)))
+        for companion in self.profiles.companions(key):
+            try:
+                # In this order: what is read later than its date is taken for older, never for newer than it is.
+                seen = self.objects.head(companion)
+                raw = self.objects.read_range(companion, 0, MAX_SIDECAR_BYTES + 1)
+            except TerminalError:
+                # It is not there, or its name would be longer than a key can be.
+                continue
+            heard += self._sidecar(seen, raw)
+        return tuple(heard)
+
+    def _document(self, announced: Announced, stored: StoredObject) -> Looked:
+        """A document: a conversation as text, contact records, or what is said of a recording."""
+        key, size = stored.ref.key, stored.ref.size_bytes or 0
+        if size > MAX_BYTES:
+            return Looked(announced, why_not="too_large")
+        raw = self.objects.read_range(key, 0, HEAD_BYTES)
+        kind = kind_of(key, raw)
+        if size > len(raw) and (kind is not None or size <= _MAX_RECORDS_BYTES):
+            raw = self.objects.read_range(key, 0, MAX_BYTES)
+        if kind is not None and not self._is_beside_sound(key):
+            told = Told(facts_of(key, raw, self.profiles.local), source_system=_SYSTEM_OF_KIND.get(kind))
+            return Looked(announced, stored, self._text_reading(key, kind), True, self._told_by_object(stored, told))
+        heard: list[Heard] = self._sidecar(stored, raw[: MAX_SIDECAR_BYTES + 1])
+        records = read_records(raw, self.profiles.local) if key.lower().endswith(".json") else []
+        heard += [heard_record(record) for record in records]
+        if not heard:
+            # A document that says nothing is known from one that nobody has read.
+            heard += self._told_by_object(stored, NOTHING)
+        return Looked(announced, tellings=tuple(heard), why_not="beside_recording" if kind else "sidecar")
+
+    def _text_reading(self, key: str, kind: str) -> Reading:
+        reading = self.profiles.read_name(key)
+        if reading.profile is not None:
+            return reading
+        return Reading(kind, _SYSTEM_OF_KIND.get(kind, reading.source_system), reading.facts)
+
+    def _told_by_object(self, stored: StoredObject, told: Told) -> tuple[Heard, ...]:
+        subject = object_subject(self.objects.bucket, stored.ref.key)
+        telling = Telling(
+            stored.ref.key, Rank.SIDECAR, told.facts, stored.last_modified_at, source_system=told.source_system
+        )
+        return (Heard(Concerned(subject, keys=(stored.ref.key,)), ToldOf(subject, telling, stored.ref.etag)),)
+
+    def _is_beside_sound(self, key: str) -> bool:
+        """Whether a recording of the same base name lies beside this text: then the sound is what counts."""
+        same = islice(self.objects.list(stem_of(key) + "."), _BESIDE)
+        return any(why_no_recording(ref.key, ref.size_bytes) is None for ref in same)
+
+    def _sidecar(self, stored: StoredObject, raw: bytes) -> list[Heard]:
+        addressees = self.profiles.addressees(stored.ref.key)
+        if addressees is None:
+            return []
+        concerned = concerned_by(self.objects.bucket, addressees)
+        companion = self.profiles.read_companion(stored.ref.key, raw)
+        told = Telling(
+            stored.ref.key,
+            companion.rank,
+            companion.told.facts,
+            companion.as_of or stored.last_modified_at,
+            source_system=companion.told.source_system,
+        )
+        return [Heard(concerned, ToldOf(concerned.subject, told, stored.ref.etag))]
+
+
+def heard_record(record: Record) -> Heard:
+    """Telephony's own record of a call, wherever it came from."""
+    concerned = concerned_call(record.source_system, record.external_call_id)
+    return Heard(concerned, ToldOf(concerned.subject, record.telling))

@@ -1,0 +1,150 @@
+"""What telephony has said of a call so far, put together: for a recording that comes, and for a call that is there."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from calls.recording import CallFacts
+from calls.telling import Rank, Telling, believable, merge_tellings
+from crm.facts import set_facts
+from crm.intake import Arrival
+from crm.tellings import tellings_about
+from crm.told_calls import ToldCall, calls_of, texts_under, told_calls
+from ingest.looking import Heard, Looked
+from ingest.profiles import PLAIN, Profiles, Reading
+from ingest.tellings import call_subject, conversation_subject, object_subject, stem_of, stem_subject
+
+_TEXT_SUFFIXES = (".json", ".vcon", ".vcon.json", ".vtt", ".srt")
+
+
+@dataclass(frozen=True)
+class _Voices:
+    """One recording, what its name says, and the subjects under which more may have been told of its call."""
+
+    key: str
+    reading: Reading
+    subjects: tuple[str, ...]
+
+
+class Merging:
+    """The tellings of one batch. It remembers what it has merged, so that a second look finds what came in between."""
+
+    def __init__(self, profiles: Profiles, bucket: str) -> None:
+        self._profiles = profiles
+        self._bucket = bucket
+        self._merged: dict[str, int] = {}
+        self._keys: list[str] = []
+
+    def arrivals(self, connection: sa.Connection, looked: Sequence[Looked], *, now: datetime) -> list[Arrival]:
+        """The recordings that come, with all that was told of their calls before, and with them."""
+        stored = [(one, one.stored, one.reading) for one in looked if one.stored and one.reading]
+        voices = [self._voices_of(seen.ref.key, reading, one.tellings) for one, seen, reading in stored]
+        kept = tellings_about(connection, {subject for voice in voices for subject in voice.subjects})
+        self._merged = {subject: hash(tuple(map(repr, told))) for subject, told in kept.items()}
+        made = []
+        for (one, seen, reading), voice in zip(stored, voices, strict=True):
+            told = [telling for subject in voice.subjects for telling in kept.get(subject, ())]
+            facts = believable(_merge(reading, told), seen.last_modified_at or now)
+            system = _system_of(reading, one.tellings)
+            profile = reading.profile or (PLAIN if replace(facts, attributes={}) != CallFacts() else None)
+            made.append(Arrival(seen, facts, system, profile, one.is_text))
+        self._keys = [arrival.ref.key for arrival in made]
+        return self._beside_texts(connection, made)
+
+    def retell(
+        self, connection: sa.Connection, heard: Iterable[Heard], *, now: datetime, but: Collection[str] = ()
+    ) -> int:
+        """Let the calls that are there hear what was told of them; returns how many changed.
+
+        `but` are the keys of recordings that have just come with all of it.
+        """
+        concerned = {one.concerned for one in heard}
+        found = calls_of(
+            connection,
+            keys=[(self._bucket, key) for one in concerned for key in one.keys if key not in but],
+            ids=[one.call for one in concerned if one.call],
+            conversations=[one.conversation for one in concerned if one.conversation],
+        )
+        return self._retell(connection, found, now)
+
+    def look_again(self, connection: sa.Connection, heard: Sequence[Heard], *, now: datetime) -> None:
+        """After the commit: what was told in the meantime of the recordings that came, and which recordings came in the
+        meantime of whose calls something was told.
+        """
+        voices = [self._voices_of(key, self._profiles.read_name(key)) for key in self._keys]
+        kept = tellings_about(connection, {subject for voice in voices for subject in voice.subjects})
+        late = {s for s, told in kept.items() if self._merged.get(s) != hash(tuple(map(repr, told)))}
+        keys = [(self._bucket, voice.key) for voice in voices if late & set(voice.subjects)]
+        self._retell(connection, calls_of(connection, keys=keys), now)
+        self.retell(connection, heard, now=now)
+
+    def _retell(self, connection: sa.Connection, call_ids: Collection[UUID], now: datetime) -> int:
+        calls = told_calls(connection, call_ids)
+        voices = [self._voices_of_call(one) for one in calls]
+        kept = tellings_about(connection, {subject for voice in voices for subject in voice.subjects})
+        changed = 0
+        for one, voice in zip(calls, voices, strict=True):
+            told = [telling for subject in voice.subjects for telling in kept.get(subject, ())]
+            facts = believable(_merge(voice.reading, told), one.stored_at)
+            if facts.initial_call_id is None and "~" in one.external_call_id:
+                facts = replace(facts, initial_call_id=one.external_call_id.rpartition("~")[0])
+            changed += set_facts(connection, one.id, facts, profile=PLAIN, now=now)
+        return changed
+
+    def _voices_of_call(self, one: ToldCall) -> _Voices:
+        if not one.key:
+            nobody = Reading(None, one.source_system, CallFacts())
+            return _Voices("", nobody, (call_subject(one.source_system, one.external_call_id),))
+        voice = self._voices_of(one.key, self._profiles.read_name(one.key))
+        own = call_subject(one.source_system, one.external_call_id)
+        return replace(voice, subjects=tuple(dict.fromkeys([*voice.subjects, own])))
+
+    def _voices_of(self, key: str, reading: Reading, tellings: Sequence[Heard] = ()) -> _Voices:
+        system = _system_of(reading, tellings)
+        facts = _merge(reading, [one.told.telling for one in tellings])
+        subjects = [object_subject(self._bucket, key), stem_subject(self._bucket, key)]
+        if facts.external_call_id:
+            subjects.append(call_subject(system, facts.external_call_id))
+        if facts.initial_call_id:
+            subjects.append(conversation_subject(system, facts.initial_call_id))
+        return _Voices(key, reading, tuple(subjects))
+
+    def _beside_texts(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[Arrival]:
+        """Sound whose call nobody names, beside a text that is a call already, is that call's."""
+        nameless = {a.ref.key: stem_of(a.ref.key) for a in arrivals if not a.is_text and not a.facts.external_call_id}
+        texts = texts_under(
+            connection, self._bucket, [stem + suffix for stem in nameless.values() for suffix in _TEXT_SUFFIXES]
+        )
+        by_stem = {
+            stem_of(key.removesuffix(".json")) if key.endswith(".vcon.json") else stem_of(key): found
+            for key, found in texts.items()
+        }
+        made = []
+        for arrival in arrivals:
+            found = by_stem.get(nameless.get(arrival.ref.key, ""))
+            if found:
+                system, external_id = found
+                arrival = replace(  # noqa: PLW2901
+                    arrival, source_system=system, facts=replace(arrival.facts, external_call_id=external_id)
+                )
+            made.append(arrival)
+        return made
+
+
+def _merge(reading: Reading, told: Sequence[Telling]) -> CallFacts:
+    """All of it together. The name alone gives the call its id where it can: it is there from the first moment."""
+    facts = merge_tellings([Telling("name", Rank.NAME, reading.facts), *told])
+    own_id = reading.facts.external_call_id
+    return replace(facts, external_call_id=own_id) if own_id else facts
+
+
+def _system_of(reading: Reading, tellings: Sequence[Heard]) -> str:
+    """Whose ids these are: what a source says of itself counts where the name gives no id."""
+    if reading.facts.external_call_id:
+        return reading.source_system
+    said = [one.told.telling for one in tellings if one.told.telling.source_system]
+    strongest = max(said, key=lambda one: (one.rank, one.origin), default=None)
+    return (strongest.source_system if strongest else None) or reading.source_system

@@ -1,0 +1,56 @@
+"""What a telling is about, in words: an object, all objects of one base name, a call, or a conversation of several
+recordings.
+"""
+
+from dataclasses import dataclass
+
+from ingest.profiles import SIDECAR_SUFFIX, Addressees, sidecar_key
+
+
+def object_subject(bucket: str, key: str) -> str:
+    """One object alone: its own metadata."""
+    return f"object {bucket}/{key}"
+
+
+def stem_subject(bucket: str, key: str) -> str:
+    """Every recording with this key's base name: what a document beside it says."""
+    return f"object {bucket}/{stem_of(key)}.*"
+
+
+def stem_of(key: str) -> str:
+    """The key without the suffix of its name."""
+    return sidecar_key(key).removesuffix(SIDECAR_SUFFIX)
+
+
+def call_subject(source_system: str, external_call_id: str) -> str:
+    """The call that this system knows by this id."""
+    return f"call {source_system} {external_call_id}"
+
+
+def conversation_subject(source_system: str, conversation_id: str) -> str:
+    """Every recording of one conversation."""
+    return f"conversation {source_system} {conversation_id}"
+
+
+@dataclass(frozen=True)
+class Concerned:
+    """Which calls a telling may be about: those of recordings under these keys, of this call id, or of this
+    conversation; ids come with their source system.
+    """
+
+    subject: str
+    keys: tuple[str, ...] = ()
+    call: tuple[str, str] | None = None
+    conversation: tuple[str, str] | None = None
+
+
+def concerned_by(bucket: str, addressees: Addressees) -> Concerned:
+    """The calls that a sidecar is about."""
+    if addressees.conversation is not None:
+        return Concerned(conversation_subject(*addressees.conversation), conversation=addressees.conversation)
+    return Concerned(stem_subject(bucket, addressees.recordings[0]), keys=addressees.recordings)
+
+
+def concerned_call(source_system: str, external_call_id: str) -> Concerned:
+    """The calls that telephony's own record is about."""
+    return Concerned(call_subject(source_system, external_call_id), call=(source_system, external_call_id))
