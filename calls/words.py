@@ -1,6 +1,7 @@
 """What people read for the codes that are stored: stages, causes, outcomes, lengths."""
 
 _STAGES = {
+    "announced": "Announced, its recording is still to be fetched from telephony",
     "received": "Waiting to be transcribed",
     "transcribed": "Transcribed, waiting for its summary",
     "understood": "Understood, waiting to be filed",
@@ -13,6 +14,7 @@ _SKIP_REASONS = {
     "voicemail": "it is a voicemail",
     "too_short": "it is too short",
     "absent": "telephony made no recording",
+    "recording_failed": "telephony could not make its recording",
 }
 _CAUSES = {
     "not_audio": "the file is no audio recording",
@@ -39,6 +41,14 @@ _CAUSES = {
     "timed_out": "an engine took too long",
     "unreachable": "an engine could not be reached",
     "server_error": "an engine answered with an error of its own",
+    "recording_gone": "telephony has no such recording, or not yet",
+    "recording_empty": "telephony sent a recording without a byte",
+    "recording_refused": "telephony does not give out the recording",
+    "recording_too_large": "the recording is larger than allowed",
+    "redirect_refused": "telephony sent us to a place that is not fetched from",
+    "telephony_unreachable": "telephony could not be reached",
+    "wrong_auth_token": "telephony refuses the token that is set",
+    "missing_auth_token": "telephony's account is not configured",
     "worker_died": "the worker died while it was at work on this call",
     "unexpected_error": "something went wrong that nobody foresaw; the log says more",
 }

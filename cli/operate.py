@@ -53,7 +53,7 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
         document = read_status(connection, datetime.now(UTC))
     if not as_json:
         table = Table("what", "calls", title="Calls")
-        for stage in ("received", "transcribed", "understood", "done"):
+        for stage in ("announced", "received", "transcribed", "understood", "done"):
             table.add_row(stage, str(document[stage]))
         for group in ("skipped", "failed", "waiting"):
             for code, count in document[group].items():

@@ -35,8 +35,10 @@ class RecordingRow:
 
     @property
     def has_sound(self) -> bool:
-        """Whether there is something to play: a conversation that came as text has nothing."""
-        return bool(self.playback_key) or not self.object_key.lower().endswith(TEXT_SUFFIXES)
+        """Whether there is something to play: a conversation that came as text has nothing, and a recording that
+        telephony still keeps is not here.
+        """
+        return bool(self.playback_key) or (self.size_bytes > 0 and not self.object_key.lower().endswith(TEXT_SUFFIXES))
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def examine(wired: Wiring) -> list[Check]:
         ("broker", _broker),
         ("objects", _objects),
         ("events", _events),
+        ("twilio", _twilio),
         ("reasons", _reasons),
         ("speech", _speech),
         ("language", _language),
@@ -132,6 +133,21 @@ def _objects(wired: Wiring) -> Check:
 def _events(wired: Wiring) -> Check:
     names = [*(listener.name for listener in make_all_listeners(wired)), *http_tokens(wired.settings)]
     return Check("events", "ok", ", ".join(names) or "none")
+
+
+def _twilio(wired: Wiring) -> Check:
+    account, public_url = wired.settings.telephony.twilio, wired.settings.web.public_url
+    token = account.auth_token.get_secret_value()
+    if not account.account_sid and not token:
+        return Check("twilio", "ok", "not configured")
+    if not account.is_configured:
+        missing = "auth_token" if account.account_sid else "account_sid"
+        fix = f"set CALLWISE_TELEPHONY__TWILIO__{missing.upper()}"
+        return Check("twilio", "wrong", f"telephony.twilio.{missing} is empty", fix)
+    if not public_url:
+        detail = "callbacks cannot be checked: Twilio signs the address that it calls, and web.public_url is empty"
+        return Check("twilio", "wrong", detail, "set CALLWISE_WEB__PUBLIC_URL, such as https://calls.example.org")
+    return Check("twilio", "ok", f"callbacks come to {public_url}/webhooks/twilio")
 
 
 def _reasons(wired: Wiring) -> Check:

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calls.errors import SettingsError
 from calls.reasons import Taxonomy
@@ -11,6 +12,9 @@ from engines.objects import ObjectStore
 from engines.speech import SpeechEngine
 from runtime.choice import choose_language, choose_speech
 from runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from engines.twilio import TwilioRecordings
 
 BUNDLED_REASONS = Path(__file__).parent / "taxonomies" / "service_centre.yaml"
 
@@ -56,6 +60,18 @@ class Wiring:
     def language(self) -> LanguageEngine:
         """The language engine that the settings choose."""
         return choose_language(self.settings).make()
+
+    @cached_property
+    def twilio(self) -> "TwilioRecordings | None":
+        """The recordings that Twilio keeps; None where no account is configured."""
+        chosen = self.settings.telephony.twilio
+        if not chosen.is_configured:
+            return None
+        from engines.twilio import API_URL, TwilioRecordings
+
+        return TwilioRecordings(
+            chosen.account_sid, chosen.auth_token.get_secret_value(), api_base_url=chosen.api_base_url or API_URL
+        )
 
     def taxonomy_from_file(self) -> Taxonomy:
         """The owner's reasons as their file says, the bundled ones where the owner has none. Raises SettingsError."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
@@ -11,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from runtime.wiring import Wiring
-from web import api, audio, auth, events, health, pages, trends
+from web import api, audio, auth, events, health, pages, trends, twilio
 from web.errors import add_error_handlers
 from web.rendering import STATIC, make_templates
 from web.security import SecureHeaders
@@ -45,11 +46,13 @@ def create_app(
         templates=make_templates(settings.site.name, ZoneInfo(settings.site.time_zone), clock),
     )
     allowed_hosts = [*settings.web.allowed_hosts, *_THIS_MACHINE, host or settings.web.host]
+    if settings.web.public_url:
+        allowed_hosts.append(urlsplit(settings.web.public_url).hostname or "")
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts, www_redirect=False)
     app.add_middleware(SecureHeaders, https_only=settings.web.secure_cookies)
     add_error_handlers(app)
     app.mount("/static", _CachedFiles(directory=STATIC), name="static")
-    for part in (auth, health, audio, api, trends, pages, events):
+    for part in (auth, health, audio, api, trends, pages, events, twilio):
         app.include_router(part.router)
     app.add_api_route("/", _start_page, include_in_schema=False)
     return app

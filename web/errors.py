@@ -65,7 +65,7 @@ def add_error_handlers(app: FastAPI) -> None:
 def is_api(request: Request) -> bool:
     """True for programs' paths, which get problem+json."""
     path: str = request.scope["path"]
-    return path.startswith(("/api/", "/events/", "/healthz", "/metrics"))
+    return path.startswith(("/api/", "/events/", "/webhooks/", "/healthz", "/metrics"))
 
 
 def error_response(

@@ -60,7 +60,7 @@ class _StatusCollector(Collector):
             standing = status(connection, now)
             alive = beats(connection, now - ALIVE_WITHIN)
         calls = GaugeMetricFamily("callwise_calls", "Calls by stage and cause.", labels=["stage", "code"])
-        for stage in ("received", "transcribed", "understood", "done"):
+        for stage in ("announced", "received", "transcribed", "understood", "done"):
             calls.add_metric([stage, ""], standing[stage])
         for stage in ("skipped", "failed"):
             for code, count in standing[stage].items():

@@ -16,6 +16,7 @@ from engines.speech import SpeechHints
 from runtime.logs import set_up_logs
 from runtime.settings import Settings, read_settings
 from runtime.wiring import Wiring
+from workers.fetching import no_twilio
 from workers.leases import Leases
 from workers.steps import Parts
 
@@ -70,6 +71,7 @@ def make_parts(wired: Wiring, *, ring: Bell | None) -> Parts:
         objects=wired.objects,
         speech=lambda: wired.speech,
         language=lambda: wired.language,
+        twilio=lambda: wired.twilio or no_twilio(),
         default_taxonomy=wired.taxonomy_from_file,
         leases=Leases(wired.database, settings.work.lease_s),
         ring=ring,

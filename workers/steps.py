@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ from calls.checking import check_analysis
 from calls.errors import CallwiseError, SetupBroken, TerminalError, TransientError
 from calls.gates import gate
 from calls.money import Charge
-from calls.pipeline import SkipReason, Step
+from calls.pipeline import FETCH, SkipReason, Step
 from calls.reasons import Taxonomy
 from calls.recording import OWN_PREFIX
 from calls.redaction import redact_turns
@@ -36,9 +37,13 @@ from engines.audio import DecodedAudio, decode, write_playback
 from engines.language import Conversation, LanguageEngine
 from engines.objects import ObjectStore
 from engines.speech import SpeechEngine, SpeechHints
+from workers.fetching import fetch, no_twilio
 from workers.folders import private_folder
 from workers.leases import Leases
 from workers.reading import read, take_out_recording
+
+if TYPE_CHECKING:
+    from engines.twilio import TwilioRecordings
 
 log = structlog.get_logger()
 
@@ -72,6 +77,7 @@ class Parts:
     max_attempts: int = 5
     backoff_s: float = 2.0
     taxonomies: dict[str, Taxonomy] = field(default_factory=dict)
+    twilio: Callable[[], "TwilioRecordings"] = no_twilio
     decode: Callable[[Path], DecodedAudio] = decode
     write_playback: Callable[[Path, Path], None] = write_playback
     # Told of each moment of a step: `claimed`, `worked` (the engine has answered), `writing` (before the commit),
@@ -122,7 +128,7 @@ def _do(parts: Parts, begun: _Begun) -> _Begun | Step | None:
             parts.observe(step, "worked")
             following = _commit(parts, claim, write)
             parts.observe(step, "committed")
-            return _Begun(following, begun.work) if isinstance(following, jobs.Claim) else following
+            return _Begun(following, _work_after(parts, begun)) if isinstance(following, jobs.Claim) else following
     except jobs.ClaimLost:
         bound.warning("claim_lost")
     except SetupBroken as error:
@@ -138,6 +144,14 @@ def _do(parts: Parts, begun: _Begun) -> _Begun | Step | None:
         bound.exception("step_broke")
         _try_later(parts, claim, TransientError(type(error).__name__, code="unexpected_error"), bound)
     return None
+
+
+def _work_after(parts: Parts, begun: _Begun) -> results.Work | None:
+    """What the next step works on: the same, but that a recording has its eTag only when it was fetched."""
+    if begun.claim.step is not FETCH:
+        return begun.work
+    with parts.database.read() as connection:
+        return results.work_for(connection, begun.claim.call_id)
 
 
 def transcribe(parts: Parts, work: results.Work) -> Write:
@@ -233,6 +247,7 @@ def file(_parts: Parts, work: results.Work) -> Write:
 
 
 _WORK: dict[str, Callable[[Parts, results.Work], Write]] = {
+    "call.fetch": fetch,
     "call.transcribe": transcribe,
     "call.read": read,
     "call.understand": understand,

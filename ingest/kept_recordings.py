@@ -1,0 +1,72 @@
+"""From telephony's news of a recording to a durable call: tellings, call, recording and job in one transaction."""
+
+from datetime import datetime
+
+import structlog
+
+from calls.pipeline import SkipReason
+from calls.recording import CallFacts, ObjectRef, StoredObject
+from calls.telling import Rank, Telling, believable, merge_tellings
+from crm.announced import Without, announce, is_announced, note_without, withdraw
+from crm.intake import Arrival, Received
+from crm.tellings import ToldOf, store_tellings, tellings_about
+from ingest.events import Announced
+from ingest.intake import Intake
+from ingest.looking import Looked
+from ingest.merging import Merging
+from ingest.profiles import Reading
+from ingest.tellings import call_subject, object_subject
+from ingest.twilio import ORIGIN, SOURCE_SYSTEM, RecordingNews, recording_key
+
+log = structlog.get_logger()
+
+
+def take_news(intake: Intake, news: RecordingNews, *, now: datetime) -> bool:
+    """Make a call of what Twilio says of a recording; when this returns, it is durable. False where it was known.
+
+    A recording that Twilio keeps waits to be fetched; where there is none, the call is skipped and seen. Raises
+    TransientError when the database cannot be reached.
+    """
+    if news.skip_reason is None:
+        received, event = _announce(intake, news, now), "recording_announced"
+    else:
+        received, event = _note_without(intake, news, news.skip_reason, now), "call_without_recording"
+    if received.is_new:
+        log.info(event, call_id=str(received.call_id), source=SOURCE_SYSTEM)
+    return received.is_new
+
+
+def _announce(intake: Intake, news: RecordingNews, now: datetime) -> Received:
+    ref = ObjectRef(intake.objects.bucket, recording_key(news.call_sid, news.recording_sid))
+    with intake.database.write() as connection:
+        if not is_announced(connection, ref):
+            # Of this recording alone: another one of the same call began at another time.
+            told = ToldOf(object_subject(ref.bucket, ref.key), _telling(news))
+            store_tellings(connection, [told], now=now)
+            withdraw(connection, call_subject(SOURCE_SYSTEM, news.call_sid), ORIGIN)
+        looked = Looked(Announced((ref,)), StoredObject(ref), _reading(news))
+        [arrival] = Merging(intake.profiles, ref.bucket).arrivals(connection, [looked], now=now)
+        return announce(connection, arrival, now=now)
+
+
+def _note_without(intake: Intake, news: RecordingNews, reason: SkipReason, now: datetime) -> Received:
+    subject = call_subject(SOURCE_SYSTEM, news.call_sid)
+    with intake.database.write() as connection:
+        own = _telling(news)
+        told = [one for one in tellings_about(connection, [subject]).get(subject, []) if one.origin != own.origin]
+        facts = believable(merge_tellings([*told, own]), now)
+        # It lies nowhere, and is named by its call alone.
+        nowhere = StoredObject(ObjectRef("", ""))
+        arrival = Arrival(nowhere, facts, SOURCE_SYSTEM, SOURCE_SYSTEM)
+        received = note_without(connection, Without(arrival, reason), now=now)
+        if received.is_new:
+            store_tellings(connection, [ToldOf(subject, own)], now=now)
+        return received
+
+
+def _telling(news: RecordingNews) -> Telling:
+    return Telling(ORIGIN, Rank.RECORD, news.facts, source_system=SOURCE_SYSTEM)
+
+
+def _reading(news: RecordingNews) -> Reading:
+    return Reading(SOURCE_SYSTEM, SOURCE_SYSTEM, CallFacts(external_call_id=news.call_sid))

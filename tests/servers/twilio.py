@@ -1,0 +1,144 @@
+"""A local HTTP server that keeps recordings as Twilio does: behind Basic auth, of one channel or two, now and then
+elsewhere, not yet, or not at all.
+"""
+
+import base64
+import json
+import re
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Literal, Self
+from urllib.parse import parse_qs, urlsplit
+
+ACCOUNT = "AC" + "a1" * 16
+TOKEN = "planted-twilio-token-6d1f"
+
+_API = re.compile(r"/2010-04-01/Accounts/(AC[0-9a-f]{32})/Recordings/(RE[0-9a-f]{32})\.wav")
+_MEDIA = re.compile(r"/media/(RE[0-9a-f]{32})\.wav")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: its path, the channels it asked for, and whether it showed the account's token."""
+
+    path: str
+    channels: str
+    has_token: bool
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An answer that is no recording; `ending` is how far it comes."""
+
+    status: int = 200
+    location: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    ending: Literal["whole", "cut", "never"] = "whole"
+
+
+class TwilioServer:
+    """One server on a free port of this machine, from `with` until its end.
+
+    `keep` gives it a recording; `trouble` lets the next requests fail, each in its own way. With `sends_elsewhere` it
+    answers as Twilio does where media lie at another host: with a redirect to an address that takes no token.
+    """
+
+    def __init__(self, *, sends_elsewhere: bool = False) -> None:
+        self.sends_elsewhere = sends_elsewhere
+        self.asked: list[Asked] = []
+        self._kept: dict[str, tuple[bytes, int]] = {}
+        self._troubles: deque[Trouble] = deque()
+        self.closing = threading.Event()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._http.daemon_threads = True
+        self._http.block_on_close = False
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """What stands in for https://api.twilio.com."""
+        return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def keep(self, recording_sid: str, sound: bytes, *, channels: int = 2) -> None:
+        """Keep a recording."""
+        self._kept[recording_sid] = (sound, channels)
+
+    def trouble(self, *troubles: Trouble) -> None:
+        """Answer the next requests so, one each, in this order."""
+        self._troubles.extend(troubles)
+
+    def answer(self, target: str, authorization: str) -> Trouble:
+        """What is answered to a GET."""
+        url = urlsplit(target)
+        channels = parse_qs(url.query).get("RequestedChannels", [""])[0]
+        right = "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
+        self.asked.append(Asked(url.path, channels, authorization == right))
+        if self._troubles:
+            return self._troubles.popleft()
+        if media := _MEDIA.fullmatch(url.path):
+            # An address that carries its own right takes no other beside it, as S3 has it.
+            return Trouble(400) if authorization else Trouble(body=self._kept[media[1]][0])
+        asked = _API.fullmatch(url.path)
+        if asked is None or asked[1] != ACCOUNT:
+            return Trouble(404)
+        if authorization != right:
+            return Trouble(401)
+        if asked[2] not in self._kept:
+            return Trouble(404)
+        sound, kept_channels = self._kept[asked[2]]
+        if channels and int(channels) > kept_channels:
+            return Trouble(400, body=json.dumps({"code": 16113, "status": 400}).encode())
+        if self.sends_elsewhere:
+            return Trouble(302, location=f"{self.url}/media/{asked[2]}.wav?X-Signature=abc")
+        return Trouble(body=sound)
+
+
+def _handler_of(server: TwilioServer) -> Callable[..., BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            answer = server.answer(self.path, self.headers.get("authorization", ""))
+            if answer.ending == "never":
+                server.closing.wait()
+                self.close_connection = True
+                return
+            self.send_response(answer.status)
+            self.send_header("content-type", "audio/x-wav" if answer.status == 200 else "application/json")
+            self.send_header("content-length", str(len(answer.body)))
+            if answer.location:
+                self.send_header("location", answer.location)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if answer.ending == "cut":
+                self.wfile.write(answer.body[: len(answer.body) // 2])
+                self.wfile.flush()
+                self.connection.shutdown(socket.SHUT_RDWR)
+                self.close_connection = True
+                return
+            self.wfile.write(answer.body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: tests read `asked` instead."""
+
+    return Handler
