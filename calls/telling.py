@@ -62,6 +62,11 @@ def merge_tellings(tellings: Iterable[Telling]) -> CallFacts:
     return CallFacts(**told, attributes=attributes)  # type: ignore[arg-type]
 
 
+def says_something(facts: CallFacts) -> bool:
+    """Whether anything was told of the call; attributes alone may be anything, such as the time of a copy."""
+    return any(getattr(facts, name) is not None for name in _FACTS)
+
+
 def believable(facts: CallFacts, stored_at: datetime) -> CallFacts:
     """The facts without times that lie after the recording was stored: a clock that is ahead tells no time.
 

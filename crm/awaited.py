@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from crm.bulk import among
 from crm.database import insert
 from crm.tables import awaited_object
 
@@ -54,7 +55,9 @@ def await_objects(connection: sa.Connection, missing: Iterable[Awaited], *, now:
 def forget_awaited(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> None:
     """These objects are there: nobody waits for them any more."""
     connection.execute(
-        sa.delete(awaited_object).where(awaited_object.c.bucket == bucket, awaited_object.c.object_key.in_(keys))
+        sa.delete(awaited_object).where(
+            awaited_object.c.bucket == bucket, among(connection, awaited_object.c.object_key, keys)
+        )
     )
 
 

@@ -1,10 +1,12 @@
 """Many rows in one statement, as fast as each database takes them: intake is paced by this."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 Row = Mapping[str, Any]
 _Processor = Callable[[Any], Any] | None
@@ -24,14 +26,24 @@ _ARRAYS: tuple[tuple[type[sa.types.TypeEngine[Any]], str], ...] = (
 def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], *, answer: str) -> set[Any]:
     """Insert the rows that no constraint forbids; returns the values of the column `answer` of those inserted.
 
-    `answer` is a UUID column whose values are distinct in `rows`. Columns that no row fills are left to the database.
+    `answer` is a UUID column whose values are distinct in `rows`. A column that a row does not name is left empty, one
+    that no row names is left to the database.
     """
     if not rows:
         return set()
-    columns = [column.name for column in table.c if any(row.get(column.name) is not None for row in rows)]
+    columns = sorted(set().union(*rows))
     if connection.dialect.name == "postgresql":
         return _insert_arrays(connection, table, columns, rows, answer)
     return _insert_one_by_one(connection, table, columns, rows, answer)
+
+
+def among(connection: sa.Connection, column: sa.Column[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
+    """`column IN (values)` with one parameter, however many values there are: nothing is compiled anew for them."""
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.bindparam(None, list(values), type_=ARRAY(column.type)))
+    process = _processor(column, connection.dialect)
+    listed = json.dumps([process(value) if process else value for value in values])
+    return column.in_(sa.select(sa.literal_column("value")).select_from(sa.func.json_each(listed)))
 
 
 def _insert_arrays(
@@ -43,7 +55,7 @@ def _insert_arrays(
         is_json = isinstance(table.c[name].type, sa.JSON)
         process = _processor(table.c[name], connection.dialect)
         values = [row.get(name) for row in rows]
-        arrays.append([None if v is None else process(v) for v in values] if process else values)
+        arrays.append(_processed(process, values) if process else values)
         casts.append("%s::text[]" if is_json else f"%s::{_array_type(table.c[name])}[]")
     as_told = [f"{_quoted(n)}::jsonb" if isinstance(table.c[n].type, sa.JSON) else _quoted(n) for n in columns]
     listed = ", ".join(map(_quoted, columns))
@@ -59,13 +71,11 @@ def _insert_one_by_one(
 ) -> set[Any]:
     """SQLite runs one prepared statement row by row; it says how many were inserted, and only on demand which."""
     processors = [_processor(table.c[name], connection.dialect) for name in columns]
-    values = [
-        tuple(
-            value if process is None or value is None else process(value)
-            for process, value in zip(processors, map(row.get, columns), strict=True)
-        )
-        for row in rows
+    by_column = [
+        _processed(process, [row.get(name) for row in rows]) if process else [row.get(name) for row in rows]
+        for name, process in zip(columns, processors, strict=True)
     ]
+    values = list(zip(*by_column, strict=True))
     statement = (
         f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, columns))})"  # noqa: S608 - our own names
         f" VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO NOTHING"
@@ -80,6 +90,17 @@ def _insert_one_by_one(
         for row, value in zip(rows, values, strict=True)
         if connection.exec_driver_sql(statement, value).rowcount
     }
+
+
+def _processed(process: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+    # Neighbours are often the same, such as the time of the batch.
+    done: list[Any] = []
+    last, result = None, None
+    for value in values:
+        if value is not last:
+            last, result = value, None if value is None else process(value)
+        done.append(result)
+    return done
 
 
 def _quoted(name: str) -> str:

@@ -1,7 +1,7 @@
 """What telephony says of a call, as columns; agents, teams and queues are found or made by name."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from calls.pipeline import FILE, Stage
 from calls.recording import CallFacts
+from calls.telling import says_something
 from crm import jobs
 from crm.database import insert
 from crm.tables import agent, call, job, queue, team
@@ -65,10 +66,12 @@ def upsert_named(connection: sa.Connection, told: Iterable[CallFacts]) -> Named:
 
 def told_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
     """The columns of `call` that telephony spoke of; what it did not say is left out."""
-    columns = {name: getattr(facts, name) for name in _PLAIN}
-    columns["agent_id"] = named.agents.get(facts.agent_name or "")
-    columns["queue_id"] = named.queues.get(facts.queue_name or "")
-    return {name: value for name, value in columns.items() if value is not None}
+    columns = {name: value for name in _PLAIN if (value := getattr(facts, name)) is not None}
+    if facts.agent_name:
+        columns["agent_id"] = named.agents[facts.agent_name]
+    if facts.queue_name:
+        columns["queue_id"] = named.queues[facts.queue_name]
+    return columns
 
 
 def all_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def set_facts(
     before = connection.execute(sa.select(call).where(call.c.id == call_id).with_for_update()).mappings().one()
     told = all_columns(facts, upsert_named(connection, [facts])) | {"attributes": dict(facts.attributes)}
     told["happened_at"] = facts.started_at or before["received_at"]
-    if before["profile"] is None and profile is not None and replace(facts, attributes={}) != CallFacts():
+    if before["profile"] is None and profile is not None and says_something(facts):
         told["profile"] = profile
     changed = {name: value for name, value in told.items() if before[name] != value}
     renamed = _take_external_id(connection, before, facts.external_call_id)

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from calls.pipeline import READ, TRANSCRIBE, Stage, lane_of
 from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for, fallback_call_id
 from crm import jobs
-from crm.bulk import insert_new
+from crm.bulk import among, insert_new
 from crm.database import insert
-from crm.facts import Named, all_columns, told_columns, upsert_named
+from crm.facts import Named, told_columns, upsert_named
 from crm.tables import call, call_analysis, job, recording, transcript, unreadable_event
 
 # What is kept of an event that nobody can read, in characters.
@@ -113,7 +113,7 @@ def known_etags(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> 
     rows = connection.execute(
         sa.select(recording.c.object_key, recording.c.etag).where(
             recording.c.bucket == bucket,
-            recording.c.object_key.in_(keys),
+            among(connection, recording.c.object_key, keys),
             sa.or_(recording.c.is_current, recording.c.is_text),
         )
     )
@@ -191,7 +191,7 @@ def _known(connection: sa.Connection, refs: Sequence[ObjectRef]) -> dict[tuple[s
         rows = connection.execute(
             sa.select(recording).where(
                 recording.c.bucket == bucket,
-                recording.c.object_key.in_(keys),
+                among(connection, recording.c.object_key, keys),
                 sa.or_(recording.c.is_current, recording.c.is_text),
             )
         )
@@ -211,13 +211,14 @@ def _insert_fresh(round_: _Round, fresh: Sequence[Placed], *, is_suffixed: bool 
     if not fresh:
         return {}
     connection = round_.connection
-    taken = set(connection.execute(sa.select(call.c.id).where(call.c.id.in_([p[2] for p in fresh]))).scalars())
+    asked = sa.select(call.c.id).where(among(connection, call.c.id, [placed[2] for placed in fresh]))
+    taken = set(connection.execute(asked).scalars())
     wanted = {placed[2]: placed for placed in fresh if placed[2] not in taken}
     rows = [_call_row(round_, arrival, call_id, is_suffixed) for call_id, (_, arrival, _) in wanted.items()]
     made = insert_new(connection, call, rows, answer="id")
     rows = [_recording_row(call_id, wanted[call_id][1]) for call_id in wanted if call_id in made]
     added = insert_new(connection, recording, rows, answer="call_id")
-    if beaten := made - added:
+    if beaten := made - added if len(made) > len(added) else None:
         # Somebody else has just brought these recordings for another call: this one would never have one.
         connection.execute(sa.delete(call).where(call.c.id.in_(beaten)))
     first = [_first_job(round_, call_id, placed[1]) for call_id, placed in wanted.items() if call_id in added]
@@ -241,7 +242,7 @@ def _suffixed_id(arrival: Arrival) -> str:
 
 
 def _call_row(round_: _Round, arrival: Arrival, call_id: UUID, is_suffixed: bool) -> dict[str, Any]:
-    row = all_columns(arrival.facts, round_.named) | {
+    row = told_columns(arrival.facts, round_.named) | {
         "id": call_id,
         "source_system": arrival.source_system,
         "external_call_id": _suffixed_id(arrival) if is_suffixed else arrival.external_id,
@@ -253,7 +254,7 @@ def _call_row(round_: _Round, arrival: Arrival, call_id: UUID, is_suffixed: bool
         "is_sample": False,
         "attributes": dict(arrival.facts.attributes),
     }
-    if is_suffixed and row["initial_call_id"] is None:
+    if is_suffixed and "initial_call_id" not in row:
         # The recordings of one call find each other by it, and so does what is told of the call later.
         row["initial_call_id"] = arrival.external_id
     return row

@@ -11,12 +11,11 @@ import sqlalchemy as sa
 
 from calls.recording import CallFacts, Direction
 from calls.telling import Rank, Telling
+from crm.bulk import among
 from crm.database import insert
 from crm.tables import telling
 
 _TIMES = ("queued_at", "started_at", "answered_at", "ended_at")
-# Statements carry at most this many keys.
-_CHUNK = 5000
 
 
 @dataclass(frozen=True)
@@ -54,15 +53,15 @@ def store_tellings(connection: sa.Connection, told: Iterable[ToldOf], *, now: da
 def tellings_about(connection: sa.Connection, subjects: Collection[str]) -> dict[str, list[Telling]]:
     """What is kept of each of these subjects."""
     found: dict[str, list[Telling]] = {}
-    for part in _chunks(sorted(subjects)):
-        for row in connection.execute(sa.select(telling).where(telling.c.subject.in_(part))):
-            found.setdefault(row.subject, []).append(Telling(row.origin, Rank(row.rank), _facts(row.facts), row.as_of))
+    for row in connection.execute(sa.select(telling).where(among(connection, telling.c.subject, subjects))):
+        found.setdefault(row.subject, []).append(Telling(row.origin, Rank(row.rank), _facts(row.facts), row.as_of))
     return found
 
 
 def known_origins(connection: sa.Connection, origins: Sequence[str]) -> dict[str, str]:
     """The eTag of the object of each of these origins that has told something."""
-    rows = connection.execute(sa.select(telling.c.origin, telling.c.etag).where(telling.c.origin.in_(origins)))
+    is_one = among(connection, telling.c.origin, origins)
+    rows = connection.execute(sa.select(telling.c.origin, telling.c.etag).where(is_one))
     return {row.origin: row.etag for row in rows}
 
 
@@ -93,7 +92,3 @@ def _facts(document: dict[str, Any]) -> CallFacts:
     if "direction" in said:
         said["direction"] = Direction(said["direction"])
     return CallFacts(**said)
-
-
-def _chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from crm.bulk import among
 from crm.tables import call, recording
 
 
@@ -42,16 +43,18 @@ def calls_of(
         found |= set(
             connection.execute(
                 sa.select(recording.c.call_id).where(
-                    recording.c.bucket == bucket, recording.c.object_key.in_(wanted), recording.c.is_current
+                    recording.c.bucket == bucket,
+                    among(connection, recording.c.object_key, wanted),
+                    recording.c.is_current,
                 )
             ).scalars()
         )
     for system, own in _by_system(ids).items():
         # A second recording of one call has the first one's id as its initial id.
-        named = sa.or_(call.c.external_call_id.in_(own), call.c.initial_call_id.in_(own))
+        named = sa.or_(among(connection, call.c.external_call_id, own), among(connection, call.c.initial_call_id, own))
         found |= set(connection.execute(sa.select(call.c.id).where(call.c.source_system == system, named)).scalars())
     for system, shared in _by_system(conversations).items():
-        of_them = sa.and_(call.c.source_system == system, call.c.initial_call_id.in_(shared))
+        of_them = sa.and_(call.c.source_system == system, among(connection, call.c.initial_call_id, shared))
         found |= set(connection.execute(sa.select(call.c.id).where(of_them)).scalars())
     return found
 
@@ -106,7 +109,7 @@ def texts_under(connection: sa.Connection, bucket: str, keys: Iterable[str]) -> 
         .join_from(recording, call, recording.c.call_id == call.c.id)
         .where(
             recording.c.bucket == bucket,
-            recording.c.object_key.in_(wanted),
+            among(connection, recording.c.object_key, wanted),
             recording.c.is_current,
             recording.c.is_text,
         )

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from calls.recording import CallFacts
-from calls.telling import Rank, Telling, believable, merge_tellings
+from calls.telling import Rank, Telling, believable, merge_tellings, says_something
 from crm.facts import set_facts
 from crm.intake import Arrival
 from crm.tellings import tellings_about
@@ -49,7 +49,7 @@ class Merging:
             told = [telling for subject in voice.subjects for telling in kept.get(subject, ())]
             facts = believable(_merge(reading, told), seen.last_modified_at or now)
             system = _system_of(reading, one.tellings)
-            profile = reading.profile or (PLAIN if replace(facts, attributes={}) != CallFacts() else None)
+            profile = reading.profile or (PLAIN if says_something(facts) else None)
             made.append(Arrival(seen, facts, system, profile, one.is_text))
         self._keys = [arrival.ref.key for arrival in made]
         return self._beside_texts(connection, made)
@@ -136,6 +136,8 @@ class Merging:
 
 def _merge(reading: Reading, told: Sequence[Telling]) -> CallFacts:
     """All of it together. The name alone gives the call its id where it can: it is there from the first moment."""
+    if not told:
+        return reading.facts
     facts = merge_tellings([Telling("name", Rank.NAME, reading.facts), *told])
     own_id = reading.facts.external_call_id
     return replace(facts, external_call_id=own_id) if own_id else facts

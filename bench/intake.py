@@ -1,0 +1,206 @@
+"""Events per second from a message's bytes to a durable call, recording and job, and what reconciling a bucket costs.
+
+    python -m bench.intake --json [--events 20000] [--rounds 3] [--reconcile 100000]
+
+Ours parses each S3 message, asks a store that answers at once, reads the name by the telephony profiles and commits, a
+batch to a transaction. The peers only put a message of the same size into a queue: kombu's SQLAlchemy transport on
+SQLite, and Celery's publish to RabbitMQ. Rounds are interleaved. SQS requests are counted on a local server.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote_plus
+from uuid import UUID
+
+from celery import Celery
+from kombu import Connection
+
+from bench.free_engines import NamedStore
+from calls.recording import ObjectRef
+from crm.database import Database
+from crm.schema import upgrade
+from ingest.intake import BATCH, Intake, take_messages
+from ingest.names import NAME_PROFILES
+from ingest.profiles import PLAIN, Profiles
+from ingest.reconcile import reconcile
+
+BUCKET = "recordings"
+PEER_MESSAGES = 2000
+SQS_MESSAGES = 200
+
+
+def main() -> None:
+    """Run the rounds and print the document."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--json", action="store_true")
+    options.add_argument("--events", type=int, default=20_000)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--reconcile", type=int, default=100_000, help="objects in the largest bucket")
+    given = options.parse_args()
+    document = _rates(given.events, given.rounds)
+    document["sqs_api_calls_per_message"] = _sqs_calls_per_message()
+    if given.reconcile:
+        document["reconcile"] = [_reconcile(given.reconcile // 4), _reconcile(given.reconcile)]
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def names(count: int) -> Iterator[str]:
+    """Names as Amazon Connect writes them, each of another call."""
+    for number in range(count):
+        minute = f"{number // 60 % 24:02d}:{number % 60:02d}"
+        yield f"connect/centre/CallRecordings/2026/03/14/{UUID(int=number)}_20260314T{minute}_UTC.wav"
+
+
+def messages(count: int) -> list[bytes]:
+    """One S3 message for each name."""
+    return [
+        json.dumps(
+            {
+                "Records": [
+                    {
+                        "eventVersion": "2.1",
+                        "eventSource": "aws:s3",
+                        "awsRegion": "us-east-1",
+                        "eventTime": "2026-03-14T09:26:53.000Z",
+                        "eventName": "ObjectCreated:Put",
+                        "s3": {
+                            "bucket": {"name": BUCKET},
+                            "object": {"key": quote_plus(name, safe="/"), "size": 1024, "eTag": f"{number:032x}"},
+                        },
+                    }
+                ]
+            }
+        ).encode()
+        for number, name in enumerate(names(count))
+    ]
+
+
+def _rates(count: int, rounds: int) -> dict[str, object]:
+    from tests.servers.postgres import PostgresServer
+    from tests.servers.rabbitmq import RabbitServer
+
+    bodies = messages(count)
+    postgres, rabbit = PostgresServer(), RabbitServer()
+    rates: dict[str, list[float]] = {}
+
+    def note(name: str, measure: Callable[[], float]) -> None:
+        rates.setdefault(name, []).append(measure())
+
+    try:
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                note("sqlite_events_per_s", lambda at=folder: _intake(f"sqlite:///{at}/callwise.db", bodies))
+                note("kombu_sqlalchemy_per_s", lambda at=folder: _kombu(f"sqla+sqlite:///{at}/kombu.db", bodies))
+            url = postgres.url(postgres.create_database())
+            note("postgres_events_per_s", lambda to=url: _intake(to, bodies))
+            broker = rabbit.url(rabbit.create_vhost())
+            note("celery_publish_per_s", lambda to=broker: _celery(to, bodies))
+    finally:
+        postgres.close()
+        rabbit.close()
+    medians: dict[str, object] = {name: round(statistics.median(found)) for name, found in rates.items()}
+    return {"events": count, "rounds": rounds, "batch": BATCH, **medians, "all_rounds": rates, "missing": []}
+
+
+def _intake(url: str, bodies: list[bytes]) -> float:
+    database = Database(url)
+    upgrade(database)
+    profiles = Profiles.of((PLAIN, *NAME_PROFILES), region="US", time_zone="UTC")
+    intake = Intake(database, NamedStore(BUCKET), profiles)
+    started = time.perf_counter()
+    new = sum(
+        take_messages(intake, "bench", bodies[start : start + BATCH]) for start in range(0, len(bodies), BATCH)
+    )
+    took_s = time.perf_counter() - started
+    database.dispose()
+    if new != len(bodies):
+        raise RuntimeError(f"{len(bodies)} events made {new} calls")
+    return new / took_s
+
+
+def _kombu(url: str, bodies: list[bytes]) -> float:
+    with Connection(url) as broker:
+        queue = broker.SimpleQueue("events")
+        started = time.perf_counter()
+        for body in bodies[: PEER_MESSAGES // 10]:
+            queue.put(body.decode())
+        took_s = time.perf_counter() - started
+        queue.close()
+    return PEER_MESSAGES // 10 / took_s
+
+
+def _celery(url: str, bodies: list[bytes]) -> float:
+    app = Celery("bare", broker=url)
+    with app.connection_for_write() as broker, broker.Producer() as producer:
+        started = time.perf_counter()
+        for body in bodies[:PEER_MESSAGES]:
+            app.send_task("take", (body.decode(),), ignore_result=True, producer=producer)
+        took_s = time.perf_counter() - started
+    return PEER_MESSAGES / took_s
+
+
+def _sqs_calls_per_message() -> float:
+    from ingest.listen_sqs import SqsListener
+    from tests.servers.aws import Aws, AwsServer
+
+    server = AwsServer()
+    aws = Aws(server.endpoint_url)
+    try:
+        url = aws.create_queue("events")
+        sqs = aws.client("sqs")
+        bodies = messages(SQS_MESSAGES)
+        for start in range(0, len(bodies), 10):
+            entries = [{"Id": str(i), "MessageBody": b.decode()} for i, b in enumerate(bodies[start : start + 10])]
+            sqs.send_message_batch(QueueUrl=url, Entries=entries)
+        with tempfile.TemporaryDirectory() as folder:
+            database = Database(f"sqlite:///{folder}/callwise.db")
+            upgrade(database)
+            intake = Intake(database, NamedStore(BUCKET), Profiles.of((PLAIN,), region="US", time_zone="UTC"))
+            listener = SqsListener(
+                intake, queue=url, endpoint_url=aws.endpoint_url, region=aws.region, access_key="t", secret_key="t"
+            )
+            asked: list[str] = []
+            client = listener.client()
+            client.meta.events.register("before-call.sqs", lambda model, **_: asked.append(model.name))
+            taken = listener.drain()
+            database.dispose()
+        if taken != SQS_MESSAGES:
+            raise RuntimeError(f"{SQS_MESSAGES} messages made {taken} calls")
+        return round(len(asked) / SQS_MESSAGES, 3)
+    finally:
+        server.close()
+
+
+def _reconcile(count: int) -> dict[str, float]:
+    """A bucket whose every object is known, compared; memory is this process's, beyond what it had before."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{Path(folder) / 'callwise.db'}")
+        upgrade(database)
+        profiles = Profiles.of((PLAIN, *NAME_PROFILES), region="US", time_zone="UTC")
+        store = NamedStore(BUCKET, listing=lambda: (ObjectRef(BUCKET, name, etag="e", size_bytes=1) for name in names(count)))
+        intake = Intake(database, store, profiles)
+        filled = reconcile(intake, fix=True)
+        started = time.perf_counter()
+        report = reconcile(intake, fix=False)
+        took_s = time.perf_counter() - started
+        database.dispose()
+    if (filled.queued_count, report.known_count) != (count, count):
+        raise RuntimeError("reconcile did not take in every object")
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "objects": count,
+        "seconds": round(took_s, 2),
+        "objects_per_s": round(count / took_s),
+        "peak_rss_mb": round(peak_kib / 1024, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()
