@@ -144,7 +144,7 @@ def _unwrapped(document: object) -> Sequence[object]:
 def _number(endpoint: object, local: Locality) -> str | None:
     given = as_mapping(endpoint)
     # Other types are addresses of e-mail, of a contact flow, of a queue: nothing to call.
-    if given.get("Type") not in {None, "TELEPHONE_NUMBER"}:
+    if given.get("Type") not in (None, "TELEPHONE_NUMBER"):
         return None
     return read_number(str(given.get("Address") or ""), local.region)
 

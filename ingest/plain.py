@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from calls.recording import CallFacts, Direction
@@ -70,6 +71,7 @@ SYSTEM = "plain"
 _CUSTOMER_NUMBER = "customer_number"
 _SOURCE_SYSTEM = "source_system"
 _ATTRIBUTE_PREFIX = "attr_"
+_HEADER = re.compile("name|key|field|property", re.IGNORECASE)
 
 
 def squeezed(name: str) -> str:
@@ -127,29 +129,30 @@ def read_table(text: str, local: Locality) -> Told | None:
         return None
     if not rows or first.count(delimiter) == 0:
         return None
-    if _is_name_value(rows):
-        return read_plain(_pairs(row[:2] for row in rows), local)
-    if len(rows) == 2 and _known(rows[0]):
-        told = read_plain(_pairs(zip(rows[0], rows[1], strict=False)), local)
-        return told if len(rows[1]) <= len(rows[0]) else Told(told.facts, (*told.unread, "more columns than names"))
-    return Told(CallFacts(), ("more than one row",)) if len(rows) > 2 and _known(rows[0]) else None
+    if all(len(row) == 2 for row in rows):
+        if _HEADER.fullmatch(rows[0][0]) and rows[0][1].lower() == "value":
+            return read_plain(_pairs(rows[1:]), local)
+        names, heads = _known([row[0] for row in rows]), _known(rows[0])
+        if names > 1 or (names == 1 and (len(rows) == 1 or heads == 0)):
+            return read_plain(_pairs(rows), local)
+        if names == 1 and heads == 1:
+            # `agent,Ana` over `color,red` has the shape of `agent,color` over `Ana,red`.
+            return Told(CallFacts(), ("two columns, and only one known name",))
+    if not _known(rows[0]):
+        return None
+    if len(rows) != 2:
+        return Told(CallFacts(), ("more than one row" if len(rows) > 2 else "names without values",))
+    told = read_plain(_pairs(zip(rows[0], rows[1], strict=False)), local)
+    return told if len(rows[1]) <= len(rows[0]) else Told(told.facts, (*told.unread, "more columns than names"))
 
 
-def _pairs(pairs: Any) -> dict[str, str]:
+def _pairs(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
     """By the first that names it: a later column of the same name adds nothing."""
     told: dict[str, str] = {}
     for name, value in pairs:
         if name and value:
             told.setdefault(name, value)
     return told
-
-
-def _is_name_value(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether each row is a name and its value; a header over one row can look the same, so known names decide."""
-    if any(len(row) != 2 for row in rows):
-        return False
-    names = _known([row[0] for row in rows])
-    return names > 0 and not (len(rows) == 2 and _known(rows[0]) >= names and fact_name(rows[0][1]) is not None)
 
 
 def _known(names: Sequence[str]) -> int:

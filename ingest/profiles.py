@@ -230,7 +230,8 @@ def recordings_of(key: str) -> list[str]:
 
 
 def _recordings(stem: str) -> tuple[str, ...]:
-    return tuple(stem + form for suffix in AUDIO_SUFFIXES for form in (suffix, suffix.upper()))
+    forms = [stem + form for suffix in AUDIO_SUFFIXES for form in (suffix, suffix.upper())]
+    return (*forms, stem) if stem_of(stem) == stem else tuple(forms)
 
 
 def stem_of(key: str) -> str:

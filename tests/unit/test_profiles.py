@@ -6,19 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calls.errors import SettingsError
 from calls.recording import CallFacts, Direction
 from ingest.names import NAME_PROFILES
-from ingest.profiles import PLAIN, STORAGE, Profiles, recordings_of, sidecar_key, told_over, why_no_recording
-from ingest.sidecars import MAX_SIDECAR_BYTES, read_sidecar
-from ingest.values import Locality, read_direction, read_moment, read_number, read_seconds
+from ingest.profiles import BUILT_IN, STORAGE, Profiles, sidecar_key, why_no_recording
+from ingest.told import told_over
+from tests.storable import assert_storable
 
 GOLD = Path(__file__).parents[2] / "samples" / "gold.json"
-ALL = Profiles.of((PLAIN, *NAME_PROFILES), region="US", time_zone="UTC")
-SEATTLE = Profiles.of((PLAIN, *NAME_PROFILES), region="US", time_zone="America/Los_Angeles")
+ALL = Profiles.of(BUILT_IN, region="US", time_zone="UTC")
+SEATTLE = Profiles.of(BUILT_IN, region="US", time_zone="America/Los_Angeles")
+
+CONVERSATION = "ea4303d8-014e-44f9-b770-5b15e6f86f1f"
+RECORDING = "0261adc0-0618-4652-ac76-de176e1c431c"
+FOLDER = f"d4f8/year=2026/month=3/day=14/hour=09/conversation_id={CONVERSATION}"
 
 
 def gold() -> list[Any]:
@@ -105,10 +109,62 @@ def test_a_ringcentral_name_of_an_outgoing_call_names_the_called():
     assert (facts.direction, facts.to_number_e164) == (Direction.OUTBOUND, "+14155550123")
 
 
+def test_a_ringcentral_name_has_local_time_and_an_extension():
+    reading = SEATTLE.read("20260314-092653_101_anonymous_Incoming_Auto_2481863252.mp3")
+    assert reading.facts == CallFacts(
+        external_call_id="2481863252",
+        direction=Direction.INBOUND,
+        started_at=datetime(2026, 3, 14, 16, 26, 53, tzinfo=UTC),
+        attributes={"extension": "101"},
+    )
+    assert reading.unread == ("from_number_e164",)
+
+
 def test_an_8x8_name_has_colons_and_milliseconds():
     facts = ALL.read("users:117209:1667337742543-1666686434952-117209-+16695555518_E.mp3").facts
     assert facts.started_at == datetime(2022, 11, 1, 21, 22, 22, 543000, tzinfo=UTC)
     assert facts.from_number_e164 == "+16695555518"
+
+    assert facts.external_call_id == "1667337742543-1666686434952"
+    assert facts.attributes == {"user_id": "117209"}
+
+
+def test_a_genesys_name_tells_recording_and_conversation_and_the_hour_in_utc():
+    reading = SEATTLE.read_name(f"{FOLDER}/{RECORDING}.ogg")
+    assert (reading.profile, reading.source_system, reading.unread) == ("genesys", "genesys", ())
+    assert reading.facts == CallFacts(
+        external_call_id=RECORDING,
+        initial_call_id=CONVERSATION,
+        started_at=datetime(2026, 3, 14, 9, tzinfo=UTC),
+    )
+
+
+def test_a_genesys_name_of_the_other_layout_tells_no_time():
+    reading = SEATTLE.read_name(f"originalAudio/conversation_id{CONVERSATION}/{RECORDING}.opus")
+    assert reading.facts == CallFacts(external_call_id=RECORDING, initial_call_id=CONVERSATION)
+
+
+def test_a_twilio_name_tells_the_call_where_it_is_in_the_name():
+    ours = ALL.read_name(f"twilio/CA{'1' * 32}/RE{'2' * 32}.wav")
+    assert (ours.profile, ours.facts.external_call_id) == ("twilio", f"CA{'1' * 32}")
+    assert ours.facts.attributes == {"recording_sid": f"RE{'2' * 32}"}
+    theirs = ALL.read_name(f"recordings/AC{'1' * 32}/RE{'2' * 32}.wav")
+    assert (theirs.profile, theirs.facts.external_call_id) == ("twilio", f"RE{'2' * 32}")
+    assert theirs.facts.attributes == {"recording_sid": f"RE{'2' * 32}", "account_sid": f"AC{'1' * 32}"}
+
+
+def test_a_caller_who_cannot_be_read_is_reported_and_an_extension_is_an_attribute():
+    withheld = ALL.read("in-101-anonymous-20250327-092517-1743042317.6.wav")
+    assert withheld.unread == ("from_number_e164",)
+    assert withheld.facts.attributes == {"extension": "101"}
+    queue = ALL.read("q-600-4155550123-20250327-092517-1743042317.7.wav")
+    assert (queue.facts.queue_name, queue.facts.attributes, queue.unread) == ("600", {}, ())
+
+
+def test_a_customer_id_of_ten_digits_is_no_phone_number():
+    named = "x_CUST_{}_GUID_7_AGENT_a_DT_2026-03-14T09-26-53.wav"
+    assert ALL.read(named.format("1234567890")).facts.attributes == {"customer_id": "1234567890"}
+    assert ALL.read(named.format("2065550118")).facts.from_number_e164 == "+12065550118"
 
 
 @pytest.mark.parametrize("name", ["New folder/Audio (2).mp3", "", "in-1-2.wav", "../../etc/passwd", "a_GUID_.wav"])
@@ -144,128 +200,23 @@ def test_metadata_that_say_nothing_of_a_call_leave_the_name_unread():
     assert ALL.read("a.wav", metadata={"mtime": "1743042317.1"}).profile is None
 
 
-def test_a_contact_record_of_amazon_connect_is_a_sidecar_too():
-    record = {
-        "ContactId": "c-1",
-        "InitialContactId": "c-0",
-        "Channel": "VOICE",
-        "InitiationMethod": "INBOUND",
-        "InitiationTimestamp": "2026-03-14T09:26:50Z",
-        "DisconnectTimestamp": "2026-03-14T09:31:02Z",
-        "DisconnectReason": "CUSTOMER_DISCONNECT",
-        "CustomerEndpoint": {"Address": "+12065550118", "Type": "TELEPHONE_NUMBER"},
-        "SystemEndpoint": {"Address": "+18005550100", "Type": "TELEPHONE_NUMBER"},
-        "Queue": {"Name": "Service", "EnqueueTimestamp": "2026-03-14T09:27:00Z"},
-        "Agent": {
-            "Username": "ana",
-            "ConnectedToAgentTimestamp": "2026-03-14T09:27:10Z",
-            "CustomerHoldDuration": 12,
-            "NumberOfHolds": 1,
-            "AfterContactWorkDuration": 30,
-        },
-        "Attributes": {"order": "4719"},
-        "ANewField": {"of": "tomorrow"},
-    }
-    told = read_sidecar(json.dumps(record).encode(), Locality())
-    assert told.unread == ()
-    assert told.facts == CallFacts(
-        external_call_id="c-1",
-        initial_call_id="c-0",
-        direction=Direction.INBOUND,
-        from_number_e164="+12065550118",
-        to_number_e164="+18005550100",
-        agent_name="ana",
-        queue_name="Service",
-        queued_at=datetime(2026, 3, 14, 9, 27, tzinfo=UTC),
-        started_at=datetime(2026, 3, 14, 9, 26, 50, tzinfo=UTC),
-        answered_at=datetime(2026, 3, 14, 9, 27, 10, tzinfo=UTC),
-        ended_at=datetime(2026, 3, 14, 9, 31, 2, tzinfo=UTC),
-        hold_time_s=12.0,
-        hold_count=1,
-        acw_time_s=30.0,
-        disconnect_reason="CUSTOMER_DISCONNECT",
-        agent_channel=1,
-        attributes={"order": "4719"},
-    )
-
-
-@pytest.mark.parametrize(
-    ("raw", "unread"),
-    [
-        (b"\xff\xfe", "sidecar: neither JSON nor CSV"),
-        (b"\xff\x00", "sidecar: not UTF-8"),
-        (b"[1]", "sidecar: no JSON object"),
-        (b"{" + b" " * MAX_SIDECAR_BYTES, "sidecar: too large"),
-        (b'{"started_at": "yesterday"}', "started_at"),
-        (b'{"from": "anonymous"}', "from_number_e164"),
-        (b'{"agent_channel": 7}', "agent_channel"),
-        (b'{"legs": [1, 2]}', "legs"),
-    ],
-)
-def test_what_a_sidecar_says_and_nobody_understands_is_reported(raw, unread):
-    told = read_sidecar(raw, Locality())
-    assert told.unread == (unread,)
-    assert told.facts == CallFacts()
-
-
-@given(st.dictionaries(st.text(), st.none() | st.text() | st.integers() | st.floats() | st.lists(st.text())))
-def test_any_sidecar_is_read_without_an_error(document):
-    read_sidecar(json.dumps(document).encode(), Locality())
-
-
 @given(st.text())
 def test_any_name_is_read_without_an_error(name):
-    ALL.read(name)
+    assert_storable(ALL.read(name).facts)
+    ALL.companions(name)
+    ALL.addressees(name)
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("+49 30 123456", "+4930123456"),
-        ("(206) 555-0118", "+12065550118"),
-        ("sip:+12065550118@pbx.example;user=phone", "+12065550118"),
-        ("tel:+1-206-555-0118", "+12065550118"),
-        ("1001", None),
-        ("5550118", None),
-        ("anonymous", None),
-        ("", None),
-    ],
-)
-def test_a_number_becomes_e164_or_nothing(text, number):
-    assert read_number(text, "US") == number
-
-
-@pytest.mark.parametrize("value", ["", "yesterday", True, "2026-02-30", "99999999999999", float("inf"), [], {}])
-def test_what_is_no_time_is_none(value):
-    moment = read_moment(value, UTC)
-    assert moment is None or moment.tzinfo is not None
-
-
-def test_times_are_read_as_iso_seconds_and_milliseconds():
-    expected = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
-    for value in (
-        "2026-03-14T09:26:53Z",
-        "2026-03-14T11:26:53+02:00",
-        1773480413,
-        "1773480413000",
-        "2026-03-14 09:26:53",
-    ):
-        assert read_moment(value, UTC) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"), [(12, 12.0), ("1:02:03", 3723.0), ("2:03", 123.0), (-1, None), ("soon", None), ("nan", None)]
-)
-def test_spans_are_seconds(value, seconds):
-    assert read_seconds(value) == seconds
-
-
-def test_a_direction_is_a_known_word():
-    assert [read_direction(word) for word in ("IN", "Outgoing", "sideways")] == [
-        Direction.INBOUND,
-        Direction.OUTBOUND,
-        None,
-    ]
+@pytest.mark.parametrize("profile", NAME_PROFILES.values(), ids=lambda profile: profile.name)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_any_name_that_a_profile_finds_is_read_without_an_error(profile, data):
+    name = data.draw(st.from_regex(profile.pattern))
+    reading = SEATTLE.read_name(name)
+    assert reading.profile in NAME_PROFILES
+    assert_storable(reading.facts)
+    for key in SEATTLE.companions(name):
+        SEATTLE.addressees(key)
 
 
 def test_what_is_told_later_wins_and_what_is_not_told_stays():
@@ -294,11 +245,89 @@ def test_what_is_no_recording_is_known_by_its_name(key, size, why):
     assert why_no_recording(key, size) == why
 
 
-@pytest.mark.parametrize("key", ["a.wav", "dir.d/b.MP3", "dir/c.d.opus", "dir/.wav", "users:1_E.mp3"])
-def test_a_sidecar_is_found_from_its_recording_and_back(key):
-    if "." in key.rpartition("/")[2].lstrip("."):
-        assert key in recordings_of(sidecar_key(key))
-    assert sidecar_key(key).endswith(".json")
+KEYS = [
+    "a.wav",
+    "dir.d/b.MP3",
+    "dir/c.d.opus",
+    "dir/.wav",
+    "8x8/users:1_E.mp3",
+    "no suffix",
+    f"twilio/CA{'1' * 32}/RE{'2' * 32}.wav",
+    f"AC{'1' * 32}/RE{'2' * 32}",
+    f"{FOLDER}/{RECORDING}.opus",
+    f"originalAudio/conversation_id{CONVERSATION}/{RECORDING}.opus",
+    "connect/a/4a573372-1f28-4e26-b97b-8a0f6c9b2f11_20260314T09:26_UTC.wav",
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_sidecar_is_found_from_its_recording_and_back(key):
+    companions = ALL.companions(key)
+    assert sidecar_key(key) in companions
+    for companion in companions:
+        addressees = ALL.addressees(companion)
+        assert addressees is not None
+        if addressees.conversation:
+            assert addressees.conversation == ("genesys", ALL.read_name(key).facts.initial_call_id)
+        else:
+            assert key in addressees.recordings
+
+
+def test_few_places_are_looked_at_and_each_once():
+    assert ALL.companions("calls/7.wav") == ("calls/7.json", "calls/7.csv", "calls/7.vcon")
+    assert ALL.companions(f"{FOLDER}/{RECORDING}.opus") == (
+        f"{FOLDER}/{RECORDING}.opus_metadata.json",
+        f"{FOLDER}/{RECORDING}_metadata.json",
+        f"{FOLDER}/{CONVERSATION}.opus_call_metadata.json",
+        f"{FOLDER}/{RECORDING}.json",
+        f"{FOLDER}/{RECORDING}.csv",
+        f"{FOLDER}/{RECORDING}.vcon",
+    )
+    only = Profiles.of(("connect", "freepbx"), region="US", time_zone="UTC")
+    assert only.companions("a.wav") == ()
+    assert only.companions(KEYS[-1]) == (sidecar_key(KEYS[-1]),)
+
+
+@pytest.mark.parametrize("key", ["a.wav", "a.txt", "a", "", ".callwise/a.json", "a.json.part"])
+def test_an_object_that_is_nobodys_sidecar_has_no_addressees(key):
+    assert ALL.addressees(key) is None
+
+
+def test_a_profile_that_is_not_chosen_has_no_sidecars():
+    only = Profiles.of(("pca",), region="US", time_zone="UTC")
+    assert only.addressees("a.json") is None
+    assert only.read_metadata({"agent": "Ana"}).facts == CallFacts()
+
+
+def test_tags_say_what_metadata_leave_open():
+    told = ALL.read_metadata({"agent": "Metadata"}, {"agent-name": "Tag", "queue": "Tag", "color": "red"})
+    assert (told.facts.agent_name, told.facts.queue_name) == ("Metadata", "Tag")
+    assert told.facts.attributes == {"color": "red"}
+
+
+def test_the_object_can_name_the_system_whose_ids_it_has():
+    name = "in-18005550100-4155550123-20250327-092517-1743042317.12206.wav"
+    assert ALL.read(name, metadata={"source-system": "pbx-berlin"}).source_system == "pbx-berlin"
+    assert ALL.read_metadata({"source-system": "pbx-berlin"}).source_system == "pbx-berlin"
+    assert ALL.read("a.wav", sidecar=b'{"id": "1", "source_system": "pbx-berlin"}').source_system == "pbx-berlin"
+
+
+def test_who_told_a_fact_is_who_won_it():
+    reading = ALL.read(
+        "x_GUID_7_AGENT_Name_CUST_1_DT_2026-03-14T09-26-53.wav",
+        metadata={"agent": "Metadata", "queue": "Metadata", "call-id": "m", "color": "red"},
+        sidecar=b'{"ContactId": "c", "Agent": {"Username": "ana"}}',
+    )
+    assert reading.told_by == {
+        "external_call_id": "name",
+        "started_at": "name",
+        "attributes.customer_id": "name",
+        "queue_name": "metadata",
+        "attributes.color": "metadata",
+        "agent_name": "x_GUID_7_AGENT_Name_CUST_1_DT_2026-03-14T09-26-53.json",
+        "agent_channel": "x_GUID_7_AGENT_Name_CUST_1_DT_2026-03-14T09-26-53.json",
+    }
+    assert reading.facts.agent_name == "ana"
 
 
 def test_an_unknown_profile_or_zone_is_a_wrong_setting():
