@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from calls.analysis import SkippedFeature
 from calls.errors import TerminalError
+from calls.transcript import Speaker
 from ingest.spoken import UNREADABLE, Document, Said, read_offset, speaker_named
 
 _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
@@ -56,7 +57,7 @@ def split_prefix(text: str) -> tuple[str, str]:
     if not found:
         return "", text
     label = found[1].strip()
-    if speaker_named(label).value == "unknown" and not _NUMBERED.fullmatch(label):
+    if speaker_named(label) is Speaker.UNKNOWN and not _NUMBERED.fullmatch(label):
         return "", text
     return label, text[found.end() :]
 
@@ -144,4 +145,6 @@ def _voices(lines: Sequence[str], start_s: float, end_s: float) -> Iterator[Said
 
 
 def _said(voice: str, text: str, start_s: float, end_s: float) -> Said:
-    return Said(voice.casefold(), text, start_s, end_s, speaker=speaker_named(voice))
+    speaker = speaker_named(voice)
+    # "Customer" here and "Caller" there are one side.
+    return Said(voice.casefold() if speaker is Speaker.UNKNOWN else speaker, text, start_s, end_s, speaker=speaker)

@@ -14,6 +14,7 @@ from calls.transcript import Utterance
 from ingest.aws_transcripts import read_contact_lens, read_transcribe
 from ingest.captions import has_cue, is_webvtt, read_captions
 from ingest.spoken import EMPTY, UNREADABLE, Document, make_utterances, mappings
+from ingest.told import Told, storable
 from ingest.values import Locality, as_mapping
 from ingest.vcon import inline_recordings, read_vcon
 
@@ -99,7 +100,7 @@ def read_conversation(key: str, raw: bytes, local: Locality = ANYWHERE) -> TextC
     return TextConversation(
         kind=kind,
         utterances=utterances,
-        facts=document.facts,
+        facts=_told(document),
         language=document.language,
         duration_s=max(document.duration_s or 0.0, last_s) if is_placed else document.duration_s,
         skipped=(*document.skipped, *left_open),
@@ -111,7 +112,7 @@ def facts_of(key: str, raw: bytes, local: Locality = ANYWHERE) -> CallFacts:
     """What a conversation says of its call, whether or not anything is said in it; nothing for what cannot be read."""
     kind = kind_of(key, raw)
     try:
-        return _read(kind, raw, local).facts if kind else CallFacts()
+        return _told(_read(kind, raw, local)) if kind else CallFacts()
     except TerminalError:
         return CallFacts()
 
@@ -129,6 +130,10 @@ def inline_recording(raw: bytes) -> tuple[bytes, str] | None:
             code="no_conversation",
         )
     return found[0] if found else None
+
+
+def _told(document: Document) -> CallFacts:
+    return storable(Told(document.facts)).facts
 
 
 def _read(kind: Kind, raw: bytes, local: Locality) -> Document:

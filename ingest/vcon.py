@@ -24,6 +24,7 @@ from ingest.vcon_facts import read_vcon as read_facts
 _MAX_PARTIES = 100
 _MAX_DIALOGS = 20_000
 _MAX_NAME = 300
+_SPOKEN = frozenset({"recording", "text"})
 _SUFFIXES = {
     "wav": ".wav", "x-wav": ".wav", "wave": ".wav", "mp3": ".mp3", "x-mp3": ".mp3", "mpeg": ".mp3", "ogg": ".ogg",
     "opus": ".opus", "flac": ".flac", "mp4": ".mp4", "x-m4a": ".m4a", "webm": ".webm", "amr": ".amr", "basic": ".au",
@@ -118,7 +119,7 @@ def _dialogs(document: Mapping[str, Any], parties: Sequence[_Party], local: Loca
     """The dialogs in the order of the document, their starts told from that of the first message or recording."""
     items = _entries(document.get("dialog"), _MAX_DIALOGS)
     starts = [read_moment(str(item.get("start") or ""), local.zone) for item in items]
-    spoken = [s for s, item in zip(starts, items, strict=True) if s and item.get("type") in {"recording", "text"}]
+    spoken = [s for s, item in zip(starts, items, strict=True) if s and str(item.get("type")) in _SPOKEN]
     base = min(spoken, default=None)
     return [
         _Dialog(
@@ -176,8 +177,11 @@ def _transcripts(
 
         def named(label: object, place: int = places[0] if places else -1) -> tuple[str, Speaker]:
             text = read_line(label)[:_MAX_NAME] if isinstance(label, str) else str(label) if label is not None else ""
-            party = names.get(text.casefold())
-            return party.voice if party else (f"dialog {place}: {text}", speaker_named(text))
+            speaker = speaker_named(text)
+            # A role stands for the one party that has it.
+            having = [party for party in parties if party.speaker is speaker is not Speaker.UNKNOWN]
+            party = names.get(text.casefold()) or (having[0] if len(having) == 1 else None)
+            return party.voice if party else (f"dialog {place}: {text}", speaker)
 
         scale = 0.001 if str(item.get("vendor") or "").lower().startswith("assembly") else 1.0
         channels = [party.voice for party in dialogs[places[0]].parties] if places else []

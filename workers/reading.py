@@ -15,7 +15,15 @@ from calls.recording import TEXT_SUFFIXES
 from calls.timing import Timing, time_call
 from calls.transcript import Speaker, Utterance, name_speakers, take_turns
 from crm import results
-from ingest.conversations import EMPTY, MAX_BYTES, UNREADABLE, TextConversation, inline_recording, read_conversation
+from ingest.conversations import (
+    EMPTY,
+    MAX_BYTES,
+    UNREADABLE,
+    TextConversation,
+    inline_recording,
+    kind_of,
+    read_conversation,
+)
 from workers.folders import private_folder
 
 if TYPE_CHECKING:
@@ -109,7 +117,7 @@ def _read(key: str, raw: bytes) -> TextConversation | None:
     try:
         conversation = read_conversation(key, raw)
     except TerminalError as error:
-        if error.code != EMPTY or not raw.lstrip().startswith(b"{"):
+        if error.code != EMPTY or kind_of(key, raw) != "vcon":
             raise
         if inline_recording(raw) is None:
             raise TerminalError(
