@@ -196,7 +196,7 @@ _ALL = (
     NameProfile(
         "twilio",
         re.compile(
-            r"(?:^|/)(?:(?P<account>AC[0-9a-fA-F]{32})/(?:Recordings/)?|(?P<call>CA[0-9a-fA-F]{32})/)"
+            r"(?:^|/)(?:(?P<account>AC[0-9a-fA-F]{32})/(?:Recordings/)?|(?P<call>C[AF][0-9a-fA-F]{32})/)"
             r"(?P<recording>RE[0-9a-fA-F]{32})(?:\.\w+)?$"
         ),
         _twilio,
