@@ -174,7 +174,8 @@ def _text(raw: bytes) -> str:
 
 
 def _kind_by_shape(paths: set[str]) -> Kind | None:
-    if "vcon" in paths or {"uuid", "parties", "created_at"} <= paths or {"payload", "signatures"} <= paths:
+    is_unversioned = {"uuid", "parties"} <= paths and paths & {"created_at", "dialog", "analysis"}
+    if "vcon" in paths or is_unversioned or {"payload", "signatures"} <= paths:
         return "vcon"
     if "results/transcripts" in paths or "results/items" in paths:
         return "transcribe"

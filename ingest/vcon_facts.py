@@ -39,7 +39,8 @@ def read_vcon(document: Mapping[str, Any], local: Locality) -> Told:
         "to_number_e164": _address(parties, called),
     }
     started_at = read_moment(dialog.get("start"), local.zone) if dialog.get("start") else None
-    length_s = read_seconds(dialog.get("duration"))
+    # A message has no length; writers note 0.
+    length_s = read_seconds(dialog.get("duration")) if dialog.get("type") != "text" else None
     return tell(
         {"started_at": dialog.get("start"), **numbers},
         external_call_id=read_text(document.get("uuid")),
@@ -91,7 +92,8 @@ def _index(value: object, count: int) -> int | None:
 
 
 def _role(party: Mapping[str, Any]) -> str:
-    role = str(party.get("role") or "").strip().lower()
+    # Before it had a place of its own, the role stood among the party's other data.
+    role = str(party.get("role") or as_mapping(party.get("meta")).get("role") or "").strip().lower()
     return role if role in {"agent", "customer"} else ""
 
 

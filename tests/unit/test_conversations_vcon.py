@@ -56,6 +56,7 @@ def test_messages_become_turns_of_their_senders_with_starts_and_no_talk_time():
     assert (facts.external_call_id, facts.direction) == ("018e4a2b-0000-8000-8000-000000000001", Direction.INBOUND)
     assert (facts.from_number_e164, facts.customer_name) == ("+12065550142", "Tess Palmer")
     assert (facts.agent_name, facts.started_at.isoformat()) == ("Maya Lindqvist", "2026-03-14T08:25:17+00:00")
+    assert facts.ended_at is None
 
 
 def test_transcripts_of_several_recordings_stand_one_behind_the_other_and_the_timed_one_counts():
@@ -78,6 +79,7 @@ def test_a_diarised_transcript_keeps_its_voices_apart_and_names_nobody():
         ("unknown", 0, "Hello."),
         ("unknown", 1, "My order is late."),
     ]
+    assert (found.facts.agent_name, found.facts.direction) == ("Maya Lindqvist", Direction.INBOUND)
 
 
 def test_plain_text_keeps_its_order_and_its_names_and_has_no_times():
