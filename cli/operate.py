@@ -58,6 +58,10 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
         for group in ("skipped", "failed", "waiting"):
             for code, count in document[group].items():
                 table.add_row(f"{group}: {code}", str(count))
+        if document["backfill"]:
+            table.add_row("of these, old recordings behind the live calls", str(document["backfill"]))
+        if document["awaited_objects"]:
+            table.add_row("announced, and not in the store yet", str(document["awaited_objects"]))
         if document["unread_names"]:
             table.add_row("names that no telephony profile reads", str(document["unread_names"]))
         if document["unreadable_events"]:

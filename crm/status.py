@@ -5,7 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from calls.pipeline import Stage
+from calls.pipeline import Lane, Stage
+from crm.awaited import awaited_count
 from crm.database import insert
 from crm.tables import call, job, process_beat, unreadable_event
 
@@ -14,7 +15,8 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     """What `callwise status --json` gives; generated sample history is left out.
 
     `oldest_waiting_s` is the age of the longest-waiting unfinished call in seconds, None when nothing waits; `waiting`
-    counts unfinished calls by the code of their last failed attempt.
+    counts unfinished calls by the code of their last failed attempt, `backfill` those in the lane behind the live ones,
+    `awaited_objects` what was announced and is not in the store yet.
     """
     document: dict[str, Any] = {
         stage.value: 0 for stage in (Stage.ANNOUNCED, Stage.RECEIVED, Stage.TRANSCRIBED, Stage.UNDERSTOOD, Stage.DONE)
@@ -47,6 +49,10 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     }
     document["unread_names"] = connection.execute(
         sa.select(sa.func.count()).where(call.c.profile.is_(None), call.c.is_sample.is_(False))
+    ).scalar_one()
+    document["awaited_objects"] = awaited_count(connection)
+    document["backfill"] = connection.execute(
+        sa.select(sa.func.count()).where(job.c.lane == Lane.BACKFILL)
     ).scalar_one()
     document["unreadable_events"] = connection.execute(
         sa.select(sa.func.count()).select_from(unreadable_event)

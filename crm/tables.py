@@ -187,7 +187,14 @@ call = sa.Table(
     _one_of("skip_reason", [*SkipReason]),
     _one_of("direction", [*Direction]),
     sa.Index("ix_call_happened_at_id", "happened_at", "id"),
-    sa.Index("ix_call_contact_id_happened_at", "contact_id", "happened_at"),
+    # A call gets its customer when it is filed: until then it costs nothing here.
+    sa.Index(
+        "ix_call_contact_id_happened_at",
+        "contact_id",
+        "happened_at",
+        sqlite_where=sa.text("contact_id IS NOT NULL"),
+        postgresql_where=sa.text("contact_id IS NOT NULL"),
+    ),
     sa.Index("ix_call_stage", "stage", "received_at"),
     # Several recordings of one conversation find each other by it.
     sa.Index(

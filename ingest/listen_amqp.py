@@ -11,11 +11,11 @@ from kombu import Connection, Consumer, Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from calls.errors import EngineMisconfigured, TransientError
-from ingest.intake import Intake, take_messages
+from ingest.intake import BATCH, Intake, take_messages
 
 log = structlog.get_logger()
 
-PREFETCH = 100
+PREFETCH = BATCH
 HEARTBEAT_S = 10
 # How long one look at the queue waits: an order to stop is heard within it.
 LOOK_S = 0.5

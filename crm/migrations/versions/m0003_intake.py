@@ -28,6 +28,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("initial_call_id IS NOT NULL"),
         postgresql_where=sa.text("initial_call_id IS NOT NULL"),
     )
+    op.drop_index("ix_call_contact_id_happened_at", "call")
+    op.create_index(
+        "ix_call_contact_id_happened_at",
+        "call",
+        ["contact_id", "happened_at"],
+        sqlite_where=sa.text("contact_id IS NOT NULL"),
+        postgresql_where=sa.text("contact_id IS NOT NULL"),
+    )
     op.add_column("recording", sa.Column("is_text", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("job", sa.Column("lane", sa.SmallInteger, nullable=False, server_default="0"))
     op.drop_index("ix_job_due_at", "job")
