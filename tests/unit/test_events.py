@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calls.recording import ObjectRef
@@ -298,6 +298,7 @@ def test_the_key_that_a_source_encodes_is_the_first_candidate(source, key):
     assert keys(read_event(json.dumps(message)))[0][0] == key
 
 
+@settings(max_examples=500)
 @given(st.sampled_from(PLACES), JSON | OBJECT_KEYS)
 def test_a_golden_message_with_any_value_replaced_is_read_or_refused(place, value):
     name, path = place
