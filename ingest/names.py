@@ -157,7 +157,7 @@ def _twilio(found: Found, _: Locality) -> Told:
 _UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 
 _ALL = (
-    NameProfile("pca", re.compile(r"(?P<stem>[^/]*_GUID_[^/]+?)\.\w+$"), _pca),
+    NameProfile("pca", re.compile(r"(?:^|/)(?=[^/]*?_GUID_[^/.])(?P<stem>[^/]+)\.\w+$"), _pca),
     NameProfile(
         "connect",
         re.compile(

@@ -175,7 +175,9 @@ class Profiles:
             name for name in (*named.unread, *meta.unread, *beside.told.unread) if getattr(facts, name, None) is None
         ]
         later = (beside.profile if beside.told.is_of_a_call else None, PLAIN if meta.is_of_a_call else None)
-        told_system = beside.told.source_system or meta.source_system
+        # A name with an id says whose id it is; what is told later cannot change which call this is.
+        is_named = named.facts.external_call_id is not None
+        told_system = None if is_named else beside.told.source_system or meta.source_system
         return Reading(
             named.profile or later[0] or later[1],
             told_system or named.source_system,

@@ -1,5 +1,6 @@
 """Golden names of each telephony system, and that no name breaks its reader."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -137,6 +138,20 @@ def test_a_customer_id_of_ten_digits_is_no_phone_number():
     named = "x_CUST_{}_GUID_7_AGENT_a_DT_2026-03-14T09-26-53.wav"
     assert ALL.read(named.format("1234567890")).facts.attributes == {"customer_id": "1234567890"}
     assert ALL.read(named.format("2065550118")).facts.from_number_e164 == "+12065550118"
+
+
+LONG = [
+    *("a", "0", "_", ".", "/", "-", "_GUID_", "_GUID_a_CUST_", "in-1-", "20250327-092517_", "20250327-092517_1_1_a_a_"),
+    *("users:1:1667337742543-", "year=2026/month=1/day=1/hour=1/", f"conversation_id{CONVERSATION}/", f"AC{'1' * 32}/"),
+]
+
+
+@pytest.mark.parametrize("part", LONG)
+def test_the_longest_name_is_read_in_no_time(part):
+    started = time.thread_time()
+    for end in ("", ".wav", "!"):
+        ALL.read_name((part * 1024)[:1020] + end)
+    assert time.thread_time() - started < 0.5
 
 
 @pytest.mark.parametrize("profile", NAME_PROFILES.values(), ids=lambda profile: profile.name)

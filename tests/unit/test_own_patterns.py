@@ -1,7 +1,10 @@
 """Laws of the owner's own profiles: what they read, and that a wrong one is refused with the fix."""
 
+import re
 import time
+import tomllib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -148,6 +151,25 @@ def test_a_pattern_that_was_taken_reads_the_longest_name_in_no_time(character):
 @given(st.text() | st.from_regex(NAME) | st.from_regex(r"^\S+_\S+_\d{8}-\d{6}_\d+_\w\.wav$"))
 def test_any_name_is_read_without_an_error(name):
     assert_storable(profiles(NAME, time_zone="Asia/Tokyo").read_name(name).facts)
+
+
+def test_the_example_of_the_documentation_reads_the_name_that_it_gives():
+    page = (Path(__file__).parents[2] / "docs" / "telephony.md").read_text(encoding="utf-8")
+    example = next(
+        block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[[telephony.patterns]]" in block
+    )
+    (pattern,) = tomllib.loads(example)["telephony"]["patterns"]
+    own = Profiles.of(BUILT_IN, region="DE", time_zone="UTC", patterns=[OwnPattern(**pattern)])
+    reading = own.read_name(re.findall(r"# Such as: (.*)", example)[0])
+    assert (reading.profile, reading.source_system, reading.unread) == ("oldpbx", "pbx-berlin", ())
+    assert reading.facts == CallFacts(
+        external_call_id="7f3c",
+        from_number_e164="+4930123456",
+        agent_name="Maya Lindqvist",
+        queue_name="Service",
+        started_at=datetime(2026, 7, 14, 7, 26, 53, tzinfo=UTC),
+        agent_channel=0,
+    )
 
 
 def test_patterns_come_from_the_settings(tmp_path, monkeypatch):

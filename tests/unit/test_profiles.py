@@ -171,9 +171,10 @@ def test_tags_say_what_metadata_leave_open():
     assert told.facts.attributes == {"color": "red"}
 
 
-def test_the_object_can_name_the_system_whose_ids_it_has():
+def test_an_object_can_name_the_system_whose_ids_it_has_unless_its_name_does():
     name = "in-18005550100-4155550123-20250327-092517-1743042317.12206.wav"
-    assert ALL.read(name, metadata={"source-system": "pbx-berlin"}).source_system == "pbx-berlin"
+    assert ALL.read(name, metadata={"source-system": "pbx-berlin"}).source_system == "freepbx"
+    assert ALL.read("a.wav", metadata={"source-system": "pbx-berlin", "id": "1"}).source_system == "pbx-berlin"
     assert ALL.read_metadata({"source-system": "pbx-berlin"}).source_system == "pbx-berlin"
     assert ALL.read("a.wav", sidecar=b'{"id": "1", "source_system": "pbx-berlin"}').source_system == "pbx-berlin"
 

@@ -1,7 +1,9 @@
 """Laws of documents beside a recording: plain JSON and CSV, Genesys, Google, vCon, contact records."""
 
 import json
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -91,6 +93,19 @@ def test_a_table_of_one_call_is_read_in_either_form(text):
         assert told.facts.agent_name == "Maya Lindqvist"
         assert told.facts.from_number_e164 == "+442079460018"
         assert told.facts.started_at == datetime(2026, 3, 14, 8, 25, 17, tzinfo=UTC)
+
+
+def test_the_examples_of_the_documentation_are_read_whole():
+    page = (Path(__file__).parents[2] / "docs" / "telephony.md").read_text(encoding="utf-8")
+    document = next(block for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL) if '"call_id"' in block)
+    table = next(block for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL) if "call_id;" in block)
+    json_told, csv_told = (read_sidecar(text.encode(), Locality()) for text in (document, table))
+    assert (json_told.unread, csv_told.unread) == ((), ())
+    assert json_told.facts.attributes == {"campaign": "spring"}
+    for told in (json_told, csv_told):
+        assert (told.facts.external_call_id, told.facts.agent_name) == ("7f3c", "Maya Lindqvist")
+        assert told.facts.started_at == datetime(2026, 3, 14, 8, 25, 17, tzinfo=UTC)
+    assert json_told.source_system == "pbx-berlin"
 
 
 def test_a_table_that_excel_writes_is_read():
