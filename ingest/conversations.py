@@ -16,7 +16,7 @@ from ingest.captions import has_cue, is_webvtt, read_captions
 from ingest.spoken import EMPTY, UNREADABLE, Document, make_utterances, mappings
 from ingest.told import Told, storable
 from ingest.values import Locality, as_mapping
-from ingest.vcon import inline_recordings, read_vcon
+from ingest.vcon import facts_of_vcon, inline_recordings, read_vcon
 
 __all__ = [
     "EMPTY",
@@ -100,7 +100,7 @@ def read_conversation(key: str, raw: bytes, local: Locality = ANYWHERE) -> TextC
     return TextConversation(
         kind=kind,
         utterances=utterances,
-        facts=_told(document),
+        facts=_storable(document.facts),
         language=document.language,
         duration_s=max(document.duration_s or 0.0, last_s) if is_placed else document.duration_s,
         skipped=(*document.skipped, *left_open),
@@ -112,7 +112,10 @@ def facts_of(key: str, raw: bytes, local: Locality = ANYWHERE) -> CallFacts:
     """What a conversation says of its call, whether or not anything is said in it; nothing for what cannot be read."""
     kind = kind_of(key, raw)
     try:
-        return _told(_read(kind, raw, local)) if kind else CallFacts()
+        # Listeners ask this: words that are not needed are not read.
+        if kind == "vcon":
+            return _storable(facts_of_vcon(_object(raw), local))
+        return _storable(_read(kind, raw, local).facts) if kind == "contact_lens" else CallFacts()
     except TerminalError:
         return CallFacts()
 
@@ -132,8 +135,8 @@ def inline_recording(raw: bytes) -> tuple[bytes, str] | None:
     return found[0] if found else None
 
 
-def _told(document: Document) -> CallFacts:
-    return storable(Told(document.facts)).facts
+def _storable(facts: CallFacts) -> CallFacts:
+    return storable(Told(facts)).facts
 
 
 def _read(kind: Kind, raw: bytes, local: Locality) -> Document:

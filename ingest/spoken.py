@@ -21,9 +21,9 @@ PLACE_S = 0.001
 NO_TIMES = SkippedFeature("timing", "no_times")
 NO_ENDS = SkippedFeature("timing", "no_ends")
 
-# No call has more than this; six hours of talk are a tenth of it.
+# No call has more than this; six hours of talk are a third of it.
 _MAX_UTTERANCES = 50_000
-_MAX_CHARACTERS = 4_000_000
+_MAX_CHARACTERS = 1_000_000
 _LONGEST_S = 7 * 24 * 3600.0
 _PAUSE_S = 1.0
 _SENTENCE_END = re.compile(r"[.?!\u3002\uff1f\uff01]$")

@@ -14,6 +14,7 @@ from typing import Any
 
 from calls.analysis import SkippedFeature
 from calls.errors import TerminalError
+from calls.recording import CallFacts
 from calls.transcript import Speaker, Word
 from ingest.captions import strip_tags
 from ingest.spoken import UNREADABLE, Document, Said, read_line, read_offset, speaker_named
@@ -91,6 +92,11 @@ def read_vcon(given: Mapping[str, Any], local: Locality) -> Document:
         duration_s=max(ends, default=None),
         skipped=skipped,
     )
+
+
+def facts_of_vcon(given: Mapping[str, Any], local: Locality) -> CallFacts:
+    """What a vCon says of its call, without its words. Raises TerminalError (`unreadable_conversation`)."""
+    return read_facts(open_vcon(given)[0], local).facts
 
 
 def inline_recordings(given: Mapping[str, Any]) -> list[tuple[bytes, str]]:

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from calls.pipeline import QUEUES, READ, TRANSCRIBE
+from calls.recording import ObjectRef
 from calls.transcript import Utterance
 from crm import jobs, tables
 from crm.intake import Arrival, insert_batch
@@ -19,6 +20,9 @@ from engines.objects_folder import FolderStore
 from engines.speech import SpeechHints
 from engines.speech_fake import FakeSpeech
 from ingest.conversations import MAX_BYTES, facts_of, kind_of
+from ingest.events import Announced
+from ingest.intake import Intake
+from ingest.profiles import Profiles
 from tests.seeds import TAXONOMY
 from tests.sound import two_channel_wav
 from tests.web_client import make_hall
@@ -61,6 +65,12 @@ class Desk:
                 named = sa.update(tables.call).where(tables.call.c.id == received.call_id)
                 connection.execute(named.values(agent_channel=agent_channel))
         return received
+
+    def announce(self, *keys):
+        """Tell intake of objects, the way that a listener does."""
+        profiles = Profiles.of(["connect", "plain"], region="US", time_zone="UTC")
+        intake = Intake(self.database, self.objects, profiles)
+        return intake.take([Announced((ObjectRef("recordings", key),)) for key in keys])
 
     def work(self, rounds=8):
         parts = Parts(
@@ -303,6 +313,39 @@ def test_a_failed_reading_is_tried_again_at_the_reading(desk):
     assert desk.job_step(call.line.id) == READ.name
     desk.work()
     assert desk.call(call.line.id).line.failed_code == "empty_conversation"
+
+
+def test_announced_texts_become_calls_once_and_sidecars_none(desk):
+    names = [path.name for path in sorted(FIXTURES.iterdir())]
+    for name in names:
+        desk.objects.put(f"texts/{name}", (FIXTURES / name).read_bytes())
+    desk.objects.put("texts/sidecar.json", b'{"call_id": "7f3c", "agent": "Maya"}')
+    keys = [f"texts/{name}" for name in [*names, "sidecar.json"]]
+    taken = desk.announce(*keys, *keys)
+    assert (len(taken.new), desk.announce(*keys).new) == (len(names), [])
+    desk.work(rounds=12)
+    calls = [desk.call(call_id) for call_id in taken.new]
+    assert {call.line.stage for call in calls} == {"done"}
+    told = {call.recording.object_key: (call.source_system, call.line.external_call_id) for call in calls}
+    assert told["texts/contact_lens.json"] == ("connect", "c0ffee00-1111-4222-8333-444455556666")
+    assert told["texts/chat.vcon.json"] == ("vcon", "018e4a2b-0000-8000-8000-000000000001")
+
+
+@pytest.mark.parametrize("sound_first", [True, False])
+def test_where_a_call_has_sound_and_text_the_sound_counts_in_whichever_order_they_come(desk, sound_first):
+    contact_id = "c0ffee00-1111-4222-8333-444455556666"
+    sound = f"connect/x/CallRecordings/2026/03/14/{contact_id}_20260314T08:25_UTC.wav"
+    text = f"connect/x/Analysis/Voice/2026/03/14/{contact_id}_analysis_2026-03-14T08:31:02Z.json"
+    desk.objects.put(sound, two_channel_wav(seconds=3))
+    desk.objects.put(text, (FIXTURES / "contact_lens.json").read_bytes())
+    desk.speech = lambda: FakeSpeech(HEARD)
+    ids = set()
+    for key in [sound, text] if sound_first else [text, sound]:
+        ids |= set(desk.announce(key).new)
+        desk.work()
+    [call_id] = ids
+    call = desk.call(call_id)
+    assert (call.line.stage, call.recording.object_key, call.transcript.engine) == ("done", sound, "fake/script")
 
 
 @pytest.mark.parametrize(("name", "has_times"), [("contact_lens.json", True), ("plain.vcon.json", False)])

@@ -290,6 +290,7 @@ def check(key, raw):
         assert refusal.detail
     if found is None:
         return
+    assert facts_of(key, raw) == found.facts
     assert found.utterances
     starts = [u.start_s for u in found.utterances]
     assert starts == sorted(starts)
