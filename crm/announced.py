@@ -6,7 +6,6 @@ the other finds it.
 
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,7 +16,7 @@ from calls.recording import ObjectRef, StoredObject, call_id_for
 from crm import jobs
 from crm.database import insert
 from crm.facts import all_columns, told_columns, upsert_named
-from crm.intake import Arrival, Received
+from crm.intake import Arrival, Received, suffixed_id
 from crm.results import Work
 from crm.tables import call, job, recording, telling
 
@@ -46,7 +45,7 @@ def announce(connection: sa.Connection, arrival: Arrival, *, now: datetime) -> R
     - Another recording of a known call is a call of its own, as in `crm.intake`.
     """
     ref = arrival.ref
-    for external_id in (arrival.external_id, _suffixed_id(arrival)):
+    for external_id in (arrival.external_id, suffixed_id(arrival)):
         call_id = call_id_for(arrival.source_system, external_id)
         if _insert_call(connection, arrival, external_id, {"stage": Stage.ANNOUNCED}, now):
             _add_recording(connection, call_id, ref, now)
@@ -157,8 +156,3 @@ def _add_recording(connection: sa.Connection, call_id: UUID, ref: ObjectRef, now
 
 def _happened_at(arrival: Arrival, now: datetime) -> datetime:
     return arrival.facts.started_at or now
-
-
-def _suffixed_id(arrival: Arrival) -> str:
-    """As `crm.intake` names another recording of a known call."""
-    return f"{arrival.external_id}~{sha256(arrival.ref.address.encode()).hexdigest()[:12]}"

@@ -177,7 +177,7 @@ def _come_again(round_: _Round, arrival: Arrival, call_id: UUID, known: list[sa.
             round_.connection, recording, [_recording_row(call_id, arrival) | {"is_current": False}], answer="id"
         )
         return Received(call_id, is_new=False)
-    suffixed = call_id_for(arrival.source_system, _suffixed_id(arrival))
+    suffixed = call_id_for(arrival.source_system, suffixed_id(arrival))
     made = _insert_fresh(round_, [(0, arrival, suffixed)], is_suffixed=True)
     # Where it is there already, its recording has been removed since.
     return made.get(0) or _renew(round_, arrival, suffixed)
@@ -236,7 +236,8 @@ def _first_job(round_: _Round, call_id: UUID, arrival: Arrival) -> dict[str, obj
     )
 
 
-def _suffixed_id(arrival: Arrival) -> str:
+def suffixed_id(arrival: Arrival) -> str:
+    """The external id of another recording of a known call: that of the call, with a mark of the recording's place."""
     digest = sha256(arrival.ref.address.encode()).hexdigest()
     return f"{arrival.external_id}~{digest[:12]}"
 
@@ -245,7 +246,7 @@ def _call_row(round_: _Round, arrival: Arrival, call_id: UUID, is_suffixed: bool
     row = told_columns(arrival.facts, round_.named) | {
         "id": call_id,
         "source_system": arrival.source_system,
-        "external_call_id": _suffixed_id(arrival) if is_suffixed else arrival.external_id,
+        "external_call_id": suffixed_id(arrival) if is_suffixed else arrival.external_id,
         "profile": arrival.profile,
         "stage": Stage.RECEIVED,
         "received_at": round_.now,
