@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from phonenumbers import SUPPORTED_REGIONS
+
 from calls.errors import SettingsError
 from calls.recording import OWN_PREFIX, CallFacts
 from calls.telling import Rank, Telling, merge_tellings
@@ -33,6 +35,8 @@ _OTHER_SUFFIXES = frozenset({
 })
 # fmt: on
 SIDECAR_SUFFIX = ".json"
+# What Amazon Connect itself writes into the metadata of a recording, whatever its name is now.
+_CONTACT_ID = "contact-id"
 SIDECAR_SUFFIXES = frozenset({SIDECAR_SUFFIX, ".csv", ".vcon"})
 
 
@@ -79,16 +83,13 @@ class Profiles:
         if unknown:
             known = ", ".join(BUILT_IN)
             raise SettingsError(f"telephony.profiles: there is no profile {unknown[0]!r}; there are {known}")
+        if region not in SUPPORTED_REGIONS:
+            raise SettingsError(f"telephony.region: {region!r} is no region of ISO 3166; write one like US or GB")
         own = own_profiles(patterns, {*BUILT_IN, STORAGE})
         try:
             return cls(tuple(names), Locality.of(region, time_zone), own)
         except (KeyError, ValueError):
             raise SettingsError(f"telephony.time_zone: {time_zone!r} is no IANA time zone") from None
-
-    @property
-    def reads_sidecars(self) -> bool:
-        """Whether a document beside a recording is looked for."""
-        return PLAIN in self.names
 
     def read_name(self, key: str) -> Reading:
         """What the name alone says."""
@@ -106,7 +107,10 @@ class Profiles:
         behind, before = (plain.read_plain(given, self.local) for given in (tags or {}, metadata))
         facts = told_over(behind.facts, before.facts)
         unread = tuple(name for name in (*before.unread, *behind.unread) if getattr(facts, name, None) is None)
-        return storable(Told(facts, unread, before.source_system or behind.source_system))
+        system = before.source_system or behind.source_system
+        if system is None and _CONTACT_ID in metadata and "connect" in self.names:
+            system = "connect"
+        return storable(Told(facts, unread, system))
 
     def companions(self, key: str) -> tuple[str, ...]:
         """The keys under which sidecars of this recording may lie, likeliest first; several may be there."""
@@ -158,7 +162,7 @@ class Profiles:
         named = self.read_name(key)
         meta = self.read_metadata(metadata) if metadata else NOTHING
         beside = Companion(NOTHING)
-        if sidecar is not None and (self.reads_sidecars or self.companions(key)):
+        if sidecar is not None and self.companions(key):
             beside = read_companion(sidecar, self.local, self.names, named.facts.external_call_id)
         tellings = [
             Telling("name", Rank.NAME, named.facts),

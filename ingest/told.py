@@ -53,7 +53,7 @@ def facts_by_name(facts: CallFacts) -> dict[str, Any]:
 def storable(told: Told) -> Told:
     """The same, with every text as a database takes it, and no more of it than there is use for."""
     cleaned: dict[str, Any] = {
-        name: (clean(value) or None) if isinstance(value, str) and type(value) is str else value
+        name: (clean(value) or None) if type(value) is str else value
         for name, value in facts_by_name(told.facts).items()
     }
     attributes = {

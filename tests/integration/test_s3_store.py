@@ -1,5 +1,8 @@
 """Laws of the S3 store about versions and about a store that does not answer or does not want to."""
 
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
 import pytest
 
 from calls.errors import EngineMisconfigured, ObjectGone, TransientError
@@ -52,6 +55,29 @@ def test_a_store_that_does_not_answer_may_answer_later(aws: Aws):
 def test_an_endpoint_that_is_no_url_names_the_setting(aws: Aws):
     with pytest.raises(EngineMisconfigured, match="CALLWISE_OBJECTS__ENDPOINT_URL"):
         make_store(aws, endpoint_url="not a url").head("a.wav")
+
+
+class _WithoutTags(BaseHTTPRequestHandler):
+    """A store that has no such thing as tags, as some have it."""
+
+    def do_GET(self) -> None:
+        body = b"<Error><Code>NotImplemented</Code><Message>no tags</Message></Error>"
+        self.send_response(501)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_store_without_tags_names_the_setting_that_asks_for_them(aws: Aws):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _WithoutTags) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        store = make_store(aws, endpoint_url=f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(EngineMisconfigured, match="CALLWISE_TELEPHONY__READ_TAGS"):
+            store.tags("a.wav")
+        server.shutdown()
 
 
 def test_a_missing_object_is_gone_not_misconfigured(aws: Aws):

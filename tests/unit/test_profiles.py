@@ -197,7 +197,16 @@ def test_who_told_a_fact_is_who_won_it():
     assert reading.facts.agent_name == "ana"
 
 
-def test_an_unknown_profile_or_zone_is_a_wrong_setting():
+def test_the_contact_id_of_a_recordings_metadata_is_amazon_connects_whatever_its_name_is():
+    reading = ALL.read("renamed.wav", metadata={"contact-id": "c-1"})
+    assert (reading.source_system, reading.facts.external_call_id) == ("connect", "c-1")
+    only = Profiles.of(("plain",), region="US", time_zone="UTC")
+    assert only.read_metadata({"contact-id": "c-1"}).source_system is None
+
+
+def test_an_unknown_profile_region_or_zone_is_a_wrong_setting():
+    with pytest.raises(SettingsError, match=r"telephony\.region: 'UK'.*GB"):
+        Profiles.of((), region="UK", time_zone="UTC")
     with pytest.raises(SettingsError, match=r"telephony\.profiles"):
         Profiles.of(("avaya",), region="US", time_zone="UTC")
     with pytest.raises(SettingsError, match=r"telephony\.time_zone"):
