@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from calls.pipeline import QUEUES, READ, TRANSCRIBE
+from calls.pipeline import PIPELINE, QUEUES, READ, TRANSCRIBE
 from calls.recording import ObjectRef
 from calls.transcript import Utterance
 from crm import jobs, tables
@@ -28,6 +28,7 @@ from tests.sound import two_channel_wav
 from tests.web_client import make_hall
 from workers.leases import Leases
 from workers.steps import Parts, run_step
+from workers.tasks import app
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "conversations"
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -313,6 +314,10 @@ def test_a_failed_reading_is_tried_again_at_the_reading(desk):
     assert desk.job_step(call.line.id) == READ.name
     desk.work()
     assert desk.call(call.line.id).line.failed_code == "empty_conversation"
+
+
+def test_a_worker_has_a_task_for_each_step_of_the_pipeline():
+    assert {step.name for step in PIPELINE} <= set(app.tasks)
 
 
 def test_announced_texts_become_calls_once_and_sidecars_none(desk):
