@@ -14,7 +14,7 @@ from calls.analysis import Analysis, SkippedFeature
 from calls.recording import Direction, ObjectRef
 from calls.timing import Timing
 from calls.transcript import Speaker, Utterance, Word
-from crm.people import link_into_chain, match_contact
+from crm.people import leave_chain, link_into_chain, match_contact
 from crm.tables import call, call_analysis, recording, transcript, utterance
 
 # The engine of transcripts that came as text, before the kind of document: "given/vcon".
@@ -61,7 +61,12 @@ _HEARD = (
 )
 _CUSTOMER = (
     sa.select(
-        call.c.direction, call.c.happened_at, call.c.from_number_e164, call.c.to_number_e164, call.c.customer_name
+        call.c.direction,
+        call.c.happened_at,
+        call.c.from_number_e164,
+        call.c.to_number_e164,
+        call.c.customer_name,
+        call.c.contact_id,
     )
     .where(call.c.id == _OF_CALL)
     .with_for_update()
@@ -252,6 +257,9 @@ def file_call(connection: sa.Connection, call_id: UUID) -> None:
     """
     row = connection.execute(_CUSTOMER, {"of_call": call_id}).one()
     number = row.to_number_e164 if row.direction == Direction.OUTBOUND else row.from_number_e164
+    if row.contact_id is not None:
+        # It is filed again: its time or its customer was told late.
+        leave_chain(connection, call_id, row.contact_id)
     if number is None:
         return
     contact_id, account_id = match_contact(connection, number, row.customer_name)
