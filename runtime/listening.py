@@ -1,5 +1,8 @@
 """The composition of ingest: its parts out of the settings, for the commands and for the web app."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from ingest.awaiting import AwaitedListener
 from ingest.intake import Intake, Ring
 from ingest.listening import Listener, Source, make_listeners
@@ -9,6 +12,8 @@ from ingest.own_patterns import OwnPattern
 from ingest.profiles import Profiles
 from runtime.settings import Settings
 from runtime.wiring import Wiring
+
+Observe = Callable[[str], None]
 
 # A store across a network answers in milliseconds and many questions at once.
 LOOKS_SIDE_BY_SIDE = 16
@@ -21,8 +26,11 @@ def make_profiles(settings: Settings) -> Profiles:
     return Profiles.of(telephony.profiles, region=telephony.region, time_zone=telephony.time_zone, patterns=patterns)
 
 
-def make_intake(wired: Wiring, ring: Ring | None = None) -> Intake:
-    """Intake into this process's database; `ring` tells the workers, None where their sweep finds the work."""
+def make_intake(wired: Wiring, ring: Ring | None = None, observe: Observe | None = None) -> Intake:
+    """Intake into this process's database; `ring` tells the workers, None where their sweep finds the work.
+
+    `observe` is told of each moment of intake (see Intake.observe).
+    """
     profiles, settings = make_profiles(wired.settings), wired.settings
     looker = Looker(
         wired.objects,
@@ -30,7 +38,8 @@ def make_intake(wired: Wiring, ring: Ring | None = None) -> Intake:
         side_by_side=LOOKS_SIDE_BY_SIDE if settings.objects.kind == "s3" else 1,
         reads_tags=settings.telephony.read_tags,
     )
-    return Intake(wired.database, wired.objects, profiles, ring, looker)
+    intake = Intake(wired.database, wired.objects, profiles, ring, looker)
+    return replace(intake, observe=observe) if observe else intake
 
 
 def http_tokens(settings: Settings) -> dict[str, str]:
@@ -42,7 +51,7 @@ def http_tokens(settings: Settings) -> dict[str, str]:
     }
 
 
-def make_all_listeners(wired: Wiring, ring: Ring | None = None) -> list[Listener]:
+def make_all_listeners(wired: Wiring, ring: Ring | None = None, observe: Observe | None = None) -> list[Listener]:
     """A listener for each source of events in the settings that is listened to, and one for what was announced before
     it was there. Raises SettingsError.
     """
@@ -59,7 +68,7 @@ def make_all_listeners(wired: Wiring, ring: Ring | None = None) -> list[Listener
         )
         for source in wired.settings.events
     ]
-    intake = make_intake(wired, ring)
+    intake = make_intake(wired, ring, observe)
     return [*make_listeners(intake, sources), AwaitedListener(intake)]
 
 
