@@ -86,9 +86,9 @@ def event_type(event: Mapping[str, Any]) -> str:
 
 def text_of(value: object) -> str:
     """The value where it is text that can be stored and sent on, else nothing."""
-    if not isinstance(value, str) or "\0" in value or not _is_unicode(value):
+    if not isinstance(value, str) or "\0" in value:
         return ""
-    return value
+    return value if value.isascii() or _is_unicode(value) else ""
 
 
 def mapping_of(value: object) -> Mapping[str, Any]:

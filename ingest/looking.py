@@ -98,12 +98,12 @@ class Looker:
         why_not = why_no_recording(key, stored.ref.size_bytes)
         if why_not is None:
             reading = self.profiles.read_name(key)
-            return Looked(announced, stored, reading, tellings=self._beside(stored))
+            return Looked(announced, stored, reading, tellings=self._beside(stored, reading))
         if why_not in {"own", "folder_marker"} or not may_tell(key):
             return Looked(announced, why_not=why_not)
         return self._document(announced, stored)
 
-    def _beside(self, stored: StoredObject) -> tuple[Heard, ...]:
+    def _beside(self, stored: StoredObject, named: Reading) -> tuple[Heard, ...]:
         """What a recording's own metadata and the documents beside it say."""
         heard = []
         key = stored.ref.key
@@ -113,7 +113,7 @@ class Looker:
             subject = object_subject(self.objects.bucket, key)
             told = Telling("metadata", Rank.METADATA, meta.facts, source_system=meta.source_system)
             heard.append(Heard(Concerned(subject, keys=(key,)), ToldOf(subject, told)))
-        for companion in self.profiles.companions(key):
+        for companion in self.profiles.companions(key, named):
             try:
                 # In this order: what is read later than its date is taken for older, never for newer than it is.
                 seen = self.objects.head(companion)

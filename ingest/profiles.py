@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from functools import cached_property
 
 from phonenumbers import SUPPORTED_REGIONS
 
@@ -45,7 +45,8 @@ class Reading:
     """What was read of one recording.
 
     `profile` is the profile that read it, None when none could, and `source_system` the one whose call ids these are;
-    `unread` names what was there and could not be read; `told_by` names who told each fact and attribute.
+    `unread` names what was there and could not be read; `told_by` names who told each fact and attribute; `beside`
+    are the names, in the recording's folder, of documents that the system itself writes beside it.
     """
 
     profile: str | None
@@ -53,6 +54,7 @@ class Reading:
     facts: CallFacts
     unread: tuple[str, ...] = ()
     told_by: Mapping[str, str] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,14 @@ class Profiles:
         except (KeyError, ValueError):
             raise SettingsError(f"telephony.time_zone: {time_zone!r} is no IANA time zone") from None
 
+    @cached_property
+    def _readers(self) -> tuple[NameProfile, ...]:
+        return (*self.own, *(NAME_PROFILES[name] for name in self.names if name in NAME_PROFILES))
+
+    @cached_property
+    def _suffixes_beside(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(suffix for name in self.names for suffix in _BESIDE.get(name, ())))
+
     def read_name(self, key: str) -> Reading:
         """What the name alone says."""
         profile, found = self._profile_of(key)
@@ -98,7 +108,7 @@ class Profiles:
             return Reading(None, STORAGE, CallFacts())
         told = storable(profile.read(found, self.local))
         system = told.source_system or profile.source_system or profile.name
-        return Reading(profile.name, system, told.facts, told.unread)
+        return Reading(profile.name, system, told.facts, told.unread, beside=profile.sidecars(found))
 
     def read_metadata(self, metadata: Mapping[str, str], tags: Mapping[str, str] | None = None) -> Told:
         """What the object's own metadata say, and its tags where the metadata say nothing."""
@@ -112,19 +122,20 @@ class Profiles:
             system = "connect"
         return storable(Told(facts, unread, system))
 
-    def companions(self, key: str) -> tuple[str, ...]:
-        """The keys under which sidecars of this recording may lie, likeliest first; several may be there."""
-        profile, found = self._profile_of(key)
-        folder = key[: len(key) - len(key.rpartition("/")[2])]
-        own = [folder + name for name in profile.sidecars(found)] if profile and found else []
-        if profile and profile.name == "connect":
-            own.append(stem_of(key) + SIDECAR_SUFFIX)
-        beside = [stem_of(key) + suffix for name in self.names for suffix in _BESIDE.get(name, ())]
-        return tuple(one for one in dict.fromkeys([*own, *beside]) if one != key)
+    def companions(self, key: str, named: Reading) -> tuple[str, ...]:
+        """The keys under which sidecars of this recording may lie, likeliest first; several may be there. `named` is
+        what its name says.
+        """
+        stem, suffixes = stem_of(key), self._suffixes_beside
+        if named.profile == "connect" and SIDECAR_SUFFIX not in suffixes:
+            suffixes = (SIDECAR_SUFFIX, *suffixes)
+        folder = key[: key.rfind("/") + 1]
+        keys = (*(folder + name for name in named.beside), *(stem + suffix for suffix in suffixes))
+        return tuple(one for one in keys if one != key)
 
     def addressees(self, key: str) -> Addressees | None:
         """Whose sidecar the object may be, by its name; None when it is nobody's."""
-        suffix = PurePosixPath(key).suffix.lower()
+        suffix = _suffix(key)
         if key.startswith(OWN_PREFIX) or suffix not in SIDECAR_SUFFIXES:
             return None
         if genesys.SYSTEM in self.names:
@@ -162,7 +173,7 @@ class Profiles:
         named = self.read_name(key)
         meta = self.read_metadata(metadata) if metadata else NOTHING
         beside = Companion(NOTHING)
-        if sidecar is not None and self.companions(key):
+        if sidecar is not None and self.companions(key, named):
             beside = read_companion(sidecar, self.local, self.names, named.facts.external_call_id)
         tellings = [
             Telling("name", Rank.NAME, named.facts),
@@ -191,8 +202,7 @@ class Profiles:
         )
 
     def _profile_of(self, key: str) -> tuple[NameProfile | None, Found | None]:
-        chosen = (NAME_PROFILES[name] for name in self.names if name in NAME_PROFILES)
-        for profile in (*self.own, *chosen):
+        for profile in self._readers:
             found = profile.find(key)
             if found is not None:
                 return profile, found
@@ -215,7 +225,7 @@ def why_no_recording(key: str, size_bytes: int | None) -> str | None:
 
     An audio file without a byte is a recording: it fails where people see it.
     """
-    suffix = PurePosixPath(key).suffix.lower()
+    suffix = _suffix(key)
     if key.startswith(OWN_PREFIX):
         return "own"
     if key.endswith("/") or (size_bytes == 0 and suffix not in AUDIO_SUFFIXES):
@@ -238,6 +248,12 @@ def recordings_of(key: str) -> list[str]:
 def _recordings(stem: str) -> tuple[str, ...]:
     forms = [stem + form for suffix in AUDIO_SUFFIXES for form in (suffix, suffix.upper())]
     return (*forms, stem) if stem_of(stem) == stem else tuple(forms)
+
+
+def _suffix(key: str) -> str:
+    """What follows the last point of the key's name, with it, in small letters; empty where there is none."""
+    stem, dot, suffix = key.rpartition("/")[2].rpartition(".")
+    return f".{suffix}".lower() if dot and stem and suffix else ""
 
 
 def stem_of(key: str) -> str:

@@ -5,12 +5,15 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from calls.recording import CallFacts
+from calls.telling import says_something
 
 # A key of 1,024 bytes can be one long id: this much of it still fits an index of every database.
 _MAX_TEXT = 500
 _MAX_NAME = 100
 _MAX_ATTRIBUTES = 50
 _MAX_UNREAD = 50
+
+_FACTS = tuple(item.name for item in fields(CallFacts) if item.name != "attributes")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Told:
     @property
     def is_of_a_call(self) -> bool:
         """Whether anything was said of the call; attributes alone may be anything, such as the time of a copy."""
-        return replace(self.facts, attributes={}) != CallFacts()
+        return says_something(self.facts)
 
 
 NOTHING = Told(CallFacts())
@@ -47,25 +50,31 @@ def told_over(before: CallFacts, after: CallFacts) -> CallFacts:
 
 def facts_by_name(facts: CallFacts) -> dict[str, Any]:
     """Every fact but the attributes by its name, None where it was not told."""
-    return {item.name: getattr(facts, item.name) for item in fields(CallFacts) if item.name != "attributes"}
+    return {name: getattr(facts, name) for name in _FACTS}
 
 
 def storable(told: Told) -> Told:
     """The same, with every text as a database takes it, and no more of it than there is use for."""
-    cleaned: dict[str, Any] = {
-        name: (clean(value) or None) if type(value) is str else value
-        for name, value in facts_by_name(told.facts).items()
+    facts = told.facts
+    changed: dict[str, Any] = {
+        name: cleaned or None
+        for name in _FACTS
+        if type(value := getattr(facts, name)) is str and (cleaned := clean(value)) != value
     }
+    if not changed and not facts.attributes and not told.unread and not told.source_system:
+        return told
     attributes = {
         clean(name, _MAX_NAME): clean(value)
-        for name, value in list(told.facts.attributes.items())[:_MAX_ATTRIBUTES]
+        for name, value in list(facts.attributes.items())[:_MAX_ATTRIBUTES]
         if clean(name, _MAX_NAME) and clean(value)
     }
     unread = dict.fromkeys(clean(name, _MAX_NAME) for name in told.unread[:_MAX_UNREAD])
     system = clean(told.source_system or "", _MAX_NAME) or None
-    return Told(CallFacts(**cleaned, attributes=attributes), tuple(unread), system)
+    return Told(replace(facts, **changed, attributes=attributes), tuple(unread), system)
 
 
 def clean(text: str, length: int = _MAX_TEXT) -> str:
     """What a database takes: no NUL, no half of a surrogate pair, and not too long."""
+    if len(text) <= length and text.isascii() and text.isprintable():
+        return text.strip()
     return text.replace("\0", "").encode(errors="replace").decode().strip()[:length].strip()

@@ -162,5 +162,5 @@ def test_any_name_that_a_profile_finds_is_read_without_an_error(profile, data):
     reading = SEATTLE.read_name(name)
     assert reading.profile in NAME_PROFILES
     assert_storable(reading.facts)
-    for key in SEATTLE.companions(name):
+    for key in SEATTLE.companions(name, SEATTLE.read_name(name)):
         SEATTLE.addressees(key)

@@ -81,7 +81,7 @@ def test_metadata_that_say_nothing_of_a_call_leave_the_name_unread():
 @given(st.text())
 def test_any_name_is_read_without_an_error(name):
     assert_storable(ALL.read(name).facts)
-    ALL.companions(name)
+    ALL.companions(name, ALL.read_name(name))
     ALL.addressees(name)
 
 
@@ -128,7 +128,7 @@ KEYS = [
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_sidecar_is_found_from_its_recording_and_back(key):
-    companions = ALL.companions(key)
+    companions = ALL.companions(key, ALL.read_name(key))
     assert sidecar_key(key) in companions
     for companion in companions:
         addressees = ALL.addressees(companion)
@@ -140,8 +140,12 @@ def test_every_sidecar_is_found_from_its_recording_and_back(key):
 
 
 def test_few_places_are_looked_at_and_each_once():
-    assert ALL.companions("calls/7.wav") == ("calls/7.json", "calls/7.csv", "calls/7.vcon")
-    assert ALL.companions(f"{FOLDER}/{RECORDING}.opus") == (
+    assert ALL.companions("calls/7.wav", ALL.read_name("calls/7.wav")) == (
+        "calls/7.json",
+        "calls/7.csv",
+        "calls/7.vcon",
+    )
+    assert ALL.companions(f"{FOLDER}/{RECORDING}.opus", ALL.read_name(f"{FOLDER}/{RECORDING}.opus")) == (
         f"{FOLDER}/{RECORDING}.opus_metadata.json",
         f"{FOLDER}/{RECORDING}_metadata.json",
         f"{FOLDER}/{CONVERSATION}.opus_call_metadata.json",
@@ -150,8 +154,8 @@ def test_few_places_are_looked_at_and_each_once():
         f"{FOLDER}/{RECORDING}.vcon",
     )
     only = Profiles.of(("connect", "freepbx"), region="US", time_zone="UTC")
-    assert only.companions("a.wav") == ()
-    assert only.companions(KEYS[-1]) == (sidecar_key(KEYS[-1]),)
+    assert only.companions("a.wav", only.read_name("a.wav")) == ()
+    assert only.companions(KEYS[-1], only.read_name(KEYS[-1])) == (sidecar_key(KEYS[-1]),)
 
 
 @pytest.mark.parametrize("key", ["a.wav", "a.txt", "a", "", ".callwise/a.json", "a.json.part"])
