@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -14,11 +15,13 @@ from calls.recording import CallFacts
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from crm.calls import parse_moment
 from crm.schema import require_current
+from ingest.kept_recordings import KeptReport, reconcile_kept
 from ingest.listening import run_listeners
 from ingest.profiles import Reading, sidecar_key
 from ingest.reconcile import reconcile as compare
 from runtime.listening import make_all_listeners, make_intake, make_profiles
 from runtime.logs import set_up_logs
+from runtime.wiring import Wiring
 
 profiles = typer.Typer(help="What telephony profiles read.", no_args_is_help=True)
 
@@ -84,6 +87,9 @@ def listen() -> None:
 def reconcile(
     fix: Annotated[bool, typer.Option("--fix", help="Take in what is missing.")] = False,
     since: Annotated[str, typer.Option(help="Only what was stored from this date or time on.")] = "",
+    telephony: Annotated[
+        bool, typer.Option("--telephony", help="Compare the recordings that Twilio keeps, too: of 7 days, or --since.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -94,9 +100,11 @@ def reconcile(
     zone = ZoneInfo(wired.settings.site.time_zone)
     # Workers find what this queues by their sweep.
     report = compare(make_intake(wired), fix=fix, since=parse_moment(since, zone))
+    kept = _compare_kept(wired, parse_moment(since, zone), fix=fix) if telephony else None
     if as_json:
         emit(
-            {
+            (_kept_document(kept) if kept else {})
+            | {
                 "objects": report.object_count,
                 "known": report.known_count,
                 "missing": report.missing,
@@ -119,11 +127,29 @@ def reconcile(
             say(f"{report.unread_count} of {report.document_count} documents had not been read")
         if report.stranded_count:
             say(f"{report.stranded_count} unfinished calls had no work queued, {report.requeued_count} have it again")
-    if not fix and not report.is_well:
+        if kept:
+            say(
+                f"{kept.listed_count} recordings kept by telephony, {kept.missing_count} missing,"
+                f" {kept.queued_count} calls queued"
+            )
+    if not fix and not (report.is_well and (kept is None or not kept.missing_count)):
         say("callwise reconcile: --fix takes in what is missing")
         raise typer.Exit(1)
     if report.missing_count > report.queued_count or report.stranded_count > report.requeued_count:
         raise typer.Exit(1)
+
+
+def _kept_document(kept: KeptReport) -> dict[str, Any]:
+    counts = {"recordings": kept.listed_count, "missing_count": kept.missing_count, "queued": kept.queued_count}
+    return {"telephony": counts | {"unread": kept.unread_count}}
+
+
+def _compare_kept(wired: Wiring, since: datetime | None, *, fix: bool) -> KeptReport:
+    if wired.twilio is None:
+        stop("callwise reconcile: --telephony needs telephony.twilio.account_sid and auth_token", code=2)
+    first_day = (since or datetime.now(UTC) - timedelta(days=7)).astimezone(UTC).date()
+    account_sid = wired.settings.telephony.twilio.account_sid
+    return reconcile_kept(make_intake(wired), wired.twilio.listed(first_day), account_sid, fix=fix)
 
 
 @profiles.command("test")

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.pipeline import FETCH, SkipReason, Stage
+from calls.pipeline import FETCH, SkipReason, Stage, lane_of
 from calls.recording import ObjectRef, StoredObject, call_id_for
 from crm import jobs
 from crm.database import insert
@@ -48,7 +48,7 @@ def announce(connection: sa.Connection, arrival: Arrival, *, now: datetime) -> R
     for external_id in (arrival.external_id, suffixed_id(arrival)):
         call_id = call_id_for(arrival.source_system, external_id)
         if _insert_call(connection, arrival, external_id, {"stage": Stage.ANNOUNCED}, now):
-            _add_recording(connection, call_id, ref, now)
+            _add_recording(connection, call_id, arrival, now)
             return Received(call_id, is_new=True)
         before = _lock(connection, arrival.source_system, external_id)
         keys = connection.execute(
@@ -56,7 +56,7 @@ def announce(connection: sa.Connection, arrival: Arrival, *, now: datetime) -> R
         ).all()
         if not keys and before.skip_reason in _WITHOUT_RECORDING:
             _revive(connection, before, arrival, now)
-            _add_recording(connection, before.id, ref, now)
+            _add_recording(connection, before.id, arrival, now)
             return Received(before.id, is_new=True)
         if not keys or (ref.bucket, ref.key) in keys:
             return Received(before.id, is_new=False)
@@ -72,6 +72,14 @@ def note_without(connection: sa.Connection, without: Without, *, now: datetime) 
         return Received(_lock(connection, arrival.source_system, arrival.external_id).id, is_new=False)
     jobs.touch(connection, _happened_at(arrival, now))
     return Received(call_id, is_new=True)
+
+
+def is_known(connection: sa.Connection, source_system: str, external_call_id: str) -> bool:
+    """Whether there is a call of this id."""
+    found = sa.select(call.c.id).where(
+        call.c.source_system == source_system, call.c.external_call_id == external_call_id
+    )
+    return connection.execute(found).one_or_none() is not None
 
 
 def withdraw(connection: sa.Connection, subject: str, origin: str) -> None:
@@ -138,12 +146,12 @@ def _revive(connection: sa.Connection, before: sa.Row[Any], arrival: Arrival, no
         jobs.touch(connection, moment)
 
 
-def _add_recording(connection: sa.Connection, call_id: UUID, ref: ObjectRef, now: datetime) -> None:
+def _add_recording(connection: sa.Connection, call_id: UUID, arrival: Arrival, now: datetime) -> None:
     row = {
         "id": uuid4(),
         "call_id": call_id,
-        "bucket": ref.bucket,
-        "object_key": ref.key,
+        "bucket": arrival.ref.bucket,
+        "object_key": arrival.ref.key,
         # Nobody knows them before the object is there.
         "version_id": "",
         "etag": "",
@@ -151,7 +159,8 @@ def _add_recording(connection: sa.Connection, call_id: UUID, ref: ObjectRef, now
         "is_current": True,
     }
     connection.execute(sa.insert(recording).values(row))
-    connection.execute(sa.insert(job).values(jobs.first_job(call_id, now, step=FETCH)))
+    lane = lane_of(arrival.facts.started_at, now)
+    connection.execute(sa.insert(job).values(jobs.first_job(call_id, now, step=FETCH, lane=lane)))
 
 
 def _happened_at(arrival: Arrival, now: datetime) -> datetime:

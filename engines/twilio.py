@@ -2,9 +2,11 @@
 
 import ipaddress
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -16,6 +18,7 @@ MAX_BYTES = 1 << 30
 
 _BLOCK = 1 << 16
 _MAX_REDIRECTS = 5
+_PAGE = 1000
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -47,10 +50,7 @@ class TwilioRecordings:
         `recording_empty`, `telephony_unreachable`, `rate_limited`), EngineMisconfigured (`wrong_auth_token`), and
         TerminalError (`recording_refused`, `recording_too_large`, `redirect_refused`).
         """
-        url = self._base.copy_with(
-            raw_path=f"{self._base.path.rstrip('/')}/2010-04-01/Accounts/{self._account_sid}"
-            f"/Recordings/{recording_sid}.wav".encode()
-        )
+        url = self._of_account(f"Recordings/{recording_sid}.wav")
         # Whatever the answer is encoded with would hide its size.
         headers = {"Accept-Encoding": "identity"}
         with _translated(), httpx2.Client(timeout=self._timeout, headers=headers, follow_redirects=False) as client:
@@ -60,6 +60,32 @@ class TwilioRecordings:
                 raise TerminalError("Twilio does not give out this recording (400)", code="recording_refused")
         if into.stat().st_size == 0:
             raise TransientError("Twilio sent a recording without a byte", code="recording_empty")
+
+    def listed(self, since: date) -> Iterator[Mapping[str, Any]]:
+        """Every recording of the account that was made on `since` (UTC) or later, as Twilio describes it, page by page.
+
+        Raises TransientError (`telephony_unreachable`, `rate_limited`) and EngineMisconfigured (`wrong_auth_token`).
+        """
+        url: httpx2.URL | None = self._of_account("Recordings.json").copy_merge_params(
+            # With the sign of equality that follows its name: on that day or later.
+            {"DateCreated>": since.isoformat(), "PageSize": str(_PAGE)}
+        )
+        with _translated(), httpx2.Client(timeout=self._timeout, auth=self._auth, follow_redirects=False) as client:
+            while url is not None:
+                response = client.get(url)
+                if response.status_code != 200:
+                    raise _refusal(response, is_twilio=True)
+                page = _page(response)
+                yield from (one for one in page.get("recordings", ()) if isinstance(one, Mapping))
+                following = page.get("next_page_uri")
+                url = self._next(url, str(following)) if following else None
+                if url is not None and not self._is_own(url):
+                    # The token goes with each page.
+                    raise TerminalError("Twilio's next page is elsewhere", code="redirect_refused")
+
+    def _of_account(self, name: str) -> httpx2.URL:
+        path = f"{self._base.path.rstrip('/')}/2010-04-01/Accounts/{self._account_sid}/{name}"
+        return self._base.copy_with(raw_path=path.encode())
 
     def _download(self, client: httpx2.Client, url: httpx2.URL, into: Path) -> bool:
         """Follow where Twilio sends us and write what is there; False where it says that the question is wrong."""
@@ -85,10 +111,12 @@ class TwilioRecordings:
             wanted = url.join(location)
         except httpx2.InvalidURL:
             raise TerminalError("Twilio's redirect leads nowhere", code="redirect_refused") from None
-        is_own = (wanted.scheme, wanted.host, wanted.port) == (self._base.scheme, self._base.host, self._base.port)
-        if wanted.userinfo or not (is_own or (wanted.scheme == "https" and _is_public(wanted.host))):
+        if wanted.userinfo or not (self._is_own(wanted) or (wanted.scheme == "https" and _is_public(wanted.host))):
             raise TerminalError("a redirect to a place that is not fetched from", code="redirect_refused")
         return wanted
+
+    def _is_own(self, url: httpx2.URL) -> bool:
+        return (url.scheme, url.host, url.port) == (self._base.scheme, self._base.host, self._base.port)
 
     def _write(self, response: httpx2.Response, into: Path) -> None:
         declared = response.headers.get("content-length", "")
@@ -122,6 +150,16 @@ def _refusal(response: httpx2.Response, *, is_twilio: bool) -> Exception:
     if status >= 500 or status == 408 or not is_twilio:
         return TransientError(f"the answer was {status}", code="telephony_unreachable")
     return TerminalError(f"Twilio answered {status}", code="recording_refused")
+
+
+def _page(response: httpx2.Response) -> Mapping[str, Any]:
+    try:
+        page = response.json()
+    except ValueError:
+        page = None
+    if not isinstance(page, dict) or not isinstance(page.get("recordings"), list):
+        raise TransientError("Twilio's list is none", code="telephony_unreachable")
+    return page
 
 
 def _is_public(host: str) -> bool:

@@ -1,22 +1,24 @@
 """From telephony's news of a recording to a durable call: tellings, call, recording and job in one transaction."""
 
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
 from calls.pipeline import SkipReason
 from calls.recording import CallFacts, ObjectRef, StoredObject
 from calls.telling import Rank, Telling, believable, merge_tellings
-from crm.announced import Without, announce, is_announced, note_without, withdraw
+from crm.announced import Without, announce, is_announced, is_known, note_without, withdraw
 from crm.intake import Arrival, Received
 from crm.tellings import ToldOf, store_tellings, tellings_about
-from ingest.events import Announced
+from ingest.events import Announced, UnreadableEvent
 from ingest.intake import Intake
 from ingest.looking import Looked
 from ingest.merging import Merging
 from ingest.profiles import Reading
 from ingest.tellings import call_subject, object_subject
-from ingest.twilio import ORIGIN, SOURCE_SYSTEM, RecordingNews, recording_key
+from ingest.twilio import ORIGIN, SOURCE_SYSTEM, RecordingNews, news_of_listed, recording_key
 
 log = structlog.get_logger()
 
@@ -70,3 +72,50 @@ def _telling(news: RecordingNews) -> Telling:
 
 def _reading(news: RecordingNews) -> Reading:
     return Reading(SOURCE_SYSTEM, SOURCE_SYSTEM, CallFacts(external_call_id=news.call_sid))
+
+
+@dataclass
+class KeptReport:
+    """Recordings that telephony lists, and those that are no call here: `queued_count` of them became one now.
+
+    `unread_count` of the listed ones nobody can read.
+    """
+
+    listed_count: int = 0
+    missing_count: int = 0
+    queued_count: int = 0
+    unread_count: int = 0
+
+
+def reconcile_kept(
+    intake: Intake, listed: Iterable[Mapping[str, object]], account_sid: str, *, fix: bool
+) -> KeptReport:
+    """Compare what Twilio lists with the database; with `fix`, take in what no callback told.
+
+    A callback is sent for some seconds and no longer: what comes while nobody listens is found by this alone.
+    """
+    report = KeptReport()
+    for document in listed:
+        try:
+            news = news_of_listed(document, account_sid)
+        except UnreadableEvent:
+            report.unread_count += 1
+            continue
+        if news is None:
+            continue
+        report.listed_count += 1
+        if _is_known(intake, news):
+            continue
+        report.missing_count += 1
+        if fix:
+            take_news(intake, news, now=datetime.now(UTC))
+            report.queued_count += 1
+    return report
+
+
+def _is_known(intake: Intake, news: RecordingNews) -> bool:
+    with intake.database.read() as connection:
+        if news.skip_reason is not None:
+            return is_known(connection, SOURCE_SYSTEM, news.call_sid)
+        key = recording_key(news.call_sid, news.recording_sid)
+        return is_announced(connection, ObjectRef(intake.objects.bucket, key))

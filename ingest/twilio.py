@@ -18,7 +18,7 @@ from calls.pipeline import SkipReason
 from calls.recording import CallFacts
 from ingest.events import UnreadableEvent
 from ingest.told import Told, storable
-from ingest.values import as_mapping, as_texts, to_utc
+from ingest.values import as_mapping, as_texts, read_text, to_utc
 
 SOURCE_SYSTEM = "twilio"
 ORIGIN = "twilio status callback"
@@ -35,6 +35,19 @@ _ATTRIBUTES = {
     "RecordingChannels": "recording_channels",
     # 16101: the recording was too short; 16102: it was silent, and the account does not keep such.
     "ErrorCode": "error_code",
+}
+# The API's names of what a callback says.
+_LISTED = {
+    "account_sid": "AccountSid",
+    "call_sid": "CallSid",
+    "conference_sid": "ConferenceSid",
+    "sid": "RecordingSid",
+    "status": "RecordingStatus",
+    "start_time": "RecordingStartTime",
+    "source": "RecordingSource",
+    "track": "RecordingTrack",
+    "channels": "RecordingChannels",
+    "error_code": "ErrorCode",
 }
 # While a recording is made: nothing is known yet that the end would not say as well.
 _UNDER_WAY = frozenset({"in-progress", "paused", "stopped", "processing"})
@@ -99,7 +112,19 @@ def read_news(sent: Sent, account_sid: str) -> RecordingNews | None:
 
     Raises UnreadableEvent (`bad_parameters`, `bad_sid`, `other_account`, `unknown_status`).
     """
-    told = _parameters(sent)
+    return _news(_parameters(sent), account_sid)
+
+
+def news_of_listed(listed: Mapping[str, object], account_sid: str) -> RecordingNews | None:
+    """The same, of a recording as Twilio's API describes it; None too for one that was deleted.
+
+    Raises UnreadableEvent (`bad_sid`, `other_account`, `unknown_status`).
+    """
+    told = {theirs: text for ours, theirs in _LISTED.items() if (text := read_text(listed.get(ours)))}
+    return None if told.get("RecordingStatus") == "deleted" else _news(told, account_sid)
+
+
+def _news(told: Mapping[str, str], account_sid: str) -> RecordingNews | None:
     if _sid(told, "AccountSid", "AC") != account_sid:
         raise UnreadableEvent("of another account", code="other_account")
     in_call = told.get("CallSid") or not told.get("ConferenceSid")

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Literal, Self
@@ -19,6 +20,7 @@ ACCOUNT = "AC" + "a1" * 16
 TOKEN = "planted-twilio-token-6d1f"
 
 _API = re.compile(r"/2010-04-01/Accounts/(AC[0-9a-f]{32})/Recordings/(RE[0-9a-f]{32})\.wav")
+_LIST = re.compile(r"/2010-04-01/Accounts/(AC[0-9a-f]{32})/Recordings\.json")
 _MEDIA = re.compile(r"/media/(RE[0-9a-f]{32})\.wav")
 
 
@@ -52,6 +54,9 @@ class TwilioServer:
     def __init__(self, *, sends_elsewhere: bool = False) -> None:
         self.sends_elsewhere = sends_elsewhere
         self.asked: list[Asked] = []
+        # What the list of recordings says, newest first, and how many are on a page of it.
+        self.listed: list[dict[str, object]] = []
+        self.page_size = 2
         self._kept: dict[str, tuple[bytes, int]] = {}
         self._troubles: deque[Trouble] = deque()
         self.closing = threading.Event()
@@ -96,6 +101,8 @@ class TwilioServer:
         if media := _MEDIA.fullmatch(url.path):
             # An address that carries its own right takes no other beside it, as S3 has it.
             return Trouble(400) if authorization else Trouble(body=self._kept[media[1]][0])
+        if _LIST.fullmatch(url.path):
+            return self._page(parse_qs(url.query)) if authorization == right else Trouble(401)
         asked = _API.fullmatch(url.path)
         if asked is None or asked[1] != ACCOUNT:
             return Trouble(404)
@@ -109,6 +116,16 @@ class TwilioServer:
         if self.sends_elsewhere:
             return Trouble(302, location=f"{self.url}/media/{asked[2]}.wav?X-Signature=abc")
         return Trouble(body=sound)
+
+    def _page(self, query: dict[str, list[str]]) -> Trouble:
+        since = date.fromisoformat(query["DateCreated>"][0])
+        number = int(query.get("Page", ["0"])[0])
+        start = number * self.page_size
+        following = f"/2010-04-01/Accounts/{ACCOUNT}/Recordings.json?DateCreated%3E={since}&Page={number + 1}"
+        has_more = len(self.listed) > start + self.page_size
+        shown = self.listed[start : start + self.page_size]
+        page = {"recordings": shown, "next_page_uri": following if has_more else None}
+        return Trouble(body=json.dumps(page).encode())
 
 
 def _handler_of(server: TwilioServer) -> Callable[..., BaseHTTPRequestHandler]:
