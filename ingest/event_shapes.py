@@ -93,7 +93,8 @@ def text_of(value: object) -> str:
 
 def mapping_of(value: object) -> Mapping[str, Any]:
     """The value where it is a JSON object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    # The first question is quick, the second takes in every kind of mapping.
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def _named(bucket: str, keys: Sequence[str], size: object, etag: object, version: object) -> tuple[ObjectRef, ...]:

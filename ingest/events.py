@@ -80,10 +80,10 @@ def _read(body: object, into: Announcement, *, depth: int) -> None:
     if depth >= MAX_DEPTH:
         raise UnreadableEvent("wrapped more often than any known service does", code="too_deep")
     message = _decode(body) if isinstance(body, bytes | str) else body
-    if isinstance(message, Sequence) and not isinstance(message, bytes | str):
-        _read_batch(message, into, depth=depth)
-    elif isinstance(message, Mapping):
+    if isinstance(message, Mapping):
         _read_message(message, into, depth=depth)
+    elif isinstance(message, Sequence) and not isinstance(message, bytes | str):
+        _read_batch(message, into, depth=depth)
     else:
         raise UnreadableEvent("no JSON object")
 
