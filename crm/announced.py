@@ -31,10 +31,10 @@ class Without:
     reason: SkipReason
 
 
-def is_announced(connection: sa.Connection, ref: ObjectRef) -> bool:
-    """Whether this recording is known, in whatever state its call is."""
-    found = sa.select(recording.c.id).where(recording.c.bucket == ref.bucket, recording.c.object_key == ref.key)
-    return connection.execute(found.limit(1)).one_or_none() is not None
+def call_of_recording(connection: sa.Connection, ref: ObjectRef) -> UUID | None:
+    """The call that this recording belongs to, in whatever state it is; None where nobody has heard of it."""
+    found = sa.select(recording.c.call_id).where(recording.c.bucket == ref.bucket, recording.c.object_key == ref.key)
+    return connection.execute(found.limit(1)).scalar_one_or_none()
 
 
 def announce(connection: sa.Connection, arrival: Arrival, *, now: datetime) -> Received:

@@ -9,7 +9,7 @@ import structlog
 from calls.pipeline import SkipReason
 from calls.recording import CallFacts, ObjectRef, StoredObject
 from calls.telling import Rank, Telling, believable, merge_tellings
-from crm.announced import Without, announce, is_announced, is_known, note_without, withdraw
+from crm.announced import Without, announce, call_of_recording, is_known, note_without, withdraw
 from crm.intake import Arrival, Received
 from crm.tellings import ToldOf, store_tellings, tellings_about
 from ingest.events import Announced, UnreadableEvent
@@ -41,11 +41,13 @@ def take_news(intake: Intake, news: RecordingNews, *, now: datetime) -> bool:
 def _announce(intake: Intake, news: RecordingNews, now: datetime) -> Received:
     ref = ObjectRef(intake.objects.bucket, recording_key(news.call_sid, news.recording_sid))
     with intake.database.write() as connection:
-        if not is_announced(connection, ref):
-            # Of this recording alone: another one of the same call began at another time.
-            told = ToldOf(object_subject(ref.bucket, ref.key), _telling(news))
-            store_tellings(connection, [told], now=now)
-            withdraw(connection, call_subject(SOURCE_SYSTEM, news.call_sid), ORIGIN)
+        known = call_of_recording(connection, ref)
+        if known is not None:
+            return Received(known, is_new=False)
+        # Of this recording alone: another one of the same call began at another time.
+        told = ToldOf(object_subject(ref.bucket, ref.key), _telling(news))
+        store_tellings(connection, [told], now=now)
+        withdraw(connection, call_subject(SOURCE_SYSTEM, news.call_sid), ORIGIN)
         looked = Looked(Announced((ref,)), StoredObject(ref), _reading(news))
         [arrival] = Merging(intake.profiles, ref.bucket).arrivals(connection, [looked], now=now)
         return announce(connection, arrival, now=now)
@@ -118,4 +120,4 @@ def _is_known(intake: Intake, news: RecordingNews) -> bool:
         if news.skip_reason is not None:
             return is_known(connection, SOURCE_SYSTEM, news.call_sid)
         key = recording_key(news.call_sid, news.recording_sid)
-        return is_announced(connection, ObjectRef(intake.objects.bucket, key))
+        return call_of_recording(connection, ObjectRef(intake.objects.bucket, key)) is not None
