@@ -1,0 +1,55 @@
+"""Run the proof: `python -m bench.chaos --help`."""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.chaos import __doc__ as about
+from bench.chaos.runs import compare, say
+from bench.chaos.servers import SERVERS
+
+_MUST_BE_NOTHING = ("lost", "doubled", "unlike_expected")
+
+
+def main() -> int:
+    """Print the document; 1 when a call was lost or doubled, or the rows are not those of a run without faults."""
+    options = argparse.ArgumentParser(
+        prog="python -m bench.chaos", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--json", action="store_true", help="one JSON document on stdout (it always is)")
+    options.add_argument("--setup", nargs="+", default=["embedded"], choices=list(SERVERS))
+    options.add_argument("--recordings", type=int, default=200)
+    options.add_argument("--kills", type=int, default=10)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--keep", type=Path, help="folder that keeps logs and databases; default: a temporary one")
+    given = options.parse_args()
+    documents: dict[str, dict[str, Any]] = {}
+    for setup in given.setup:
+        say(f"{setup}: starting its servers")
+        with tempfile.TemporaryDirectory(prefix="callwise-chaos-") as folder:
+            servers = SERVERS[setup]()
+            try:
+                documents[setup] = compare(
+                    servers,
+                    (given.keep or Path(folder)) / setup,
+                    recordings=given.recordings,
+                    kills=given.kills,
+                    seed=given.seed,
+                )
+            finally:
+                servers.close()
+    whole = documents if len(documents) > 1 else documents[given.setup[0]]
+    sys.stdout.write(json.dumps(whole, indent=2, default=str, ensure_ascii=False) + "\n")
+    return int(not all(is_well(document) for document in documents.values()))
+
+
+def is_well(document: dict[str, Any]) -> bool:
+    """Whether nothing was lost or doubled and every row is as it has to be."""
+    return bool(document["equal_to_fault_free"]) and not any(document[name] for name in _MUST_BE_NOTHING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
