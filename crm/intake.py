@@ -15,6 +15,7 @@ from crm import jobs
 from crm.bulk import among, insert_new
 from crm.database import insert
 from crm.facts import Named, told_columns, upsert_named
+from crm.people import leave_chain
 from crm.tables import call, call_analysis, job, recording, transcript, unreadable_event
 
 # What is kept of an event that nobody can read, in characters.
@@ -285,6 +286,9 @@ def _renew(round_: _Round, arrival: Arrival, call_id: UUID) -> Received:
     known = _known(connection, [ref]).get((ref.bucket, ref.key), ())
     if any(row.is_current and _is_same(row, ref) for row in known):
         return Received(call_id, is_new=False)
+    if before.contact_id is not None:
+        # Whose call it is comes with its end: the new content may end as silence.
+        leave_chain(connection, call_id, before.contact_id)
     _make_current(connection, call_id, arrival)
     told = told_columns(arrival.facts, round_.named)
     happened_at = told.get("started_at", before.happened_at)
