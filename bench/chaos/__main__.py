@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.chaos import __doc__ as about
+from bench.chaos.restarts import measure
 from bench.chaos.runs import compare, say
 from bench.chaos.servers import SERVERS
+from bench.chaos.sites import Servers
+from bench.chaos.stock import run_stock
 
 _MUST_BE_NOTHING = ("lost", "doubled", "unlike_expected")
 
@@ -24,6 +27,10 @@ def main() -> int:
     options.add_argument("--recordings", type=int, default=200)
     options.add_argument("--kills", type=int, default=10)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--stock", action="store_true", help="the same kills over a plain Celery chain, too")
+    options.add_argument(
+        "--broker-restarts", type=int, default=0, metavar="N", help="measure instead how soon events are taken again"
+    )
     options.add_argument("--keep", type=Path, help="folder that keeps logs and databases; default: a temporary one")
     given = options.parse_args()
     documents: dict[str, dict[str, Any]] = {}
@@ -32,13 +39,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="callwise-chaos-") as folder:
             servers = SERVERS[setup]()
             try:
-                documents[setup] = compare(
-                    servers,
-                    (given.keep or Path(folder)) / setup,
-                    recordings=given.recordings,
-                    kills=given.kills,
-                    seed=given.seed,
-                )
+                documents[setup] = _measure(servers, (given.keep or Path(folder)) / setup, given)
             finally:
                 servers.close()
     whole = documents if len(documents) > 1 else documents[given.setup[0]]
@@ -46,8 +47,22 @@ def main() -> int:
     return int(not all(is_well(document) for document in documents.values()))
 
 
+def _measure(servers: Servers, scratch: Path, given: argparse.Namespace) -> dict[str, Any]:
+    if given.broker_restarts:
+        return measure(servers, scratch, given.broker_restarts)
+    asked = {"recordings": given.recordings, "kills": given.kills, "seed": given.seed}
+    document = compare(servers, scratch, **asked)
+    if given.stock:
+        document["stock"] = {}
+        for settings in ("default", "safest"):
+            document["stock"][settings] = run_stock(servers, scratch / settings, settings, **asked)
+    return document
+
+
 def is_well(document: dict[str, Any]) -> bool:
-    """Whether nothing was lost or doubled and every row is as it has to be."""
+    """Whether nothing was lost or doubled and every row is as it has to be; of restarts, whether each was in time."""
+    if "broker_restarts" in document:
+        return bool(document["within_target"] == document["broker_restarts"])
     return bool(document["equal_to_fault_free"]) and not any(document[name] for name in _MUST_BE_NOTHING)
 
 

@@ -161,7 +161,7 @@ def chaos_parts() -> Parts:
         speech=lambda: speech,
         language=lambda: language,
         decode=decode,
-        write_playback=lambda source, target: target.touch(),
+        write_playback=lambda _source, target: target.touch(),
         leases=leases,
         observe=observe,
     )

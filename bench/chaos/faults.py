@@ -37,6 +37,8 @@ class Targets:
     others: Sequence[str]
     servers: Sequence[str]
     proxies: Sequence[str]
+    # Moments beside those of the steps.
+    points: Sequence[str] = INTAKE_POINTS
 
 
 def schedule(kills: int, targets: Targets, seed: int) -> list[Fault]:
@@ -44,7 +46,8 @@ def schedule(kills: int, targets: Targets, seed: int) -> list[Fault]:
     dice = random.Random(f"faults {seed}")
     steps = [f"{step} {moment}" for moment in MOMENTS for step in STEPS]
     dice.shuffle(steps)
-    points = cycle([*steps[:4], INTAKE_POINTS[0], *steps[4:8], INTAKE_POINTS[1], *steps[8:]])
+    more = list(targets.points)
+    points = cycle([*steps[:4], *more[:1], *steps[4:8], *more[1:], *steps[8:]])
     others, workers, pools = cycle(targets.others), cycle(targets.workers), cycle(targets.pools)
     makers = {
         # The moments at which it hurts, as often as all the rest together.

@@ -79,7 +79,7 @@ def run(
     started = time.monotonic()
     supervisor = Supervisor(site.processes())
     try:
-        feeder = Feeder(site, actions)
+        feeder = Feeder(actions, site.do, site.unfinished)
         storm = Storm(site, supervisor, feeder, faults)
         storm.run()
         fed_at = time.monotonic()

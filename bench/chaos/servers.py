@@ -45,6 +45,7 @@ class RabbitSite(PostgresSite):
         self._vhost = rabbit.create_vhost()
         self.proxies["broker"] = Proxy(rabbit.port)
         self.restarts["broker"] = rabbit.restart
+        self.broker_port = rabbit.port
         self._events = AmqpEvents(rabbit.port, self._vhost)
 
     def settings(self) -> Mapping[str, str]:

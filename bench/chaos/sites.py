@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import amqp
+import sqlalchemy as sa
 
 from bench.chaos import messages
 from bench.chaos.processes import Kept
 from bench.chaos.proxy import Proxy
 from bench.chaos.sidelog import LOG, POINTS, KillPoints
 from bench.chaos.stories import Action, Delete, Put, Send, Touch
+from calls.errors import CallwiseError
+from crm import jobs
 from crm.database import Database
 from crm.schema import upgrade
 from engines import folder_paths
@@ -22,6 +25,8 @@ from engines.objects_folder import FolderStore
 
 LEASE_S = 2.0
 QUEUE = "callwise-events"
+# More calls than are let in at once.
+BUSY = 1_000_000
 WORKERS = frozenset({"speech", "language", "both"})
 
 
@@ -30,6 +35,8 @@ class Site(ABC):
 
     name: str
     is_watched = False
+    # Where the broker itself answers, past its proxy; 0 where there is none that can be restarted.
+    broker_port = 0
 
     def __init__(self, scratch: Path) -> None:
         self.home = scratch / "home"
@@ -61,6 +68,14 @@ class Site(ABC):
     def events_waiting(self) -> int:
         """How many messages of the store nobody has taken yet."""
         return 0
+
+    def unfinished(self) -> int:
+        """How many calls are on their way."""
+        try:
+            with self.database.read() as connection:
+                return jobs.unfinished_count(connection)
+        except (CallwiseError, sa.exc.SQLAlchemyError):
+            return BUSY  # the database is being restarted
 
     def processes(self) -> list[Kept]:
         """Every process of this set-up, started. Two workers serve each queue, so that one can be thought dead."""

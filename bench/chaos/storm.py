@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from bench.chaos.faults import INTAKE_POINTS, Fault
 from bench.chaos.processes import Kept, Supervisor
-from bench.chaos.sidelog import Follower, SideLog
-from bench.chaos.sites import LEASE_S, WORKERS, Site
-from bench.chaos.stories import Action
-from crm import jobs
+from bench.chaos.proxy import Proxy
+from bench.chaos.sidelog import Follower, KillPoints, SideLog
+from bench.chaos.sites import LEASE_S, WORKERS
 
 # Calls on their way at once: enough that every kill finds some.
 WINDOW = 48
@@ -24,12 +24,25 @@ MOMENT_S = 20.0
 CLOCK_S = 3.0
 
 
+class World(Protocol):
+    """Where a storm strikes."""
+
+    side_log: Path
+    points: KillPoints
+    proxies: dict[str, Proxy]
+    restarts: dict[str, Callable[[], None]]
+
+
 @dataclass
 class Feeder:
-    """Feeds the stream as far as `limit` lets it and as long as there are not too many calls on their way."""
+    """Does the actions in turn, as far as `limit` lets it and as long as there are not too many calls on their way.
 
-    site: Site
-    actions: Sequence[Action]
+    `unfinished` says how many are.
+    """
+
+    actions: Sequence[Any]
+    do: Callable[[Any], None]
+    unfinished: Callable[[], int]
     limit: float = float("inf")
     fed: int = 0
     _broken: list[BaseException] = field(default_factory=list)
@@ -51,7 +64,7 @@ class Feeder:
             while self.fed < len(self.actions):
                 self._wait_for_room()
                 for action in self.actions[self.fed : self.fed + 8]:
-                    self.site.do(action)
+                    self.do(action)
                     self.fed += 1
         except BaseException as error:  # noqa: BLE001 - told to whoever asks whether it is done
             self._broken.append(error)
@@ -59,7 +72,7 @@ class Feeder:
     def _wait_for_room(self) -> None:
         idle_since = time.monotonic()
         while True:
-            unfinished = self._unfinished()
+            unfinished = self.unfinished()
             if unfinished < WINDOW and self.fed < self.limit:
                 return
             # Nothing in flight that a fault could hurt: without more to do, it would wait for ever.
@@ -69,19 +82,12 @@ class Feeder:
                 return
             time.sleep(0.02)
 
-    def _unfinished(self) -> int:
-        try:
-            with self.site.database.read() as connection:
-                return jobs.unfinished_count(connection)
-        except Exception:  # noqa: BLE001 - the database is being restarted
-            return WINDOW
-
 
 @dataclass
 class Storm:
     """Strikes with each fault at its place in the stream; `struck` notes what came of each."""
 
-    site: Site
+    world: World
     supervisor: Supervisor
     feeder: Feeder
     faults: Sequence[Fault]
@@ -91,8 +97,8 @@ class Storm:
     idle_kills: int = 0
 
     def __post_init__(self) -> None:
-        self._log = SideLog(str(self.site.side_log))
-        self._follower = Follower(self.site.side_log)
+        self._log = SideLog(str(self.world.side_log))
+        self._follower = Follower(self.world.side_log)
         self._last_seen: dict[str, float] = {}
         # Process -> the call that it works on.
         self._busy: dict[int, str] = {}
@@ -120,10 +126,10 @@ class Storm:
         match fault.kind:
             case "restart":
                 self._log.write("restarting", server=fault.target)
-                self.site.restarts[fault.target]()
+                self.world.restarts[fault.target]()
                 self._log.write("restarted", server=fault.target)
             case "cut":
-                self._log.write("cut", server=fault.target, connections=self.site.proxies[fault.target].cut())
+                self._log.write("cut", server=fault.target, connections=self.world.proxies[fault.target].cut())
             case "point":
                 self._at_point(fault)
             case "stop":
@@ -163,10 +169,10 @@ class Storm:
 
     def _at_point(self, fault: Fault) -> None:
         """Arm a moment, and wait until somebody has died there."""
-        self.site.points.arm(fault.target, fault.whom)
-        if self._until(lambda: not self.site.points.is_armed(fault.target), MOMENT_S):
+        self.world.points.arm(fault.target, fault.whom)
+        if self._until(lambda: not self.world.points.is_armed(fault.target), MOMENT_S):
             return
-        if self.site.points.disarm(fault.target):
+        if self.world.points.disarm(fault.target):
             self.idle_kills += 1
             name = "listen" if fault.target in INTAKE_POINTS else "both"
             self.supervisor.kept[name].kill()
