@@ -11,6 +11,7 @@ import argparse
 import json
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ from ingest.intake import BATCH, Intake, take_messages
 from ingest.names import NAME_PROFILES
 from ingest.profiles import PLAIN, Profiles
 from ingest.reconcile import reconcile
+from runtime.logs import set_up_logs
 
 BUCKET = "recordings"
 PEER_MESSAGES = 2000
@@ -43,11 +45,16 @@ def main() -> None:
     options.add_argument("--events", type=int, default=20_000)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--reconcile", type=int, default=100_000, help="objects in the largest bucket")
+    options.add_argument("--reconcile-alone", type=int, help=argparse.SUPPRESS)
     given = options.parse_args()
+    set_up_logs("error")
+    if given.reconcile_alone:
+        sys.stdout.write(json.dumps(_reconcile(given.reconcile_alone)))
+        return
     document = _rates(given.events, given.rounds)
     document["sqs_api_calls_per_message"] = _sqs_calls_per_message()
     if given.reconcile:
-        document["reconcile"] = [_reconcile(given.reconcile // 4), _reconcile(given.reconcile)]
+        document["reconcile"] = [_alone(count) for count in (given.reconcile // 4, given.reconcile)]
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
@@ -115,9 +122,7 @@ def _intake(url: str, bodies: list[bytes]) -> float:
     profiles = Profiles.of((PLAIN, *NAME_PROFILES), region="US", time_zone="UTC")
     intake = Intake(database, NamedStore(BUCKET), profiles)
     started = time.perf_counter()
-    new = sum(
-        take_messages(intake, "bench", bodies[start : start + BATCH]) for start in range(0, len(bodies), BATCH)
-    )
+    new = sum(take_messages(intake, "bench", bodies[start : start + BATCH]) for start in range(0, len(bodies), BATCH))
     took_s = time.perf_counter() - started
     database.dispose()
     if new != len(bodies):
@@ -149,6 +154,7 @@ def _celery(url: str, bodies: list[bytes]) -> float:
 def _sqs_calls_per_message() -> float:
     from ingest.listen_sqs import SqsListener
     from tests.servers.aws import Aws, AwsServer
+    from tests.servers.sqs_proxy import sqs_proxy
 
     server = AwsServer()
     aws = Aws(server.endpoint_url)
@@ -163,28 +169,41 @@ def _sqs_calls_per_message() -> float:
             database = Database(f"sqlite:///{folder}/callwise.db")
             upgrade(database)
             intake = Intake(database, NamedStore(BUCKET), Profiles.of((PLAIN,), region="US", time_zone="UTC"))
-            listener = SqsListener(
-                intake, queue=url, endpoint_url=aws.endpoint_url, region=aws.region, access_key="t", secret_key="t"
-            )
-            asked: list[str] = []
-            client = listener.client()
-            client.meta.events.register("before-call.sqs", lambda model, **_: asked.append(model.name))
-            taken = listener.drain()
+            with sqs_proxy(aws.endpoint_url) as proxy:
+                listener = SqsListener(
+                    intake,
+                    queue=url.rsplit("/", 1)[-1],
+                    endpoint_url=proxy.endpoint_url,
+                    region=aws.region,
+                    access_key="t",
+                    secret_key="t",
+                )
+                taken = listener.drain()
+                asked_count = sum(proxy.counts.values())
             database.dispose()
         if taken != SQS_MESSAGES:
             raise RuntimeError(f"{SQS_MESSAGES} messages made {taken} calls")
-        return round(len(asked) / SQS_MESSAGES, 3)
+        return round(asked_count / SQS_MESSAGES, 3)
     finally:
         server.close()
 
 
+def _alone(count: int) -> dict[str, float]:
+    """In a process of its own, whose memory is that of reconciling alone."""
+    command = [sys.executable, "-m", "bench.intake", "--reconcile-alone", str(count)]
+    answer: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return answer
+
+
 def _reconcile(count: int) -> dict[str, float]:
-    """A bucket whose every object is known, compared; memory is this process's, beyond what it had before."""
+    """A bucket whose every object is known, compared; memory is the whole process's, at its highest."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{Path(folder) / 'callwise.db'}")
         upgrade(database)
         profiles = Profiles.of((PLAIN, *NAME_PROFILES), region="US", time_zone="UTC")
-        store = NamedStore(BUCKET, listing=lambda: (ObjectRef(BUCKET, name, etag="e", size_bytes=1) for name in names(count)))
+        store = NamedStore(
+            BUCKET, listing=lambda: (ObjectRef(BUCKET, name, etag="e", size_bytes=1) for name in names(count))
+        )
         intake = Intake(database, store, profiles)
         filled = reconcile(intake, fix=True)
         started = time.perf_counter()
