@@ -9,7 +9,7 @@ export PYTHON NO_UV
 # Without bytecode on disk every start takes two seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up test lint format docs bench
+.PHONY: help demo up test lint format docs bench soak
 
 help:
 	@echo 'make demo    the bundled recordings through the whole pipeline, then the pages'
@@ -19,6 +19,7 @@ help:
 	@echo 'make format  ruff, writing'
 	@echo 'make docs    the generated pages of docs/'
 	@echo 'make bench   calls per second through the pipeline'
+	@echo 'make soak    100,000 recordings and 1,000 kills in every set-up: hours'
 	@echo 'ARGS="..." is passed on.'
 
 demo:
@@ -52,3 +53,8 @@ docs:
 bench:
 	@$(SETUP) dev
 	@.venv/bin/python -m bench.pipeline --json $(ARGS)
+
+# Later arguments win: make soak ARGS="--setup rabbitmq --recordings 5000 --kills 100".
+soak:
+	@$(SETUP) dev
+	@.venv/bin/python -m bench.chaos --json --setup rabbitmq redis sqs embedded --recordings 100000 --kills 1000 --stock $(ARGS)

@@ -11,7 +11,7 @@ from bench.chaos import __doc__ as about
 from bench.chaos.restarts import measure
 from bench.chaos.runs import compare, say
 from bench.chaos.servers import SERVERS
-from bench.chaos.sites import Servers
+from bench.chaos.sites import Pace, Servers
 from bench.chaos.stock import run_stock
 
 _MUST_BE_NOTHING = ("lost", "doubled", "unlike_expected")
@@ -31,6 +31,8 @@ def main() -> int:
     options.add_argument(
         "--broker-restarts", type=int, default=0, metavar="N", help="measure instead how soon events are taken again"
     )
+    options.add_argument("--lease-s", type=float, default=Pace().lease_s, help="work.lease_s of the hostile run")
+    options.add_argument("--sweep-s", type=float, default=Pace().sweep_s, help="work.sweep_s of the hostile run")
     options.add_argument("--keep", type=Path, help="folder that keeps logs and databases; default: a temporary one")
     given = options.parse_args()
     documents: dict[str, dict[str, Any]] = {}
@@ -51,7 +53,7 @@ def _measure(servers: Servers, scratch: Path, given: argparse.Namespace) -> dict
     if given.broker_restarts:
         return measure(servers, scratch, given.broker_restarts)
     asked = {"recordings": given.recordings, "kills": given.kills, "seed": given.seed}
-    document = compare(servers, scratch, **asked)
+    document = compare(servers, scratch, **asked, pace=Pace(given.lease_s, given.sweep_s))
     if given.stock:
         document["stock"] = {}
         for settings in ("default", "safest"):

@@ -7,7 +7,7 @@ counted in the side log, not in the database that is on trial.
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import md5
@@ -22,12 +22,14 @@ from calls.errors import UndecodableAudio
 from calls.money import Charge
 from calls.pipeline import Step
 from calls.reasons import Taxonomy
+from calls.recording import OWN_PREFIX, ObjectRef, StoredObject
 from calls.transcript import Utterance
 from crm import jobs
 from crm.database import Database
 from engines.audio import DecodedAudio
 from engines.language import Conversation
 from engines.language_fake import first_words
+from engines.objects_folder import FolderStore
 from engines.speech import ChannelAudio, Heard, SpeechHints
 from workers.app import bell, make_parts, wiring
 from workers.leases import Leases
@@ -120,6 +122,16 @@ class Language:
         """Nothing can be wrong."""
 
 
+class Store(FolderStore):
+    """The folder as it is, but for playback copies: those cost time and prove nothing here."""
+
+    def put(self, key: str, source: Path | bytes, *, metadata: Mapping[str, str] | None = None) -> StoredObject:
+        """See ObjectStore."""
+        if key.startswith(OWN_PREFIX):
+            return StoredObject(ObjectRef(self.bucket, key))
+        return super().put(key, source, metadata=metadata)
+
+
 class WatchedLeases(Leases):
     """Leases that know, for the side log, which claim this thread works on."""
 
@@ -158,6 +170,7 @@ def chaos_parts() -> Parts:
 
     return replace(
         parts,
+        objects=Store(wired.settings.objects_folder, bucket=wired.settings.objects.bucket),
         speech=lambda: speech,
         language=lambda: language,
         decode=decode,

@@ -14,7 +14,7 @@ from bench.chaos.ends import Ends, Verdict, differences, judge, read_ends, why
 from bench.chaos.faults import Fault, Targets, schedule
 from bench.chaos.processes import Supervisor
 from bench.chaos.rolled import read_rolled
-from bench.chaos.sites import Servers, Site
+from bench.chaos.sites import Pace, Servers, Site
 from bench.chaos.stories import Action, Chaos, make_chaos
 from bench.chaos.storm import Feeder, Storm
 from bench.chaos.tally import read_tally
@@ -36,7 +36,9 @@ class Ended:
     rest_s: float
 
 
-def compare(servers: Servers, scratch: Path, *, recordings: int, kills: int, seed: int) -> dict[str, Any]:
+def compare(
+    servers: Servers, scratch: Path, *, recordings: int, kills: int, seed: int, pace: Pace | None = None
+) -> dict[str, Any]:
     """Run the set-up without faults and with them; returns the figures."""
     probe = servers.site(scratch / "probe")
     is_watched = probe.is_watched
@@ -50,6 +52,7 @@ def compare(servers: Servers, scratch: Path, *, recordings: int, kills: int, see
         clean_site.close()
     say(f"fault-free: {clean.seconds:.0f} s")
     site = servers.site(scratch / "hostile")
+    site.pace = pace or Pace()
     try:
         faults = schedule(kills, targets_of(site), seed)
         hostile, storm = run(site, chaos, chaos.hostile, faults, is_recomputed=False)

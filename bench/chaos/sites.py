@@ -5,6 +5,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,20 @@ from crm.schema import upgrade
 from engines import folder_paths
 from engines.objects_folder import FolderStore
 
-LEASE_S = 2.0
 QUEUE = "callwise-events"
 # More calls than are let in at once.
 BUSY = 1_000_000
 WORKERS = frozenset({"speech", "language", "both"})
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a claim stands without a sign of life, and how often what stands still is looked for. Short, so that a
+    proof takes minutes; the settings' own defaults are longer.
+    """
+
+    lease_s: float = 2.0
+    sweep_s: float = 0.5
 
 
 class Site(ABC):
@@ -37,6 +47,7 @@ class Site(ABC):
     is_watched = False
     # Where the broker itself answers, past its proxy; 0 where there is none that can be restarted.
     broker_port = 0
+    pace = Pace()
 
     def __init__(self, scratch: Path) -> None:
         self.home = scratch / "home"
@@ -109,10 +120,10 @@ class Site(ABC):
         kept.pop("PYTHONDONTWRITEBYTECODE", None)
         return kept | {
             "CALLWISE_HOME": str(self.home),
-            "CALLWISE_WORK__LEASE_S": str(LEASE_S),
+            "CALLWISE_WORK__LEASE_S": str(self.pace.lease_s),
             "CALLWISE_WORK__MAX_ATTEMPTS": "12",
             "CALLWISE_WORK__BACKOFF_S": "0.2",
-            "CALLWISE_WORK__SWEEP_S": "0.5",
+            "CALLWISE_WORK__SWEEP_S": str(self.pace.sweep_s),
             LOG: str(self.side_log),
             POINTS: str(self.points.folder),
             **self.settings(),

@@ -38,7 +38,7 @@ def make_app(broker: str, settings: str) -> Celery:
         options = SAFEST["broker_transport_options"] if broker.startswith("amqp") else {}
         app.conf.update(SAFEST | {"broker_transport_options": options})
     for name in ("call.transcribe", "call.understand", "call.file"):
-        app.task(name=name)(_task(name))
+        app.task(name=name, shared=False)(_task(name))
     return app
 
 

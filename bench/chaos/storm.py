@@ -15,7 +15,7 @@ from bench.chaos.faults import INTAKE_POINTS, Fault
 from bench.chaos.processes import Kept, Supervisor
 from bench.chaos.proxy import Proxy
 from bench.chaos.sidelog import Follower, KillPoints, SideLog
-from bench.chaos.sites import LEASE_S, WORKERS
+from bench.chaos.sites import WORKERS, Pace
 
 # Calls on their way at once: enough that every kill finds some.
 WINDOW = 48
@@ -31,6 +31,7 @@ class World(Protocol):
     points: KillPoints
     proxies: dict[str, Proxy]
     restarts: dict[str, Callable[[], None]]
+    pace: Pace
 
 
 @dataclass
@@ -186,7 +187,7 @@ class Storm:
         for pid in pids:
             _signal(pid, signal.SIGSTOP)
         self._log.write("stopped", name=kept.name, victims=pids)
-        time.sleep(LEASE_S * 1.6)
+        time.sleep(self.world.pace.lease_s * 1.6)
         for pid in pids:
             _signal(pid, signal.SIGCONT)
         self._log.write("continued", name=kept.name, victims=pids)
