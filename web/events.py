@@ -17,6 +17,7 @@ from crm.intake import KEPT_BODY, note_unreadable
 from ingest.events import MAX_EVENT_BYTES, UnreadableEvent, read_event
 from ingest.intake import take_messages
 from runtime.listening import http_tokens
+from web.bodies import first_bytes
 from web.errors import error_response
 from web.site import OurSite, Site
 
@@ -25,7 +26,6 @@ router = APIRouter(prefix="/events", include_in_schema=False)
 
 # A handshake holds a code and an address.
 MAX_HANDSHAKE_BYTES = 64 << 10
-# How far a body that is too large is read past: a sender that is cut off in the middle cannot hear why.
 READ_PAST_BYTES = 64 << 20
 # When to send again where nobody knows how long the store or the database will be away.
 RETRY_AFTER_S = 30
@@ -57,7 +57,8 @@ async def take_events(request: Request, site: OurSite) -> Response:
     if source is None and (shown or request.headers.get("aeg-event-type") != "SubscriptionValidation"):
         return _refused(request, "wrong_token" if shown else "no_token")
     try:
-        body, is_whole = await _first_bytes(request, MAX_EVENT_BYTES if source else MAX_HANDSHAKE_BYTES)
+        limit = MAX_EVENT_BYTES if source else MAX_HANDSHAKE_BYTES
+        body, is_whole = await first_bytes(request, limit, read_past=READ_PAST_BYTES)
     except ClientDisconnect:
         return Response(status_code=400)
     if code := _handshake(body):
@@ -86,18 +87,6 @@ def source_of(authorization: str, tokens: Mapping[str, str]) -> str | None:
         if hmac.compare_digest(shown.strip().encode(), token.encode()):
             found = source
     return found
-
-
-async def _first_bytes(request: Request, limit: int) -> tuple[bytes, bool]:
-    """At most `limit` bytes of the body, and whether that is all of it; what is behind them is not kept."""
-    kept = bytearray()
-    read_bytes = 0
-    async for chunk in request.stream():
-        kept += chunk[: limit - len(kept)]
-        read_bytes += len(chunk)
-        if read_bytes > READ_PAST_BYTES:
-            break
-    return bytes(kept), read_bytes <= limit
 
 
 def _handshake(body: bytes) -> str:

@@ -10,6 +10,7 @@ from ingest.events import UnreadableEvent
 from ingest.intake import keep_unreadable
 from ingest.kept_recordings import take_news
 from ingest.twilio import SOURCE_SYSTEM, Sent, is_from_twilio, read_news
+from web.bodies import first_bytes
 from web.errors import error_response
 from web.site import OurSite, Site
 
@@ -18,7 +19,6 @@ router = APIRouter(prefix="/webhooks", include_in_schema=False)
 
 # A callback holds a dozen short parameters.
 MAX_BODY_BYTES = 64 << 10
-# How far a body that is too large is read past: a sender that is cut off in the middle cannot hear why.
 READ_PAST_BYTES = 1 << 20
 
 
@@ -32,10 +32,10 @@ async def take_callback(request: Request, site: OurSite) -> Response:
         _log.error("webhook_not_checked", source=SOURCE_SYSTEM, code="missing_public_url")
         return error_response(request, 503, "missing_public_url", "Nobody can tell whether Twilio sent this.")
     try:
-        body = await _body(request)
+        body, is_whole = await first_bytes(request, MAX_BODY_BYTES, read_past=READ_PAST_BYTES)
     except ClientDisconnect:
         return Response(status_code=400)
-    if body is None:
+    if not is_whole:
         return _refused(request, 413, "too_large", f"A callback holds at most {MAX_BODY_BYTES} bytes.")
     return await run_in_threadpool(_answer, request, site, _sent(request, body))
 
@@ -69,18 +69,6 @@ def _sent(request: Request, body: bytes) -> Sent:
         signature=request.headers.get("x-twilio-signature", ""),
         body=body,
     )
-
-
-async def _body(request: Request) -> bytes | None:
-    """The whole body; None where it is too large."""
-    kept = bytearray()
-    read_bytes = 0
-    async for chunk in request.stream():
-        kept += chunk[: MAX_BODY_BYTES - len(kept)]
-        read_bytes += len(chunk)
-        if read_bytes > READ_PAST_BYTES:
-            break
-    return bytes(kept) if read_bytes <= MAX_BODY_BYTES else None
 
 
 def _refused(request: Request, status: int, code: str, detail: str) -> Response:
