@@ -31,6 +31,8 @@ class Ends:
     twice: list[str] = field(default_factory=list)
     without_key: int = 0
     unfinished: int = 0
+    # What was told of calls, as it was told: by subject and origin.
+    tellings: dict[str, Document] = field(default_factory=dict)
 
 
 def read_ends(database: Database) -> Ends:
@@ -44,6 +46,9 @@ def read_ends(database: Database) -> Ends:
         for call_id, key in connection.execute(current):
             keys[call_id] = key
         ends.unfinished = connection.execute(sa.select(sa.func.count()).select_from(tables.job)).scalar_one()
+        told_by = sa.select(*(tables.telling.c[name] for name in ("subject", "origin", "rank", "etag", "facts")))
+        for row in connection.execute(told_by).mappings():
+            ends.tellings[f"{row['subject']} {row['origin']}"] = dict(row)
         names = _Names(connection)
         ids = connection.execute(sa.select(tables.call.c.id).order_by(tables.call.c.id)).scalars().all()
         for start in range(0, len(ids), _PAGE):
@@ -164,6 +169,9 @@ def differences(ends: Ends, fault_free: Ends, expected: Mapping[str, Expected]) 
         parts = [part for part in here if here[part] != there[part] and not (anew and part == "revisions")]
         if parts:
             found[key] = parts
+    for subject in ends.tellings.keys() | fault_free.tellings.keys():
+        if ends.tellings.get(subject) != fault_free.tellings.get(subject):
+            found[subject] = ["telling"]
     return found
 
 
