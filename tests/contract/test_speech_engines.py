@@ -231,14 +231,21 @@ def test_a_language_that_the_model_does_not_know_is_a_wrong_setting(
             hear(engine, one_voice(), language="xx")
 
 
+def words_by_channel(heard: Heard) -> dict[int, list[str]]:
+    """What was said on each channel, in order."""
+    found: dict[int, list[str]] = {}
+    for said in heard.utterances:
+        found.setdefault(said.channel, []).extend(said.text.split())
+    return found
+
+
 def test_both_whisper_libraries_hear_the_same_from_the_same_weights(
     faster: FasterWhisperSpeech, reference: OpenAIWhisperSpeech
 ) -> None:
     ours, theirs = (hear(engine, two_voices())[0] for engine in (faster, reference))
     assert ours.language == theirs.language == "en"
-    assert [(said.channel, said.text) for said in ours.utterances] == [
-        (said.channel, said.text) for said in theirs.utterances
-    ]
+    # Not where an utterance ends: random weights place words by rounding, which is another one on another processor.
+    assert words_by_channel(ours) == words_by_channel(theirs)
 
 
 def test_a_scripted_failure_of_the_fake_comes_out_as_it_is() -> None:
