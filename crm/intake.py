@@ -1,7 +1,7 @@
 """Recordings in: a call, its recording and its job in one transaction, once, however often a recording is announced."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -14,7 +14,7 @@ from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for, fal
 from crm import jobs
 from crm.bulk import among, insert_new
 from crm.database import insert
-from crm.facts import Named, told_columns, upsert_named
+from crm.facts import Named, set_facts, told_columns, upsert_named
 from crm.people import leave_chain
 from crm.tables import call, call_analysis, job, recording, transcript, unreadable_event
 
@@ -290,13 +290,10 @@ def _renew(round_: _Round, arrival: Arrival, call_id: UUID) -> Received:
         # Whose call it is comes with its end: the new content may end as silence.
         leave_chain(connection, call_id, before.contact_id)
     _make_current(connection, call_id, arrival)
-    told = told_columns(arrival.facts, round_.named)
-    happened_at = told.get("started_at", before.happened_at)
     connection.execute(
         sa.update(call)
         .where(call.c.id == call_id)
         .values(
-            **told,
             stage=Stage.RECEIVED,
             skip_reason=None,
             failed_step=None,
@@ -304,13 +301,15 @@ def _renew(round_: _Round, arrival: Arrival, call_id: UUID) -> Received:
             failed_detail=None,
             finished_at=None,
             duration_s=None,
-            happened_at=happened_at,
             modified_at=now,
         )
     )
     _queue_anew(round_, call_id, arrival)
-    for moment in (before.happened_at, happened_at):
-        jobs.touch(connection, moment)
+    jobs.touch(connection, before.happened_at)
+    # With the content may come what names the call: its id, and who read it.
+    conversation = arrival.facts.initial_call_id or before.initial_call_id
+    facts = replace(arrival.facts, initial_call_id=conversation)
+    set_facts(connection, call_id, facts, now=now, profile=arrival.profile)
     return Received(call_id, is_new=True)
 
 
