@@ -50,13 +50,8 @@ class Kept:
             return True
 
     def children(self) -> list[int]:
-        """The processes that it has started, such as those of a pool."""
-        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        guard = self._guard()
-        try:
-            return [int(pid) for pid in path.read_text().split() if int(pid) != guard]
-        except FileNotFoundError:
-            return []
+        """The processes that it has started, such as those of a pool, without the guard."""
+        return [pid for pid in self._started() if not _is_guard(pid)]
 
     def kill(self) -> None:
         """SIGKILL for the process and everything that it has started."""
@@ -97,18 +92,24 @@ class Kept:
                 start_new_session=True,
             )
 
-    def _guard(self) -> int:
-        # The shell's first child; the shell itself has become the command.
-        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        try:
-            pids = path.read_text().split()
-            return next((int(pid) for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "sh"), 0)
-        except (FileNotFoundError, ProcessLookupError):
-            return 0
+    def _started(self) -> list[int]:
+        # Each thread has the children that it has forked: a pool's supervisor is a thread of its own.
+        found: list[int] = []
+        for path in Path(f"/proc/{self.pid}/task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, path.read_text().split())
+        return found
 
     def _end_group(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _is_guard(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip() == "sh"
+    except OSError:
+        return True
 
 
 class Supervisor:

@@ -134,6 +134,7 @@ def _figures(chaos: Chaos, clean: Ended, hostile: Ended, storm: Storm, site: Sit
         "paid_repeats": tally.paid_repeats(chaos.put_counts),
         "paid_repeats_bound": tally.paid_bound,
         "recovery_s_max": round(max(tally.recoveries_s, default=0.0), 2),
+        "recovery_s_max_over_several_kills": round(max(tally.whole_recoveries_s, default=0.0), 2),
         "recovery_s_max_while_a_server_was_away": round(max(tally.delayed_recoveries_s, default=0.0), 2),
         "equal_to_fault_free": not different and not rolled and not wrong_baseline,
         "unlike_expected": len(hostile.verdict.unlike_expected),

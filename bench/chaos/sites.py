@@ -18,11 +18,12 @@ from bench.chaos.proxy import Proxy
 from bench.chaos.sidelog import LOG, POINTS, KillPoints
 from bench.chaos.stories import Action, Delete, Put, Send, Touch
 from calls.errors import CallwiseError
-from crm import jobs
+from crm import jobs, tables
 from crm.database import Database
 from crm.schema import upgrade
 from engines import folder_paths
 from engines.objects_folder import FolderStore
+from ingest.profiles import why_no_recording
 
 QUEUE = "callwise-events"
 # More calls than are let in at once.
@@ -60,7 +61,8 @@ class Site(ABC):
         # By name: what can be cut, and what can be restarted.
         self.proxies: dict[str, Proxy] = {}
         self.restarts: dict[str, Callable[[], None]] = {}
-        self.garbage_sent = 0
+        # Recordings that lie in the store.
+        self._there: set[str] = set()
         self.database = Database(self.make_database())
         upgrade(self.database)
 
@@ -81,10 +83,11 @@ class Site(ABC):
         return 0
 
     def unfinished(self) -> int:
-        """How many calls are on their way."""
+        """How many calls are on their way, and recordings that nobody has taken yet."""
         try:
             with self.database.read() as connection:
-                return jobs.unfinished_count(connection)
+                known = connection.execute(sa.select(sa.func.count()).select_from(tables.call)).scalar_one()
+                return jobs.unfinished_count(connection) + max(0, len(self._there) - known)
         except (CallwiseError, sa.exc.SQLAlchemyError):
             return BUSY  # the database is being restarted
 
@@ -102,11 +105,14 @@ class Site(ABC):
         """One thing that telephony or the store does."""
         match action:
             case Put(key, content, by_hand):
+                if why_no_recording(key, len(content)) is None:
+                    self._there.add(key)
                 if by_hand and folder_paths.is_plain(key):
                     self._drop(key, content)
                 else:
                     self.store.put(key, content)
             case Delete(key):
+                self._there.discard(key)
                 self.store.delete(key)
             case Touch(key):
                 os.utime(self._path(key))

@@ -98,6 +98,7 @@ def _run(site: Site, settings: str, *, recordings: int, kills: int, seed: int) -
         "lost": recordings - len({recording for recording, step in done if step == LAST}),
         "doubled": len({recording for (recording, _), count in done.items() if count > 1}),
         "recovery_s_max": round(max(tally.recoveries_s, default=0.0), 2),
+        "recovery_s_max_over_several_kills": round(max(tally.whole_recoveries_s, default=0.0), 2),
         "recovery_s_max_while_a_server_was_away": round(max(tally.delayed_recoveries_s, default=0.0), 2),
         "never_worked_on_again": tally.unrecovered,
         "waited_s": round(still_s),

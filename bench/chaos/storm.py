@@ -81,7 +81,7 @@ class Feeder:
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > 1:
                 return
-            time.sleep(0.02)
+            time.sleep(0.03)
 
 
 @dataclass
@@ -143,18 +143,18 @@ class Storm:
     def _kill(self, kept: Kept) -> None:
         """Kill a process and all that it has started, when it has done something since it was started."""
         if kept.name in WORKERS:
-            found = self._until(lambda: self._has_begun(kept) and self._is_busy(kept), MOMENT_S)
+            found = self._moment(lambda: self._has_begun(kept) and self._is_busy(kept))
         elif kept.name == "listen":
-            found = self._until(lambda: self._has_begun(kept), MOMENT_S)
+            found = self._moment(lambda: self._has_begun(kept))
         else:
             # A clock says nothing; after that time it has called for a sweep or two.
-            found = self._until(lambda: kept.is_up and time.monotonic() - kept.starts[-1] > CLOCK_S, MOMENT_S)
+            found = self._moment(lambda: kept.is_up and time.monotonic() - kept.starts[-1] > CLOCK_S)
         self.idle_kills += not found
         kept.kill()
         self._log.write("killed", name=kept.name, whom="group")
 
     def _kill_child(self, kept: Kept) -> None:
-        found = self._until(lambda: self._has_begun(kept) and self._busy_child(kept) is not None, MOMENT_S)
+        found = self._moment(lambda: self._has_begun(kept) and self._busy_child(kept) is not None)
         pid = self._busy_child(kept) if found else next(iter(kept.children()), None)
         self.idle_kills += not found
         if pid is None:
@@ -171,7 +171,7 @@ class Storm:
     def _at_point(self, fault: Fault) -> None:
         """Arm a moment, and wait until somebody has died there."""
         self.world.points.arm(fault.target, fault.whom)
-        if self._until(lambda: not self.world.points.is_armed(fault.target), MOMENT_S):
+        if self._moment(lambda: not self.world.points.is_armed(fault.target)):
             return
         if self.world.points.disarm(fault.target):
             self.idle_kills += 1
@@ -181,7 +181,7 @@ class Storm:
 
     def _stop(self, kept: Kept, *, alone: bool) -> None:
         """Stop a worker, or one process of it, in mid-work for longer than its lease; then let it find out."""
-        found = self._until(lambda: self._has_begun(kept) and self._busy_child(kept) is not None, MOMENT_S)
+        found = self._moment(lambda: self._has_begun(kept) and self._busy_child(kept) is not None)
         child = self._busy_child(kept) if found else None
         pids = [child] if alone and child else [kept.pid, *kept.children()]
         for pid in pids:
@@ -191,6 +191,16 @@ class Storm:
         for pid in pids:
             _signal(pid, signal.SIGCONT)
         self._log.write("continued", name=kept.name, victims=pids)
+
+    def _moment(self, condition: Callable[[], object]) -> bool:
+        """Wait for the moment of a fault; when too little is in flight for it to come, more is fed."""
+        ends_at = time.monotonic() + MOMENT_S
+        while time.monotonic() < ends_at:
+            if self._until(condition, 0.25):
+                return True
+            if self.feeder.unfinished() < WINDOW / 3:
+                self.feeder.limit = max(self.feeder.limit, self.feeder.fed) + 16
+        return False
 
     def _until(self, condition: Callable[[], object], deadline_s: float) -> bool:
         """Follow the side log until the condition holds; False when the deadline comes first."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.chaos.sidelog import Follower
+from bench.chaos.sites import WORKERS
 from calls.pipeline import PIPELINE
 
 LAST_STEP = PIPELINE[-1].name
@@ -17,12 +18,15 @@ _IN_WORK = frozenset({"claimed", "worked", "writing"})
 class Tally:
     """Counted over one run.
 
-    `recoveries_s`: for each call that a killed process had in work, the time from the kill to the next sign of it.
+    `recoveries_s`: for each call that a killed process had in work, the time from the kill to the next sign of it. Where
+    another worker was killed while the call waited, and perhaps took its bell along, the time from that kill;
+    `whole_recoveries_s` is counted from the first.
     `in_flight`: how many calls each kill hit. `unrecovered`: calls in work at a kill of which nothing was seen again.
     """
 
     paid: Counter[tuple[str, str]] = field(default_factory=Counter)
     recoveries_s: list[float] = field(default_factory=list)
+    whole_recoveries_s: list[float] = field(default_factory=list)
     # Those during which a server was restarted: it is away for seconds, and bells may be lost with it.
     delayed_recoveries_s: list[float] = field(default_factory=list)
     in_flight: list[int] = field(default_factory=list)
@@ -39,13 +43,19 @@ class Tally:
         return sum(self.in_flight)
 
 
+@dataclass
+class _Clock:
+    killed_at: float = 0.0
+    server_back_at: float = 0.0
+
+
 def read_tally(path: Path) -> Tally:
     """Go through a side log, which is in order of time."""
     tally = Tally()
     last: dict[str, dict[str, Any]] = {}
     killed_at: dict[str, float] = {}
     restarting: dict[str, float] = {}
-    back_at = 0.0
+    clock = _Clock()
     for line in Follower(path).new():
         match line["what"]:
             case "paid":
@@ -53,7 +63,8 @@ def read_tally(path: Path) -> Tally:
             case "killed" | "stopped":
                 hit = [call for call, seen in last.items() if _is_hit(seen, line)]
                 tally.in_flight.append(len(hit))
-                if line["what"] == "killed":
+                if line["what"] == "killed" and line.get("name", line["who"]) in WORKERS:
+                    clock.killed_at = line["at"]
                     killed_at |= dict.fromkeys(hit, line["at"])
             case "restarting" | "cut":
                 restarting[line["server"]] = line["at"]
@@ -62,16 +73,16 @@ def read_tally(path: Path) -> Tally:
                     tally.in_flight.append(sum(seen["what"] in _IN_WORK for seen in last.values()))
             case "restarted":
                 taken_s = line["at"] - restarting[line["server"]]
-                back_at = line["at"]
+                clock.server_back_at = line["at"]
                 tally.restarts_s.setdefault(line["server"], []).append(round(taken_s, 2))
             case "claimed" | "worked" | "writing" | "committed" | "left":
-                _follow(line, tally, last, killed_at, back_at)
+                _follow(line, tally, last, killed_at, clock)
     tally.unrecovered = len(killed_at)
     return tally
 
 
 def _follow(
-    line: dict[str, Any], tally: Tally, last: dict[str, dict[str, Any]], killed_at: dict[str, float], back_at: float
+    line: dict[str, Any], tally: Tally, last: dict[str, dict[str, Any]], killed_at: dict[str, float], clock: _Clock
 ) -> None:
     call = line["call"]
     before = last.get(call)
@@ -87,8 +98,10 @@ def _follow(
         since = killed_at.pop(call)
         is_anew = before is not None and before["what"] == "committed" and line["step"] == before["step"]
         if not is_anew:
-            found = tally.recoveries_s if back_at < since else tally.delayed_recoveries_s
-            found.append(line["at"] - since)
+            was_away = clock.server_back_at > since
+            (tally.delayed_recoveries_s if was_away else tally.whole_recoveries_s).append(line["at"] - since)
+            if not was_away:
+                tally.recoveries_s.append(line["at"] - clock.killed_at)
     last[call] = line
 
 
