@@ -18,7 +18,7 @@ _IN_WORK = frozenset({"claimed", "worked", "writing"})
 class Tally:
     """Counted over one run.
 
-    `recoveries_s`: for each call that a killed process had in work, the time from the kill to the next sign of it; where
+    `recoveries_s`: for each call that a killed process had in work, the time from the kill to its next sign; where
     another worker was killed while the call waited, and perhaps took its bell along, from that kill on.
     `whole_recoveries_s` are counted from the first.
     `in_flight`: how many calls each kill hit. `unrecovered`: calls in work at a kill of which nothing was seen again.
