@@ -52,7 +52,12 @@ def main() -> int:
 def _measure(servers: Servers, scratch: Path, given: argparse.Namespace) -> dict[str, Any]:
     if given.broker_restarts:
         return measure(servers, scratch, given.broker_restarts)
-    asked = {"recordings": given.recordings, "kills": given.kills, "seed": given.seed}
+    recordings, kills = given.recordings, given.kills
+    if servers.most_recordings and recordings > servers.most_recordings:
+        kills = max(1, kills * servers.most_recordings // recordings)
+        recordings = servers.most_recordings
+        say(f"only {recordings} recordings and {kills} kills: this set-up's local server cannot carry more")
+    asked = {"recordings": recordings, "kills": kills, "seed": given.seed}
     document = compare(servers, scratch, **asked, pace=Pace(given.lease_s, given.sweep_s))
     if given.stock:
         document["stock"] = {}

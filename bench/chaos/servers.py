@@ -164,6 +164,9 @@ class RedisServers(RabbitServers):
 class SqsServers(Servers):
     """A local server that speaks SQS, and PostgreSQL."""
 
+    # The local server gives a few messages a second, and fewer the more it holds.
+    most_recordings = 2000
+
     def __init__(self) -> None:
         self._postgres = PostgresServer()
         self._aws = AwsServer()

@@ -158,7 +158,12 @@ class Site(ABC):
 
 
 class Servers(ABC):
-    """What the runs of one set-up share, since it takes seconds to start."""
+    """What the runs of one set-up share, since it takes seconds to start.
+
+    `most_recordings` is what they can carry in reasonable time, 0 where that does not matter.
+    """
+
+    most_recordings = 0
 
     @abstractmethod
     def site(self, scratch: Path) -> Site:
