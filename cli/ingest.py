@@ -123,8 +123,8 @@ def reconcile(
             f"{report.object_count} recordings, {report.known_count} of them known, {report.missing_count} missing,"
             f" {report.queued_count} calls queued"
         )
-        if report.unread_count:
-            say(f"{report.unread_count} of {report.document_count} documents had not been read")
+        if report.document_count:
+            say(f"{report.document_count} documents and texts, {report.unread_count} of them had not been read")
         if report.stranded_count:
             say(f"{report.stranded_count} unfinished calls had no work queued, {report.requeued_count} have it again")
         if kept:

@@ -13,9 +13,9 @@ from engines.objects import ObjectStore
 from ingest.contact_records import Record, read_records
 from ingest.conversations import HEAD_BYTES, MAX_BYTES, facts_of, kind_of
 from ingest.events import Announced
-from ingest.profiles import Profiles, Reading, why_no_recording
+from ingest.profiles import Profiles, Reading, stem_of, why_no_recording
 from ingest.sidecars import MAX_SIDECAR_BYTES
-from ingest.tellings import Concerned, concerned_by, concerned_call, object_subject, stem_of
+from ingest.tellings import Concerned, concerned_by, concerned_call, object_subject
 from ingest.told import NOTHING, Told
 
 # Documents of many contact records are larger than one beside a recording; what is larger than a conversation is none.
@@ -135,7 +135,9 @@ class Looker:
             raw = self.objects.read_range(key, 0, MAX_BYTES)
         if kind is not None and not self._is_beside_sound(key):
             told = Told(facts_of(key, raw, self.profiles.local), source_system=_SYSTEM_OF_KIND.get(kind))
-            return Looked(announced, stored, self._text_reading(key, kind), True, self._told_by_object(stored, told))
+            reading = self._text_reading(key, kind)
+            tellings = (*self._told_by_object(stored, told), *self._beside(stored, reading))
+            return Looked(announced, stored, reading, True, tellings)
         heard: list[Heard] = self._sidecar(stored, raw[: MAX_SIDECAR_BYTES + 1])
         records = read_records(raw, self.profiles.local) if key.lower().endswith(".json") else []
         heard += [heard_record(record) for record in records]

@@ -7,17 +7,18 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from calls.recording import CallFacts
+from calls.recording import TEXT_SUFFIXES, CallFacts
 from calls.telling import Rank, Telling, believable, merge_tellings, says_something
 from crm.facts import set_facts
 from crm.intake import Arrival
 from crm.tellings import tellings_about
 from crm.told_calls import ToldCall, calls_of, texts_under, told_calls
 from ingest.looking import Heard, Looked
-from ingest.profiles import PLAIN, Profiles, Reading
-from ingest.tellings import call_subject, conversation_subject, object_subject, stem_of, stem_subject
+from ingest.profiles import PLAIN, Profiles, Reading, stem_of
+from ingest.tellings import call_subject, conversation_subject, object_subject, stem_subject
 
-_TEXT_SUFFIXES = (".json", ".vcon", ".vcon.json", ".vtt", ".srt")
+# A vCon may also call itself JSON.
+_OF_TEXTS = (*TEXT_SUFFIXES, ".vcon.json")
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Merging:
         """Sound whose call nobody names, beside a text that is a call already, is that call's."""
         nameless = {a.ref.key: stem_of(a.ref.key) for a in arrivals if not a.is_text and not a.facts.external_call_id}
         texts = texts_under(
-            connection, self._bucket, [stem + suffix for stem in nameless.values() for suffix in _TEXT_SUFFIXES]
+            connection, self._bucket, [stem + suffix for stem in nameless.values() for suffix in _OF_TEXTS]
         )
         by_stem = {
             stem_of(key.removesuffix(".json")) if key.endswith(".vcon.json") else stem_of(key): found

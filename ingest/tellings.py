@@ -4,7 +4,8 @@ recordings.
 
 from dataclasses import dataclass
 
-from ingest.profiles import SIDECAR_SUFFIX, Addressees, sidecar_key
+from calls.recording import TEXT_SUFFIXES
+from ingest.profiles import Addressees, stem_of
 
 
 def object_subject(bucket: str, key: str) -> str:
@@ -15,11 +16,6 @@ def object_subject(bucket: str, key: str) -> str:
 def stem_subject(bucket: str, key: str) -> str:
     """Every recording with this key's base name: what a document beside it says."""
     return f"object {bucket}/{stem_of(key)}.*"
-
-
-def stem_of(key: str) -> str:
-    """The key without the suffix of its name."""
-    return sidecar_key(key).removesuffix(SIDECAR_SUFFIX)
 
 
 def call_subject(source_system: str, external_call_id: str) -> str:
@@ -48,7 +44,9 @@ def concerned_by(bucket: str, addressees: Addressees) -> Concerned:
     """The calls that a sidecar is about."""
     if addressees.conversation is not None:
         return Concerned(conversation_subject(*addressees.conversation), conversation=addressees.conversation)
-    return Concerned(stem_subject(bucket, addressees.recordings[0]), keys=addressees.recordings)
+    stem = stem_of(addressees.recordings[0])
+    texts = (stem + suffix for suffix in TEXT_SUFFIXES)
+    return Concerned(stem_subject(bucket, addressees.recordings[0]), keys=(*addressees.recordings, *texts))
 
 
 def concerned_call(source_system: str, external_call_id: str) -> Concerned:

@@ -196,3 +196,23 @@ def test_what_the_conversation_tells_reaches_each_of_its_recordings(any_database
     assert [row[1:4:2] for row in described(any_database)] == [
         ("Ana", datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC))
     ] * 2
+
+
+CAPTIONS = b"WEBVTT\n\n00:00:01.000 --> 00:00:04.000\n<v Agent>How can I help you?\n"
+
+
+@pytest.mark.parametrize("order", [("x.vtt", "x.json"), ("x.json", "x.vtt")])
+def test_a_conversation_as_text_hears_the_document_and_the_metadata_beside_it(any_database, order):
+    store = MemoryStore()
+    intake = make_intake(any_database, store)
+    for key in order:
+        store.put(
+            key,
+            CAPTIONS if key == "x.vtt" else b'{"agent": "Ana", "hold_s": 7}',
+            metadata={"queue": "Chat"} if key == "x.vtt" else {},
+        )
+        take_messages(intake, "test", [s3_event(key)])
+    [one] = described(any_database)
+    assert (one[1], one[2], one[5]) == ("Ana", "Chat", 7.0)
+    with any_database.read() as connection:
+        assert connection.execute(sa.select(job.c.step)).scalars().all() == ["call.read"]
