@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.common import run, show_tracebacks
+from cli.lifeline import hold_lifeline
 
 # In the order of the help page.
 COMMANDS = {
@@ -36,6 +37,7 @@ def root(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")
 
 def main() -> None:
     """The entry point of the `callwise` script."""
+    hold_lifeline()
     asked = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     homes = [module for module, commands in COMMANDS.items() if asked in commands]
     for module in homes or COMMANDS:

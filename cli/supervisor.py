@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from calls.errors import CallwiseError
+from cli.lifeline import LIFELINE
 
 DRAIN_S = 30.0
 LONGEST_PAUSE_S = 30.0
@@ -129,8 +130,9 @@ class Supervisor:
         with path.open("ab") as log:
             child.process = subprocess.Popen(
                 [sys.executable, "-m", "cli", child.name, *child.arguments],
-                env=dict(self.environment),
-                stdin=subprocess.DEVNULL,
+                env=dict(self.environment) | {LIFELINE: "1"},
+                # Never written to: its end tells the child that nobody supervises it any more.
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C reaches this process alone, which then drains the children in order

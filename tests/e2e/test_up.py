@@ -90,5 +90,9 @@ def test_up_serves_pages_restarts_what_dies_refuses_a_second_and_leaves_nothing_
     again = Up(tmp_path / "home", tmp_path / "again.log")
     try:
         assert "password" not in again.said()
+        orphans = again.children()
     finally:
-        again.end(signal.SIGTERM)
+        again.end(signal.SIGKILL)
+    wait_until(
+        lambda: not any(is_alive(pid) for pid in orphans.values()), what="the children end with their supervisor"
+    )
