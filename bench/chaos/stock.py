@@ -101,6 +101,7 @@ def _run(site: Site, settings: str, *, recordings: int, kills: int, seed: int) -
         "recovery_s_max_over_several_kills": round(max(tally.whole_recoveries_s, default=0.0), 2),
         "recovery_s_max_while_a_server_was_away": round(max(tally.delayed_recoveries_s, default=0.0), 2),
         "never_worked_on_again": tally.unrecovered,
+        "idle_kills": storm.idle_kills,
         "waited_s": round(still_s),
         "seconds": round(time.monotonic() - started, 1),
     }

@@ -22,6 +22,12 @@ WINDOW = 48
 # How long a fault waits for its moment. The stream then goes on, and the fault strikes whatever is there.
 MOMENT_S = 20.0
 CLOCK_S = 3.0
+# Nothing at all has happened for so long although there is work: it stands still, and would for ever.
+STILL_S = 120.0
+
+
+class StandsStill(Exception):
+    """Nobody works any more, and nobody says why."""
 
 
 class World(Protocol):
@@ -100,6 +106,7 @@ class Storm:
     def __post_init__(self) -> None:
         self._log = SideLog(str(self.world.side_log))
         self._follower = Follower(self.world.side_log)
+        self._heard_at = time.monotonic()
         self._last_seen: dict[str, float] = {}
         # Process -> the call that it works on.
         self._busy: dict[int, str] = {}
@@ -113,10 +120,16 @@ class Storm:
         self.feeder.start()
         for place, fault in zip(places, self.faults, strict=True):
             self.feeder.limit = place + slack
-            self._until(partial(self._has_fed, place), 600)
+            self._feed_until(partial(self._has_fed, place))
             self._strike(fault)
         self.feeder.limit = float("inf")
-        self._until(lambda: self.feeder.is_done, 3600)
+        self._feed_until(lambda: self.feeder.is_done)
+
+    def _feed_until(self, condition: Callable[[], object]) -> None:
+        """Wait until so much is fed. Raises StandsStill when that waits for calls on which nobody works."""
+        while not self._until(condition, 1.0):
+            if time.monotonic() - self._heard_at > STILL_S:
+                raise StandsStill(f"nothing has happened for {STILL_S:g} s; {self.feeder.unfinished()} calls wait")
 
     def _has_fed(self, place: float) -> bool:
         return self.feeder.is_done or self.feeder.fed >= place
@@ -207,6 +220,7 @@ class Storm:
         ends_at = time.monotonic() + deadline_s
         while time.monotonic() < ends_at:
             for line in self._follower.new():
+                self._heard_at = time.monotonic()
                 self._note(line)
             if condition():
                 return True
