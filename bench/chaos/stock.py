@@ -27,7 +27,7 @@ from bench.chaos.tally import read_tally
 # Celery's word, but nobody would wait for it here.
 STILL_S = 60.0
 # A chain of which nothing is seen for so long is not waited for before the next ones are sent.
-GONE_S = 5.0
+GONE_S = 20.0
 LAST = "call.file"
 
 
