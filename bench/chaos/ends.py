@@ -61,7 +61,19 @@ def read_ends(database: Database) -> Ends:
                     ends.twice.append(key)
                 else:
                     ends.documents[key] = document
+    _forget_names_of_the_past(ends)
     return ends
+
+
+def _forget_names_of_the_past(ends: Ends) -> None:
+    """A customer keeps the name that was told with a recording which has since been replaced by silence: compare only
+    the names that a call tells which is filed in the end.
+    """
+    filed = [one for one in ends.documents.values() if one["customer"]]
+    named = {one["customer"][0] for one in filed if one["call"]["customer_name"]}
+    for one in filed:
+        if one["customer"][0] not in named:
+            one["customer"] = (one["customer"][0], None, None)
 
 
 class _Names:
