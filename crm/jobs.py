@@ -277,6 +277,12 @@ def mark_rung(connection: sa.Connection, call_ids: Sequence[UUID], *, now: datet
         connection.execute(sa.update(job).where(job.c.call_id.in_(call_ids[start : start + 500])).values(rung_at=now))
 
 
+def is_any_held(connection: sa.Connection, *, now: datetime) -> bool:
+    """Whether somebody works on some call: a lease that has not ended. A back-off that still runs looks the same."""
+    held = sa.select(job.c.call_id).where(job.c.due_at > now, job.c.attempt_count > 0).limit(1)
+    return connection.execute(held).first() is not None
+
+
 def unfinished_count(connection: sa.Connection) -> int:
     """How many calls are on their way."""
     return connection.execute(sa.select(sa.func.count()).select_from(job)).scalar_one()

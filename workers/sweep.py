@@ -1,13 +1,18 @@
 """The sweep: what stands still is rung for again, so that a lost message costs time and never a call."""
 
+import os
+import signal
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
 import structlog
+from billiard.process import active_children
 from celery import Celery
+from celery.worker import state
 
 from analytics.rollup import refresh
 from calls.errors import CallwiseError
@@ -24,6 +29,8 @@ log = structlog.get_logger()
 QUEUE_LIMIT = 1000
 EMBEDDED_SWEEP_S = 0.25
 EMBEDDED_ROLL_UP_S = 2.0
+# A pool that takes no work for so long, while work waits and none is done, has lost its lock with one of its processes.
+STUCK_S = 10.0
 
 
 def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES, *, backfill_limit: int | None = None) -> int:
@@ -69,6 +76,29 @@ def roll_up(wired: Wiring) -> int:
     return refresh(wired.database, wired.settings.site.time_zone)
 
 
+class StuckPool:
+    """Notices a pool that takes no work any more.
+
+    The embedded set-up's pool hands work out through one pipe, and a child that waits for it holds the pipe's lock:
+    when such a child is killed, its lock stays taken, and every other child waits for ever without a word.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: frozenset[str] = frozenset()
+        self._since = monotonic()
+
+    def is_stuck(self) -> bool:
+        """Whether the same messages have waited for STUCK_S while nobody worked on anything."""
+        waiting = frozenset(str(request.id) for request in list(state.reserved_requests))
+        if waiting != self._waiting or not waiting:
+            self._waiting, self._since = waiting, monotonic()
+        if monotonic() - self._since < STUCK_S:
+            return False
+        with self._database.read() as connection:
+            return not jobs.is_any_held(connection, now=datetime.now(UTC))
+
+
 class EmbeddedSweep:
     """The embedded set-up's bell and clock: a thread in the worker, since no message from another process can reach
     it.
@@ -92,16 +122,27 @@ class EmbeddedSweep:
     def _run(self) -> None:
         sweeps_per_roll_up = int(EMBEDDED_ROLL_UP_S / EMBEDDED_SWEEP_S)
         count = 0
+        pool = StuckPool(self._wired.database)
         while not self._ended.wait(EMBEDDED_SWEEP_S):
             count += 1
             try:
                 sweep(self._wired.database, self._app, backfill_limit=drip_now(self._wired.settings, EMBEDDED_SWEEP_S))
                 if count % sweeps_per_roll_up == 0:
                     roll_up(self._wired)
+                    if pool.is_stuck():
+                        log.error("pool_stuck")
+                        _die()
             except CallwiseError as error:
                 log.warning("sweep_postponed", code=error.code)
             except Exception:
                 log.exception("sweep_broke")
+
+
+def _die() -> None:
+    """End this worker at once: nothing else mends its pool, and nothing is lost. Its supervisor starts another."""
+    for child in active_children():
+        os.kill(child.pid, signal.SIGKILL)
+    os._exit(1)
 
 
 def _depth(channel: Any, queue: str) -> int:
