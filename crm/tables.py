@@ -268,6 +268,17 @@ transcript = sa.Table(
     sa.Column("interruption_count", sa.Integer),
     sa.Column("turn_count", sa.Integer, nullable=False),
     sa.Column("skipped", JSON, nullable=False),
+    # The channel by which speakers were named; NULL where they are unknown, or named by the text that was given.
+    sa.Column("agent_channel", sa.SmallInteger),
+    sa.Column("conversation_s", sa.Float),
+    sa.Column("interruption_time_agent_s", sa.Float),
+    sa.Column("interruption_time_customer_s", sa.Float),
+    sa.Column("longest_monologue_agent_s", sa.Float),
+    sa.Column("longest_monologue_customer_s", sa.Float),
+    sa.Column("interruption_agent_count", sa.Integer),
+    sa.Column("interruption_customer_count", sa.Integer),
+    sa.Column("word_agent_count", sa.Integer),
+    sa.Column("word_customer_count", sa.Integer),
     sa.UniqueConstraint("call_id", "revision"),
     sa.Index(
         "uq_transcript_current",
