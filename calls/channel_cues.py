@@ -20,7 +20,10 @@ def _cue(weight: float, *phrases: str) -> Cue:
     return Cue(weight, re.compile(rf"\b(?:{'|'.join(phrases)})", re.IGNORECASE))
 
 
-_YOURS = r"(?:account|order|balance|card|polic|bill|invoice|reservation|booking|appointment|ride|deliver|warranty|subscription)"
+_YOURS = (
+    r"(?:account|order|balance|card|polic|bill|invoice|reservation|booking|appointment|ride|deliver|warranty"
+    r"|subscription)"
+)
 
 AGENT = (
     # The greeting.

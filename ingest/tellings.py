@@ -1,15 +1,10 @@
 """What a telling is about, in words: an object, all objects of one base name, a call, or a conversation of several
-recordings.
+recordings. One object alone: `calls.telling.object_subject`.
 """
 
 from dataclasses import dataclass
 
 from ingest.profiles import SIDECAR_SUFFIX, Addressees, sidecar_key
-
-
-def object_subject(bucket: str, key: str) -> str:
-    """One object alone: its own metadata."""
-    return f"object {bucket}/{key}"
 
 
 def stem_subject(bucket: str, key: str) -> str:

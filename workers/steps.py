@@ -27,8 +27,8 @@ from calls.pipeline import FETCH, SkipReason, Step
 from calls.reasons import Taxonomy
 from calls.recording import OWN_PREFIX
 from calls.redaction import redact_turns
-from calls.timing import time_call
-from calls.transcript import name_speakers, take_turns
+from calls.sides import take_sides
+from calls.transcript import take_turns
 from crm import jobs, results
 from crm.database import Database
 from crm.money import note_charge
@@ -169,19 +169,7 @@ def transcribe(parts: Parts, work: results.Work) -> Write:
             playback = folder / "playback.mp3"
             parts.write_playback(sound, playback)
             parts.objects.put(playback_key, playback)
-    agent_channel = parts.default_agent_channel if work.agent_channel is None else work.agent_channel
-    utterances = name_speakers(heard.utterances, channel_count=decoded.audio.channel_count, agent_channel=agent_channel)
     engine = parts.speech()
-    transcript = results.NewTranscript(
-        engine=engine.name,
-        is_demo=engine.is_demo,
-        utterances=utterances,
-        timing=time_call(utterances),
-        turn_count=len(take_turns(utterances)),
-        language=heard.language,
-        language_probability=heard.language_probability,
-        skipped=(SkippedFeature("recording", "truncated"),) if decoded.is_truncated else (),
-    )
     facts = results.RecordingFacts(
         sha256=sha256,
         container=decoded.container,
@@ -191,9 +179,25 @@ def transcribe(parts: Parts, work: results.Work) -> Write:
         duration_s=round(decoded.decoded_s, 3),
         playback_key=playback_key if heard.utterances else "",
     )
-    skip_reason = gate(utterances, decoded.audio.channel_count, parts.min_speech_s)
+    channel_count = decoded.audio.channel_count
+    skip_reason = gate(heard.utterances, channel_count, parts.min_speech_s)
 
     def write(connection: sa.Connection, now: datetime) -> SkipReason | None:
+        # Under the lock: telephony, or a person, may have told it while the recording was heard.
+        agent_channel = results.agent_channel_of(connection, work.call_id)
+        transcript = results.NewTranscript(
+            engine=engine.name,
+            is_demo=engine.is_demo,
+            sides=take_sides(
+                heard.utterances,
+                channel_count=channel_count,
+                agent_channel=parts.default_agent_channel if agent_channel is None else agent_channel,
+                direction=work.direction,
+            ),
+            language=heard.language,
+            language_probability=heard.language_probability,
+            skipped=(SkippedFeature("recording", "truncated"),) if decoded.is_truncated else (),
+        )
         results.save_recording_facts(connection, work, facts)
         results.save_transcript(connection, work, transcript, now=now)
         return skip_reason
