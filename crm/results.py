@@ -92,13 +92,17 @@ class Work:
 
 @dataclass(frozen=True)
 class NewTranscript:
-    """One engine's hearing of a call, ready to be stored; `skipped` beside the doubts about its sides."""
+    """One engine's hearing of a call, ready to be stored; `skipped` beside the doubts about its sides.
+
+    `translation` is what was said in English, None where nobody asked for it or English was spoken.
+    """
 
     engine: str
     is_demo: bool
     sides: Sides
     language: str = ""
     language_probability: float | None = None
+    translation: Sequence[Utterance] | None = None
     skipped: Sequence[SkippedFeature] = ()
 
 
@@ -172,6 +176,7 @@ def save_transcript(connection: sa.Connection, work: Work, given: NewTranscript,
         "is_demo": given.is_demo,
         "language": given.language or None,
         "language_probability": given.language_probability,
+        "translation": _translation(given.translation),
         "created_at": now,
         "agent_channel": given.sides.agent_channel,
         "turn_count": given.sides.turn_count,
@@ -275,6 +280,10 @@ def file_call(connection: sa.Connection, call_id: UUID) -> None:
 def _retire(connection: sa.Connection, table: sa.Table, call_id: UUID, latest: int) -> None:
     if latest:
         connection.execute(_PAST[table], {"of_call": call_id, "is_current": False})
+
+
+def _translation(said: Sequence[Utterance] | None) -> list[list[object]] | None:
+    return None if said is None else [[one.channel, one.start_s, one.end_s, one.text] for one in said]
 
 
 def _features(skipped: Sequence[SkippedFeature]) -> list[dict[str, str]]:
