@@ -25,7 +25,7 @@ from calls.gates import gate
 from calls.money import Charge
 from calls.pipeline import FETCH, SkipReason, Step
 from calls.reasons import Taxonomy
-from calls.recording import OWN_PREFIX
+from calls.recording import PEAKS, PLAYBACK, own_key
 from calls.redaction import redact_turns
 from calls.sides import take_sides
 from calls.transcript import take_turns
@@ -33,10 +33,10 @@ from crm import jobs, results
 from crm.database import Database
 from crm.money import note_charge
 from crm.taxonomies import current_taxonomy, store_taxonomy
-from engines.audio import DecodedAudio, decode, write_playback
+from engines.audio import DecodedAudio, decode_beside, write_peaks, write_playback
 from engines.language import Conversation, LanguageEngine
 from engines.objects import ObjectStore
-from engines.speech import SpeechEngine, SpeechHints
+from engines.speech import ChannelAudio, SpeechEngine, SpeechHints
 from workers.fetching import fetch, no_twilio
 from workers.folders import private_folder
 from workers.leases import Leases
@@ -78,8 +78,8 @@ class Parts:
     backoff_s: float = 2.0
     taxonomies: dict[str, Taxonomy] = field(default_factory=dict)
     twilio: Callable[[], "TwilioRecordings"] = no_twilio
-    decode: Callable[[Path], DecodedAudio] = decode
-    write_playback: Callable[[Path, Path], None] = write_playback
+    decode: Callable[[Path], DecodedAudio] = decode_beside
+    write_playback: Callable[[ChannelAudio, Path], None] = write_playback
     # Told of each moment of a step: `claimed`, `worked` (the engine has answered), `writing` (before the commit),
     # `committed`. Kill tests kill by it.
     observe: Callable[[Step, str], None] = lambda _step, _moment: None
@@ -164,11 +164,8 @@ def transcribe(parts: Parts, work: results.Work) -> Write:
         with source.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         heard = parts.speech().transcribe(decoded.audio, parts.hints, _ledger(parts, work.call_id))
-        playback_key = f"{OWN_PREFIX}playback/{work.recording_id}.mp3"
         if heard.utterances:
-            playback = folder / "playback.mp3"
-            parts.write_playback(sound, playback)
-            parts.objects.put(playback_key, playback)
+            _keep_copies(parts, folder, decoded.audio, work.recording_id)
     engine = parts.speech()
     facts = results.RecordingFacts(
         sha256=sha256,
@@ -177,7 +174,7 @@ def transcribe(parts: Parts, work: results.Work) -> Write:
         channel_count=decoded.source_channel_count,
         sample_rate_hz=decoded.source_rate_hz,
         duration_s=round(decoded.decoded_s, 3),
-        playback_key=playback_key if heard.utterances else "",
+        playback_key=own_key(PLAYBACK, work.recording_id) if heard.utterances else "",
     )
     channel_count = decoded.audio.channel_count
     skip_reason = gate(heard.utterances, channel_count, parts.min_speech_s)
@@ -203,6 +200,14 @@ def transcribe(parts: Parts, work: results.Work) -> Write:
         return skip_reason
 
     return write
+
+
+def _keep_copies(parts: Parts, folder: Path, audio: ChannelAudio, recording_id: UUID) -> None:
+    """What the page of the call plays and draws, written once beside the recordings."""
+    for kind, write in ((PLAYBACK, parts.write_playback), (PEAKS, write_peaks)):
+        copy = folder / kind
+        write(audio, copy)
+        parts.objects.put(own_key(kind, recording_id), copy)
 
 
 def understand(parts: Parts, work: results.Work) -> Write:
