@@ -7,7 +7,7 @@ reason, or work that waits until a person has mended a setting.
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +31,7 @@ from calls.sides import take_sides
 from calls.transcript import take_turns
 from crm import jobs, results
 from crm.database import Database
+from crm.heard_pieces import forget_answers
 from crm.money import note_charge
 from crm.taxonomies import current_taxonomy, store_taxonomy
 from engines.audio import DecodedAudio, decode_beside, write_peaks, write_playback
@@ -39,6 +40,7 @@ from engines.objects import ObjectStore
 from engines.speech import ChannelAudio, SpeechEngine, SpeechHints
 from workers.fetching import fetch, no_twilio
 from workers.folders import private_folder
+from workers.hearing import hear
 from workers.leases import Leases
 from workers.reading import read, take_out_recording
 
@@ -77,6 +79,9 @@ class Parts:
     max_attempts: int = 5
     backoff_s: float = 2.0
     taxonomies: dict[str, Taxonomy] = field(default_factory=dict)
+    # By the name of the call's queue, where it is not that of `hints`.
+    language_by_queue: Mapping[str, str] = field(default_factory=dict)
+    translates: bool = False
     twilio: Callable[[], "TwilioRecordings"] = no_twilio
     decode: Callable[[Path], DecodedAudio] = decode_beside
     write_playback: Callable[[ChannelAudio, Path], None] = write_playback
@@ -163,7 +168,7 @@ def transcribe(parts: Parts, work: results.Work) -> Write:
         decoded = parts.decode(sound)
         with source.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        heard = parts.speech().transcribe(decoded.audio, parts.hints, _ledger(parts, work.call_id))
+        heard, translation = hear(parts, work, decoded.audio, _ledger(parts, work.call_id))
         if heard.utterances:
             _keep_copies(parts, folder, decoded.audio, work.recording_id)
     engine = parts.speech()
@@ -193,10 +198,12 @@ def transcribe(parts: Parts, work: results.Work) -> Write:
             ),
             language=heard.language,
             language_probability=heard.language_probability,
+            translation=translation,
             skipped=(SkippedFeature("recording", "truncated"),) if decoded.is_truncated else (),
         )
         results.save_recording_facts(connection, work, facts)
         results.save_transcript(connection, work, transcript, now=now)
+        forget_answers(connection, work.recording_id, now=now)
         return skip_reason
 
     return write
