@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from calls.channels import MAYBE_SWAPPED
 from calls.recording import TEXT_SUFFIXES
 from calls.timing import Timing
-from calls.transcript import Speaker, Turn, Utterance, take_turns
+from calls.transcript import Speaker, Turn, Utterance, Word, group_turns, take_turns
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
 from crm.results import GIVEN
@@ -63,10 +63,13 @@ class TranscriptRow:
     revision: int
     created_at: datetime
     turns: tuple[Turn, ...]
+    utterances_by_turn: tuple[tuple[Utterance, ...], ...]
     channels: tuple[ChannelRow, ...]
     agent_channel: int | None
     timing: Timing
     skipped: Sequence[Mapping[str, str]]
+    # In English, in order of start; empty where no translation was made.
+    translation: tuple[Utterance, ...] = ()
 
     @property
     def is_given(self) -> bool:
@@ -211,13 +214,17 @@ def _transcript(connection: sa.Connection, call_id: UUID, channel_count: int | N
     if head is None:
         return None
     said = [
-        Utterance(row.channel, row.start_s, row.end_s, row.text, speaker=Speaker(row.speaker))
+        Utterance(
+            channel=row.channel,
+            start_s=row.start_s,
+            end_s=row.end_s,
+            text=row.text,
+            avg_confidence=row.avg_confidence,
+            speaker=Speaker(row.speaker),
+            words=tuple(Word(*word) for word in row.words),
+        )
         for row in connection.execute(
-            sa.select(
-                utterance.c.channel, utterance.c.start_s, utterance.c.end_s, utterance.c.text, utterance.c.speaker
-            )
-            .where(utterance.c.transcript_id == head.id)
-            .order_by(utterance.c.seq)
+            sa.select(utterance).where(utterance.c.transcript_id == head.id).order_by(utterance.c.seq)
         )
     ]
     return TranscriptRow(
@@ -227,6 +234,8 @@ def _transcript(connection: sa.Connection, call_id: UUID, channel_count: int | N
         revision=head.revision,
         created_at=head.created_at,
         turns=tuple(take_turns(said)),
+        utterances_by_turn=tuple(tuple(group) for group in group_turns(said)),
+        translation=tuple(Utterance(*row) for row in head.translation or ()),
         channels=_channels(said, channel_count),
         agent_channel=head.agent_channel,
         timing=Timing(**{name: getattr(head, name) for name in Timing.__dataclass_fields__}),

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from calls.pipeline import TERMINAL_STAGES, Stage
 from calls.transcript import Turn
+from calls.unsure import mark_unsure
 from crm import jobs
 from crm.call_documents import timing_document
 from crm.calls import earlier_calls, filter_choices, has_samples, list_calls
@@ -68,6 +69,10 @@ def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UU
         "line": found.line,
         "analysis": found.analysis,
         "heard": heard,
+        "voices": {one.channel: one.speaker.value for one in heard.channels} if heard else {},
+        "marked": [mark_unsure(said, site.wiring.settings.speech.unsure_below) for said in heard.utterances_by_turn]
+        if heard
+        else [],
         "timing": timing_document(found),
         "strip": draw_strip(heard.turns, _length_s(found)) if heard else None,
         "quotes": quotes,

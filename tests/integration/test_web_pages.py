@@ -13,7 +13,7 @@ from calls.money import Charge
 from crm.jobs import first_job
 from crm.money import note_charge
 from crm.status import beat
-from crm.tables import call, job, unreadable_event
+from crm.tables import call, job, unreadable_event, utterance
 from tests.seeds import NOW, seed_call, seed_failed_call
 from tests.web_client import Hall, make_hall
 from tests.xss import XSS
@@ -351,3 +351,24 @@ def test_the_page_says_who_interrupts_who_goes_on_and_how_fast(hall):
         "(52% of the talk)",
     ):
         assert words in page, page
+
+
+def test_words_that_the_engine_is_unsure_of_are_marked_and_kept(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, said=[(0, "customer", 0.0, 2.0, "My name is <Quill> Quill")])
+        sure = [["My", 0.0, 0.4, 0.9], ["name", 0.4, 0.8, 0.5], ["is", 0.8, 1.0, 0.8]]
+        words = [*sure, ["<Quill>", 1.0, 1.5, 0.49], ["Quill", 1.5, 2.0, 0.9]]
+        connection.execute(sa.update(utterance).values(words=words))
+    page = hall.client.get(f"/calls/{call_id}").text
+    assert re.search(r'My name is <span class="unsure"[^>]*>&lt;Quill&gt;</span> Quill', page)
+
+
+def test_a_translation_is_shown_below_what_was_said(hall):
+    translated = [[1, 0.0, 2.0, "Good day"], [0, 3.1, 5.0, "Where is my parcel?"]]
+    with hall.wiring.database.write() as connection:
+        with_one = seed_call(connection, transcript={"translation": translated})
+        without = seed_call(connection)
+    words = shown(hall.client.get(f"/calls/{with_one}").text)
+    assert "The same in English" in words
+    assert "Where is my parcel?" in words
+    assert "The same in English" not in hall.client.get(f"/calls/{without}").text
