@@ -9,7 +9,7 @@ export PYTHON NO_UV
 # Without bytecode on disk every start takes two seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up test lint format docs bench
+.PHONY: help demo up test lint format docs bench fuzz
 
 help:
 	@echo 'make demo    the bundled recordings through the whole pipeline, then the pages'
@@ -19,6 +19,7 @@ help:
 	@echo 'make format  ruff, writing'
 	@echo 'make docs    the generated pages of docs/'
 	@echo 'make bench   calls per second through the pipeline'
+	@echo 'make fuzz    broken recordings by the ten thousand through the decoder'
 	@echo 'ARGS="..." is passed on.'
 
 demo:
@@ -52,3 +53,7 @@ docs:
 bench:
 	@$(SETUP) dev
 	@.venv/bin/python -m bench.pipeline --json $(ARGS)
+
+fuzz:
+	@$(SETUP) dev
+	@.venv/bin/python -m bench.fuzz --json --inputs 10000 $(ARGS)
