@@ -1,4 +1,4 @@
-"""No invented words: what nobody says costs nothing and gives no text, also with a model that always hears its script."""
+"""No invented words: what nobody says costs nothing and gives no text, even where a model always hears its script."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
