@@ -104,10 +104,8 @@ def _said(row: Mapping[str, Any]) -> tuple[tuple[Said, ...], bool]:
 
 
 def _segment(segment: Mapping[str, Any]) -> Said:
-    length_s = (float(segment["end_ms"]) - float(segment["start_ms"])) / 1000
-    if length_s < 0:
+    start_s, end_s = float(segment["start_ms"]) / 1000, float(segment["end_ms"]) / 1000
+    if end_s < start_s:
         raise ValueError("a segment ends before it starts")
-    # Where a channel of the file lags behind the session's clock, the file's own time is given beside it.
-    start_s = float(segment.get("file_start_ms", segment["start_ms"])) / 1000
     text = str(segment.get("text_clean", segment.get("text", "")))
-    return Said(_SPEAKERS[segment["speaker"]], text, start_s, start_s + length_s)
+    return Said(_SPEAKERS[segment["speaker"]], text, start_s, end_s)

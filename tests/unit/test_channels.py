@@ -97,6 +97,6 @@ def test_in_other_peoples_conversations_no_right_map_is_doubted_and_most_wrong_o
 
 def _lines(row):
     if "segments" in row:
-        spoken = sorted((s for s in row["segments"] if s["text_clean"]), key=lambda s: s["file_start_ms"])
+        spoken = sorted((s for s in row["segments"] if s["text_clean"]), key=lambda s: s["start_ms"])
         return [(s["speaker"], s["text_clean"]) for s in spoken]
     return [(turn["speaker"], turn["text"]) for turn in row.get("turns", ())]
