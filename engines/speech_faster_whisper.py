@@ -26,8 +26,6 @@ from engines.speech_whisper import (
 
 INSTALL = "run `tools/setup_environment.sh whisper` in the checkout"
 WINDOWS_AT_ONCE = 8
-# The library holds the features of all windows that it is given: those of a six-hour call would fill a gigabyte.
-_WINDOWS_IN_MEMORY = 64
 _LANGUAGE_WINDOWS = 4
 # Without these files in a folder the library asks the hub for them.
 _NEEDED_FILES = ("model.bin", "tokenizer.json")
@@ -37,19 +35,29 @@ class FasterWhisperSpeech:
     """Transcribes with a CTranslate2 conversion of Whisper: a model's name, its id on the hub, or a local folder.
 
     The hub is asked only when `download` is set. `device` is `auto`, `cpu` (int8) or `cuda` (float16). One CPU thread
-    by default: workers run side by side, one per core.
+    by default: workers run side by side, one per core. `windows_in_memory` bounds what a long call holds there: the
+    library makes the features of all windows that it is given before it hears the first.
     """
 
     is_demo = False
     can_translate = True
 
-    def __init__(self, model: str, *, device: str = "auto", download: bool = False, thread_count: int = 1) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        device: str = "auto",
+        download: bool = False,
+        thread_count: int = 1,
+        windows_in_memory: int = 64,
+    ) -> None:
         local = Path(model).expanduser()
         self.name = f"faster-whisper/{local.name if local.exists() else model}"
         self._model = model
         self._device = device
         self._download = download
         self._thread_count = thread_count
+        self._windows_in_memory = windows_in_memory
         self._pipeline = OncePerProcess(self._load)
 
     def check(self) -> None:
@@ -78,8 +86,8 @@ class FasterWhisperSpeech:
         said: list[Utterance] = []
         language, probability = hints.language, None
         with memory_errors_translated():
-            for first in range(0, len(pieces), _WINDOWS_IN_MEMORY):
-                some = pieces[first : first + _WINDOWS_IN_MEMORY]
+            for first in range(0, len(pieces), self._windows_in_memory):
+                some = pieces[first : first + self._windows_in_memory]
                 by_window, found = _hear_windows(pipeline, [piece.samples(audio) for piece in some], language, hints)
                 if language is None:
                     language, probability = found.language, round(float(found.language_probability), 4)
