@@ -154,9 +154,9 @@ def test_an_engine_that_is_set_up_wrongly_ends_the_run(tmp_path):
 class Paid(FakeSpeech):
     """Charges for every recording."""
 
-    def transcribe(self, audio, hints, pay):
+    def transcribe(self, audio, hints, pay, *kept):
         pay(Charge("openai", "gpt-4o-transcribe", "transcribe", "r", 0, 0, 0, 4.0, 400))
-        return super().transcribe(audio, hints, pay)
+        return super().transcribe(audio, hints, pay, *kept)
 
 
 def test_what_was_paid_is_told(tmp_path):

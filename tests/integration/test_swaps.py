@@ -48,9 +48,9 @@ class Counting(FakeSpeech):
         super().__init__(script)
         self.heard_count = 0
 
-    def transcribe(self, audio, hints, pay):
+    def transcribe(self, audio, hints, pay, *kept):
         self.heard_count += 1
-        return super().transcribe(audio, hints, pay)
+        return super().transcribe(audio, hints, pay, *kept)
 
 
 def swap(centre, call_id):
@@ -124,7 +124,11 @@ def test_swapping_twice_is_as_it_was(centre, recording):
     parts = centre.parts(speech=Counting(), default_agent_channel=0)
     call_id = centre.receive(recording)
     centre.work(parts)
+    translated = [[1, 0.1, 0.8, "how can I help you"]]
+    with centre.database.write() as connection:
+        connection.execute(sa.update(tables.transcript).values(translation=translated))
     before = as_it_stands(centre, call_id)
+    assert before[0]["translation"] == translated
     swap(centre, call_id)
     centre.work(parts)
     assert as_it_stands(centre, call_id) != before
