@@ -1,11 +1,13 @@
 """How fast recordings become samples, and in how much memory, for ten minutes and for six hours.
 
-    python -m bench.speech_decode --json [--minutes 10 360] [--formats mulaw mp3]
+    python -m bench.speech_decode --json [--minutes 10 360] [--formats mulaw mp3] [--spans]
+    python -m bench.speech_decode --json --formats silence --minutes 1440
 
-The recordings are the first minute of a bundled call over and over, two channels at 8 kHz. Time is that of `decode`
-as a worker calls it: the child, splitting, resampling to 16 kHz, the loudness of each channel and the search for a
-copied one. Memory is what this process and all under it hold at the most (resident), above what
-they hold after a recording of a second; it is looked at every 20 ms, and pages that are shared count for each.
+The recordings are the first minute of a bundled call over and over, two channels at 8 kHz; `silence` is a FLAC of
+nothing but zeros. Time is that of `decode` as a worker calls it: the child, splitting, resampling to 16 kHz, the
+loudness of each channel and the search for a copied one. Memory is what this process and all under it hold at the most
+(resident), above what they hold after a recording of a second; it is looked at every 20 ms, and pages that are shared
+count for each.
 """
 
 import argparse
@@ -15,7 +17,6 @@ import sys
 import tempfile
 import threading
 import time
-import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,10 +27,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import samples
+from calls.errors import UndecodableAudio
 from engines.audio import decode, speech_spans
 from engines.speech import SPEECH_RATE_HZ
 
 RATE_HZ = 8000
+_KINDS = {
+    "mulaw": ("wav", "pcm_mulaw"),
+    "pcm": ("wav", "pcm_s16le"),
+    "mp3": ("mp3", "libmp3lame"),
+    "flac": ("flac", "flac"),
+    "silence": ("flac", "flac"),
+}
 _LOOK_S = 0.02
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -39,7 +48,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--json", action="store_true")
     options.add_argument("--minutes", type=int, nargs="*", default=[10, 360])
-    options.add_argument("--formats", nargs="*", default=["mulaw", "mp3"], choices=["mulaw", "pcm", "mp3"])
+    options.add_argument("--formats", nargs="*", default=["mulaw", "mp3"], choices=[*_KINDS])
     options.add_argument("--spans", action="store_true", help="find the speech in them, too")
     options.add_argument("--folder", type=Path, help="where there is room for some gigabytes")
     given = options.parse_args()
@@ -54,24 +63,29 @@ def main() -> None:
 
 def _measure(folder: Path, name: str, minutes: int, *, spans: bool) -> dict[str, object]:
     short, path = folder / "short", folder / "recording"
-    rows = _minute()
+    rows = np.zeros((2, 60 * RATE_HZ), np.int16) if name == "silence" else _minute()
     _write(short, rows[:, :RATE_HZ], name, 1)
     _write(path, rows, name, minutes)
     decode(short, scratch=folder)
     with _memory() as memory:
         started_at, cpu_before_s = time.monotonic(), _cpu_s()
-        decoded = decode(path, scratch=folder)
+        try:
+            decoded, ends = decode(path, scratch=folder), "ok"
+        except UndecodableAudio as error:
+            decoded, ends = None, error.code
         seconds, cpu_s = time.monotonic() - started_at, _cpu_s() - cpu_before_s
         found: dict[str, object] = {
             "format": name,
             "minutes": minutes,
             "file_mb": round(path.stat().st_size / 1e6, 1),
+            "ends": ends,
             "seconds": round(seconds, 2),
-            "decode_x_realtime": round(decoded.decoded_s / seconds),
-            "decode_x_realtime_by_cpu": round(decoded.decoded_s / cpu_s),
         }
     found["rss_above_base_mb"] = memory.above_base_mb()
-    if spans:
+    if decoded:
+        found["decode_x_realtime"] = round(decoded.decoded_s / seconds)
+        found["decode_x_realtime_by_cpu"] = round(decoded.decoded_s / cpu_s)
+    if decoded and spans:
         with _memory() as memory:
             started_at = time.monotonic()
             speech = speech_spans(decoded.audio)
@@ -160,15 +174,7 @@ def _minute() -> NDArray[np.int16]:
 
 def _write(path: Path, rows: NDArray[np.int16], name: str, times: int) -> None:
     """The rows `times` over, without ever having all of them."""
-    if name == "pcm":
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(2)
-            file.setsampwidth(2)
-            file.setframerate(RATE_HZ)
-            for _ in range(times):
-                file.writeframes(np.ascontiguousarray(rows.T).tobytes())
-        return
-    container, codec = {"mulaw": ("wav", "pcm_mulaw"), "mp3": ("mp3", "libmp3lame")}[name]
+    container, codec = _KINDS[name]
     with av.open(str(path), "w", format=container) as output:
         stream = output.add_stream(codec, rate=RATE_HZ, layout="stereo")
         resampler = av.AudioResampler(stream.codec_context.format, "stereo", RATE_HZ)

@@ -125,6 +125,7 @@ def _wanted(kind: AudioKind, limits: AudioLimits) -> Wanted:
         demuxer=kind.demuxer,
         rate_hz=SPEECH_RATE_HZ,
         max_samples=max_samples,
+        max_declared_s=limits.max_duration_s if kind.states_length else None,
         channel_bytes=channel_bytes,
         max_file_bytes=2 * channel_bytes,
         max_memory_bytes=limits.max_memory_bytes,

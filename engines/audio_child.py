@@ -16,6 +16,7 @@ ends the child.
 import contextlib
 import errno
 import io
+import itertools
 import json
 import os
 import resource
@@ -45,6 +46,8 @@ MAX_CHANNELS = 64
 _READ_AHEAD_BYTES = 256 * 1024
 _BLOCK_BYTES = 256 * 1024
 _CPU_GRACE_S = 5
+# More than a server ever has open: a socket for each child at work, and a handful.
+_FILES_OF_SERVER = 4096
 # FFmpeg's resampler costs as much for a frame as for a second of sound, and telephony's frames are of 20 ms.
 _SAMPLES_TOGETHER = 32 * 1024
 
@@ -136,10 +139,10 @@ def _be_child(wanted: Answer, source: int, samples: int, answer: int, read: Read
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        kept = sorted({0, 1, 2, source, samples, answer})
         os.dup2(1, 0)
-        for low, high in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
-            os.closerange(low + 1, min(high, 4096))
+        kept = sorted({0, 1, 2, source, samples, answer})
+        for low, high in itertools.pairwise([*kept, _FILES_OF_SERVER]):
+            os.closerange(low + 1, high)
         _limit_self(wanted)
         with os.fdopen(source, "rb", buffering=_READ_AHEAD_BYTES) as file:
             found = _answer_of(read, file, samples, wanted)
@@ -195,6 +198,11 @@ def read_recording(file: BinaryIO, samples: int, wanted: Answer) -> Answer:
         raise NotUsable("corrupt", f"{wanted['name']} that cannot be opened") from error
     if not container.streams.audio:
         raise NotUsable("not_audio", f"{wanted['name']} without a sound track")
+    declared_s = float(container.duration / av.time_base) if container.duration else None
+    if declared_s and wanted["max_declared_s"] and declared_s > wanted["max_declared_s"]:
+        raise NotUsable(
+            "too_long", f"{declared_s:.0f} s by its own word, at most {wanted['max_declared_s']:.0f} are read"
+        )
     stream = container.streams.audio[0]
     for other in container.streams:
         if other is not stream:
@@ -213,7 +221,7 @@ def read_recording(file: BinaryIO, samples: int, wanted: Answer) -> Answer:
         "codec": str(context.codec.canonical_name),
         "source_rate_hz": int(context.sample_rate or 0),
         "source_channel_count": int(context.channels or target.channel_count),
-        "declared_s": float(container.duration / av.time_base) if container.duration else None,
+        "declared_s": declared_s,
         "channel_count": target.channel_count,
         "sample_count": target.sample_count,
         "bad_packet_count": packets.bad_count,
@@ -227,6 +235,7 @@ def warm_up() -> None:
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
     header = struct.pack("<4sI4s", b"RIFF", 1636, b"WAVE") + form + struct.pack("<4sI", b"data", 1600)
     wanted = {"name": "wav", "demuxer": "wav", "rate_hz": 16000, "max_samples": 16000, "channel_bytes": 32000}
+    wanted["max_declared_s"] = None
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - pathlib is nothing that the child needs
         read_recording(io.BytesIO(header + bytes(1600)), nowhere.fileno(), wanted)
         with contextlib.suppress(NotUsable):

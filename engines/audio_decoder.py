@@ -29,7 +29,8 @@ _ENDED_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal
 class Wanted:
     """What a child is asked to do, and how much of everything it may use.
 
-    Channel 1 is written `channel_bytes` behind channel 0; `max_samples` are those of one channel. `max_stall_s` is how
+    Channel 1 is written `channel_bytes` behind channel 0; `max_samples` are those of one channel. A container that says
+    it is longer than `max_declared_s` is not even begun (None: what it says is no reason). `max_stall_s` is how
     long no sound may come, `max_wall_s` how long all may take.
     """
 
@@ -37,6 +38,7 @@ class Wanted:
     demuxer: str
     rate_hz: int
     max_samples: int
+    max_declared_s: float | None
     channel_bytes: int
     max_file_bytes: int
     max_memory_bytes: int

@@ -4,6 +4,8 @@ import errno
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +19,13 @@ from engines.audio_decoder import PROGRAM, Decoder
 from tests.encoded import chirps, write
 from tests.servers.process import wait_until
 
+WORKER = """
+import sys
+from pathlib import Path
+from engines.audio import decode
+from engines.audio_decoder import Decoder
+decode(Path(sys.argv[2]), by=Decoder(Path(sys.argv[1])))
+"""
 on_linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
 LIMITS = AudioLimits(max_duration_s=60, max_memory_bytes=512 << 20, max_wall_s=4, max_stall_s=2)
 
@@ -137,6 +146,18 @@ def test_a_call_that_ran_out_of_time_leaves_no_process_behind(tmp_path: Path, un
     wait_until(lambda: _children_of(server) == [], what="the child is gone")
 
 
+@on_linux
+def test_a_worker_that_is_killed_takes_its_decoder_with_it(tmp_path: Path) -> None:
+    program = Path(__file__).parents[1] / "unhealthy_decoder.py"
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, program, deed(tmp_path, "sleep")], cwd=program.parents[1])
+    wait_until(lambda: [child for server in _children_of(worker.pid) for child in _children_of(server)], what="at work")
+    [server] = _children_of(worker.pid)
+    [child] = _children_of(server)
+    worker.kill()
+    worker.wait()
+    wait_until(lambda: not (_is_running(server) or _is_running(child)), what="server and child are gone")
+
+
 def test_samples_leave_nothing_on_the_disk(tmp_path: Path) -> None:
     path = write(tmp_path / "c.wav", chirps(2), container="wav", codec="pcm_s16le")
     scratch = tmp_path / "scratch"
@@ -146,6 +167,14 @@ def test_samples_leave_nothing_on_the_disk(tmp_path: Path) -> None:
     assert decoded.audio.samples[0, 8000:9000].any()
     with pytest.raises(ValueError, match="read-only"):
         decoded.audio.samples[0, 0] = 1
+
+
+def _is_running(pid: int) -> bool:
+    """Whether the process is there and has not merely not been buried yet."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _children_of(pid: int) -> list[int]:
