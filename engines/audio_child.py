@@ -50,6 +50,8 @@ _CPU_GRACE_S = 5
 _FILES_OF_SERVER = 4096
 # FFmpeg's resampler costs as much for a frame as for a second of sound, and telephony's frames are of 20 ms.
 _SAMPLES_TOGETHER = 32 * 1024
+# Eight times FFmpeg's own: each packet passes through Python, which else takes longer than the sound in it.
+_WAV_PACKET_BYTES = "32768"
 
 Answer = dict[str, Any]
 Read = Callable[[BinaryIO, int, Answer], Answer]
@@ -190,6 +192,8 @@ def read_recording(file: BinaryIO, samples: int, wanted: Answer) -> Answer:
     Raises NotUsable (`corrupt`, `not_audio`, `empty`, `too_long`).
     """
     options = {"protocol_whitelist": "file", "format_whitelist": wanted["demuxer"], "codec_whitelist": CODECS}
+    if wanted["demuxer"] == "wav":
+        options["max_size"] = _WAV_PACKET_BYTES
     try:
         container: Any = av.open(file, format=wanted["demuxer"], options=options, metadata_errors="ignore")
     except MemoryError:
