@@ -1,7 +1,7 @@
 """Whisper over two-channel telephone calls: ours beside openai-whisper and faster-whisper on whole channels, windows
 beside the fewest possible, minutes billed by an API beside whole channels, and decoding.
 
-    python -m bench.speech --json [--sizes tiny base] [--call-s 100] [--rounds 1] [--tokens 40] [--same-text]
+    python -m bench.speech --json [--sizes tiny base] [--call-s 100] [--rounds 1] [--tokens 20] [--same-text]
         [--peers openai_whisper faster_whisper_batched ...]
 
 Models have the true sizes and random weights, and decode `--tokens` tokens in each window (see bench.whisper_sizes).
@@ -58,7 +58,7 @@ def main() -> None:
     options.add_argument("--sizes", nargs="*", default=["tiny"], choices=[*SIZES])
     options.add_argument("--call-s", type=float, default=100.0)
     options.add_argument("--rounds", type=int, default=1)
-    options.add_argument("--tokens", type=int, default=40)
+    options.add_argument("--tokens", type=int, default=20)
     options.add_argument("--same-text", action="store_true")
     options.add_argument("--peers", nargs="*", default=[*PEERS[:3]], choices=PEERS)
     given = options.parse_args()
