@@ -9,7 +9,7 @@ export PYTHON NO_UV
 # Without bytecode on disk every start takes two seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up test lint format docs bench soak
+.PHONY: help demo up test lint format docs bench soak fuzz
 
 help:
 	@echo 'make demo    the bundled recordings through the whole pipeline, then the pages'
@@ -20,6 +20,7 @@ help:
 	@echo 'make docs    the generated pages of docs/'
 	@echo 'make bench   calls per second through the pipeline'
 	@echo 'make soak    100,000 recordings and 1,000 kills in every set-up: hours'
+	@echo 'make fuzz    broken recordings by the ten thousand through the decoder'
 	@echo 'ARGS="..." is passed on.'
 
 demo:
@@ -58,3 +59,7 @@ bench:
 soak:
 	@$(SETUP) dev
 	@.venv/bin/python -m bench.chaos --json --setup rabbitmq redis sqs embedded --recordings 100000 --kills 1000 --stock $(ARGS)
+
+fuzz:
+	@$(SETUP) dev
+	@.venv/bin/python -m bench.fuzz --json --inputs 10000 $(ARGS)

@@ -37,7 +37,9 @@ class TerminalError(CallwiseError):
 
 
 class UndecodableAudio(TerminalError):
-    """The object is no audio, or none that can be decoded (`not_audio`, `corrupt`, `empty`, `too_long`)."""
+    """The object is no audio, or none that can be decoded (`not_audio`, `corrupt`, `empty`, `too_long`,
+    `decoder_died`, `decoder_timed_out`).
+    """
 
     code = "not_audio"
 

@@ -7,10 +7,15 @@ from enum import StrEnum
 from hashlib import sha256
 from uuid import UUID, uuid5
 
-# Objects under this prefix are ours (playback copies): never recordings.
+# Objects under this prefix are ours (playback copies and the peaks of their sound): never recordings.
 OWN_PREFIX = ".callwise/"
 # What a conversation that comes as text is named: no player can play it.
 TEXT_SUFFIXES = (".json", ".vcon", ".vtt", ".srt")
+
+# The copy of a recording that every browser plays, and the outline of its sound.
+PLAYBACK = "playback"
+PEAKS = "peaks"
+_OWN_SUFFIXES = {PLAYBACK: "mp3", PEAKS: "json"}
 
 _CALLS = UUID("6b1f6a2e-3f0c-5c7e-9d53-0c1f6f9a7c11")
 
@@ -96,3 +101,8 @@ def fallback_call_id(ref: ObjectRef) -> str:
     if len(ref.address) <= 200:
         return ref.address
     return f"{ref.address[:130]}~{sha256(ref.address.encode()).hexdigest()[:32]}"
+
+
+def own_key(kind: str, recording_id: UUID) -> str:
+    """Where what we made of a recording (PLAYBACK, PEAKS) lies in its bucket."""
+    return f"{OWN_PREFIX}{kind}/{recording_id}.{_OWN_SUFFIXES[kind]}"

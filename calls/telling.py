@@ -27,6 +27,8 @@ class Rank(IntEnum):
     SIDECAR = 2
     # Telephony's own record: a contact record, a status callback. It is corrected after the call and sent again.
     RECORD = 3
+    # Somebody listened. Telephony may say the same wrong thing again: it does not undo a correction.
+    PERSON = 4
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Telling:
     as_of: datetime | None = None
     # The system whose call ids the source speaks of, where it says so.
     source_system: str | None = None
+
+
+def object_subject(bucket: str, key: str) -> str:
+    """What a telling is about that speaks of one object alone: its own metadata, or what a person heard in it."""
+    return f"object {bucket}/{key}"
 
 
 def merge_tellings(tellings: Iterable[Telling]) -> CallFacts:

@@ -67,13 +67,32 @@ def take_turns(utterances: Sequence[Utterance]) -> list[Turn]:
     A pause longer than TURN_GAP_S seconds ends a turn. Overlap is kept: a turn may start before the one before it has
     ended. Two channels are two voices, also where nobody knows whose.
     """
-    turns: list[Turn] = []
-    channel = -1
+    return [
+        Turn(
+            index=index,
+            speaker=said[0].speaker,
+            start_s=said[0].start_s,
+            end_s=max(one.end_s for one in said),
+            text=" ".join(one.text.strip() for one in said),
+        )
+        for index, said in enumerate(group_turns(utterances))
+    ]
+
+
+def group_turns(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
+    """The utterances of each turn, in the order of `take_turns`; those without text are in none."""
+    turns: list[list[Utterance]] = []
+    ended_s = 0.0
     for said in sorted((u for u in utterances if u.text.strip()), key=lambda u: (u.start_s, u.end_s, u.channel)):
-        last = turns[-1] if turns else None
-        if last and (last.speaker, channel) == (said.speaker, said.channel) and said.start_s - last.end_s <= TURN_GAP_S:
-            turns[-1] = replace(last, end_s=max(last.end_s, said.end_s), text=f"{last.text} {said.text.strip()}")
+        last = turns[-1][-1] if turns else None
+        if (
+            last
+            and (last.speaker, last.channel) == (said.speaker, said.channel)
+            and said.start_s - ended_s <= TURN_GAP_S
+        ):
+            turns[-1].append(said)
+            ended_s = max(ended_s, said.end_s)
         else:
-            turns.append(Turn(len(turns), said.speaker, said.start_s, said.end_s, said.text.strip()))
-        channel = said.channel
+            turns.append([said])
+            ended_s = said.end_s
     return turns

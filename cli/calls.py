@@ -20,6 +20,7 @@ from crm.call_lines import CallLine
 from crm.calls import CallFilter, find_call, list_calls, parse_moment
 from crm.one_call import CallInFull, call_in_full
 from crm.schema import require_current
+from crm.swaps import swap_channels
 from crm.users import create_user, list_users, set_password
 
 users = typer.Typer(help="Who may sign in to the pages.", no_args_is_help=True)
@@ -89,12 +90,28 @@ def call(
     reference: Annotated[
         str, typer.Argument(metavar="ID", help="Our id (8 digits suffice), telephony's id, or bucket/key.")
     ],
+    *,
+    swapped: Annotated[
+        bool,
+        typer.Option(
+            "--swap-channels",
+            help="Agent and customer are the other way round: rename the speakers, and have the call understood again"
+            " (one more request to the language engine; speech is not paid for again). Twice is as before.",
+        ),
+    ] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show one call in full."""
+    """Show one call in full, or correct who is who in it."""
     wired = wire(home)
     require_current(wired.database)
+    if swapped:
+        with wired.database.write() as connection:
+            channel = swap_channels(connection, find_call(connection, reference), now=datetime.now(UTC))
+        say(
+            f"The agent is on channel {channel} now. Where there was a summary, it is made anew: one more request to"
+            " the language engine, in the order of the queue."
+        )
     with wired.database.read() as connection:
         found = call_in_full(connection, find_call(connection, reference))
     if as_json:
@@ -206,6 +223,12 @@ def _print_call(console: Console, found: CallInFull, zone: ZoneInfo) -> None:
             console.print(escape(f"- {step['text']}" + (f" ({step['owner']})" if step.get("owner") else "")))
     if heard:
         console.rule("Transcript", align="left")
+        if heard.is_maybe_swapped:
+            console.print(
+                "Agent and customer may be swapped: what they say contradicts their channels. If so:"
+                f" callwise call {line.id} --swap-channels",
+                style="yellow",
+            )
         turns = Table(show_header=False, box=None, pad_edge=False)
         for turn in heard.turns:
             turns.add_row(clock(turn.start_s), turn.speaker.value, escape(turn.text))

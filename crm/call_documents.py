@@ -1,18 +1,13 @@
 """Calls as JSON documents with stable keys: what the command line's `--json` and `/api/v1/calls` give."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from calls.timing import NOT_TIMED, talk_share, words_per_minute
 from crm.call_lines import CallLine
 from crm.calls import CallPage
 from crm.one_call import AnalysisRow, CallInFull, RecordingRow, TranscriptRow
-
-NO_TIMING = {
-    "talk_time_agent_s": None,
-    "talk_time_customer_s": None,
-    "non_talk_time_s": None,
-    "interruption_count": None,
-}
 
 
 def page_document(page: CallPage) -> dict[str, Any]:
@@ -90,17 +85,21 @@ def call_document(found: CallInFull) -> dict[str, Any]:
             for turn in (heard.turns if heard else ())
         ],
         "analysis": _analysis(analysis, found.cost_microusd) if analysis else None,
-        "timing": _timing(found),
+        "timing": timing_document(found),
         "skipped": [dict(item) for part in (heard, analysis) if part for item in part.skipped],
         "cost_microusd": found.cost_microusd,
     }
 
 
-def _timing(found: CallInFull) -> dict[str, Any]:
-    heard = found.transcript
+def timing_document(found: CallInFull) -> dict[str, Any]:
+    """The timing that the recording tells, and that telephony told; a hold that was recorded is in both."""
+    timing = found.transcript.timing if found.transcript else NOT_TIMED
     return {
         "duration_s": found.line.duration_s,
-        **({name: getattr(heard, name) for name in NO_TIMING} if heard else NO_TIMING),
+        **asdict(timing),
+        "words_per_minute_agent": words_per_minute(timing.word_agent_count, timing.talk_time_agent_s),
+        "words_per_minute_customer": words_per_minute(timing.word_customer_count, timing.talk_time_customer_s),
+        "agent_talk_share": talk_share(timing.talk_time_agent_s, timing.talk_time_customer_s),
         "hold_time_s": found.hold_time_s,
         "hold_count": found.hold_count,
         "acw_time_s": found.acw_time_s,
@@ -130,6 +129,7 @@ def _transcript(heard: TranscriptRow) -> dict[str, Any]:
         "language": heard.language,
         "revision": heard.revision,
         "created_at": _moment(heard.created_at),
+        "agent_channel": heard.agent_channel,
     }
 
 

@@ -13,6 +13,7 @@ from calls.recording import CallFacts
 from calls.telling import says_something
 from crm import jobs
 from crm.database import insert
+from crm.swaps import rename_speakers
 from crm.tables import agent, call, job, queue, team
 
 # Facts that stand in columns of the same name.
@@ -85,8 +86,9 @@ def set_facts(
 ) -> bool:
     """Let these be the call's facts, all that telephony has said so far; returns whether anything changed.
 
-    What follows from them follows at once: both the old and the new day of the call are marked for the roll-ups, and a
-    finished call whose customer, direction or time changed is filed again. `profile` names who read the facts, for a
+    What follows from them follows at once: both the old and the new day of the call are marked for the roll-ups, a
+    transcript whose agent is on the other channel than was thought gets its speakers renamed, and a finished call whose
+    customer, direction or time changed is filed again. `profile` names who read the facts, for a
     call whose name nobody could read.
     """
     before = connection.execute(sa.select(call).where(call.c.id == call_id).with_for_update()).mappings().one()
@@ -101,6 +103,10 @@ def set_facts(
     connection.execute(sa.update(call).where(call.c.id == call_id).values(**changed, modified_at=now))
     jobs.touch(connection, before["happened_at"])
     jobs.touch(connection, told["happened_at"])
+    channel = facts.agent_channel if "agent_channel" in changed else None
+    if channel is not None and rename_speakers(connection, call_id, channel, now=now):
+        # It is understood again, and filed after that.
+        return True
     refiled = {"from_number_e164", "to_number_e164", "direction", "customer_name", "happened_at"}
     if before["stage"] == Stage.DONE and refiled & changed.keys():
         _file_again(connection, call_id, now)

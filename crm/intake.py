@@ -304,7 +304,7 @@ def _renew(round_: _Round, arrival: Arrival, call_id: UUID) -> Received:
             modified_at=now,
         )
     )
-    _queue_anew(round_, call_id, arrival)
+    jobs.start_anew(connection, _first_job(round_, call_id, arrival))
     jobs.touch(connection, before.happened_at)
     # With the content may come what names the call: its id, and who read it.
     conversation = arrival.facts.initial_call_id or before.initial_call_id
@@ -332,15 +332,4 @@ def _make_current(connection: sa.Connection, call_id: UUID, arrival: Arrival) ->
             index_elements=["bucket", "object_key", "version_id", "etag"],
             set_={"is_current": True, "call_id": call_id},
         )
-    )
-
-
-def _queue_anew(round_: _Round, call_id: UUID, arrival: Arrival) -> None:
-    row = _first_job(round_, call_id, arrival)
-    again = {name: value for name, value in row.items() if name not in {"call_id", "token"}}
-    round_.connection.execute(
-        insert(round_.connection, job)
-        .values(row)
-        # The growing token drops the result of a worker that still hears the old content.
-        .on_conflict_do_update(index_elements=["call_id"], set_={**again, "token": job.c.token + 1})
     )

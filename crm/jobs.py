@@ -114,6 +114,17 @@ def first_job(
     }
 
 
+def start_anew(connection: sa.Connection, row: dict[str, object]) -> None:
+    """Let this row of `first_job` be the call's work, in place of what was to be done with it, or is being done."""
+    again = {name: value for name, value in row.items() if name not in {"call_id", "token"}}
+    connection.execute(
+        insert(connection, job)
+        .values(row)
+        # The growing token drops the result of a worker that is still at the old work.
+        .on_conflict_do_update(index_elements=["call_id"], set_={**again, "token": job.c.token + 1})
+    )
+
+
 def claim(connection: sa.Connection, call_id: UUID, step: Step, *, now: datetime, lease_s: float) -> Claim | None:
     """Take the step, and count the attempt; None when it is not due, done already, or held by somebody else.
 

@@ -1,15 +1,17 @@
 """One call in full: what telephony said, what was heard, what it was about, what it cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from calls.channels import MAYBE_SWAPPED
 from calls.recording import TEXT_SUFFIXES
-from calls.transcript import Speaker, Turn, Utterance, take_turns
+from calls.timing import Timing
+from calls.transcript import Speaker, Turn, Utterance, Word, group_turns, take_turns
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
 from crm.results import GIVEN
@@ -51,7 +53,9 @@ class ChannelRow:
 
 @dataclass(frozen=True)
 class TranscriptRow:
-    """The current transcript: turns in order of start, timing in seconds (None where it could not be told)."""
+    """The current transcript: turns in order of start. `agent_channel` is the one by which the speakers were named,
+    None where they are unknown or the text that was given names them.
+    """
 
     engine: str
     is_demo: bool
@@ -59,12 +63,13 @@ class TranscriptRow:
     revision: int
     created_at: datetime
     turns: tuple[Turn, ...]
+    utterances_by_turn: tuple[tuple[Utterance, ...], ...]
     channels: tuple[ChannelRow, ...]
-    talk_time_agent_s: float | None
-    talk_time_customer_s: float | None
-    non_talk_time_s: float | None
-    interruption_count: int | None
+    agent_channel: int | None
+    timing: Timing
     skipped: Sequence[Mapping[str, str]]
+    # In English, in order of start; empty where no translation was made.
+    translation: tuple[Utterance, ...] = ()
 
     @property
     def is_given(self) -> bool:
@@ -75,6 +80,11 @@ class TranscriptRow:
     def has_times(self) -> bool:
         """Whether somebody knows when each turn began; without, only their order is known."""
         return not any(item["code"] == "no_times" for item in self.skipped)
+
+    @property
+    def is_maybe_swapped(self) -> bool:
+        """Whether what is said contradicts the map of the channels."""
+        return asdict(MAYBE_SWAPPED) in [dict(item) for item in self.skipped]
 
 
 @dataclass(frozen=True)
@@ -204,13 +214,17 @@ def _transcript(connection: sa.Connection, call_id: UUID, channel_count: int | N
     if head is None:
         return None
     said = [
-        Utterance(row.channel, row.start_s, row.end_s, row.text, speaker=Speaker(row.speaker))
+        Utterance(
+            channel=row.channel,
+            start_s=row.start_s,
+            end_s=row.end_s,
+            text=row.text,
+            avg_confidence=row.avg_confidence,
+            speaker=Speaker(row.speaker),
+            words=tuple(Word(*word) for word in row.words),
+        )
         for row in connection.execute(
-            sa.select(
-                utterance.c.channel, utterance.c.start_s, utterance.c.end_s, utterance.c.text, utterance.c.speaker
-            )
-            .where(utterance.c.transcript_id == head.id)
-            .order_by(utterance.c.seq)
+            sa.select(utterance).where(utterance.c.transcript_id == head.id).order_by(utterance.c.seq)
         )
     ]
     return TranscriptRow(
@@ -220,11 +234,11 @@ def _transcript(connection: sa.Connection, call_id: UUID, channel_count: int | N
         revision=head.revision,
         created_at=head.created_at,
         turns=tuple(take_turns(said)),
+        utterances_by_turn=tuple(tuple(group) for group in group_turns(said)),
+        translation=tuple(Utterance(*row) for row in head.translation or ()),
         channels=_channels(said, channel_count),
-        talk_time_agent_s=head.talk_time_agent_s,
-        talk_time_customer_s=head.talk_time_customer_s,
-        non_talk_time_s=head.non_talk_time_s,
-        interruption_count=head.interruption_count,
+        agent_channel=head.agent_channel,
+        timing=Timing(**{name: getattr(head, name) for name in Timing.__dataclass_fields__}),
         skipped=head.skipped,
     )
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from calls.analysis import Analysis, SkippedFeature
 from calls.recording import Direction, ObjectRef
-from calls.timing import Timing
+from calls.sides import Sides
 from calls.transcript import Speaker, Utterance, Word
 from crm.people import leave_chain, link_into_chain, match_contact
 from crm.tables import call, call_analysis, recording, transcript, utterance
@@ -37,7 +37,6 @@ _WORK = (
         call.c.id,
         call.c.direction,
         call.c.started_at,
-        call.c.agent_channel,
         recording.c.id.label("recording_id"),
         recording.c.bucket,
         recording.c.object_key,
@@ -87,22 +86,23 @@ class Work:
     ref: ObjectRef
     direction: Direction | None
     started_at: datetime | None
-    agent_channel: int | None
     transcript_revision: int
     analysis_revision: int
 
 
 @dataclass(frozen=True)
 class NewTranscript:
-    """One engine's hearing of a call, ready to be stored."""
+    """One engine's hearing of a call, ready to be stored; `skipped` beside the doubts about its sides.
+
+    `translation` is what was said in English, None where nobody asked for it or English was spoken.
+    """
 
     engine: str
     is_demo: bool
-    utterances: Sequence[Utterance]
-    timing: Timing
-    turn_count: int
+    sides: Sides
     language: str = ""
     language_probability: float | None = None
+    translation: Sequence[Utterance] | None = None
     skipped: Sequence[SkippedFeature] = ()
 
 
@@ -143,10 +143,18 @@ def work_for(connection: sa.Connection, call_id: UUID) -> Work | None:
         ref=ObjectRef(row.bucket, row.object_key, row.version_id, row.etag, row.size_bytes),
         direction=Direction(row.direction) if row.direction else None,
         started_at=row.started_at,
-        agent_channel=row.agent_channel,
         transcript_revision=row.transcript_revision,
         analysis_revision=row.analysis_revision,
     )
+
+
+def agent_channel_of(connection: sa.Connection, call_id: UUID) -> int | None:
+    """The agent's channel as it is known now, None where nobody said it; who tells it late waits for this transaction,
+    and finds the transcript that it writes.
+    """
+    asked = sa.select(call.c.agent_channel).where(call.c.id == call_id).with_for_update()
+    told: int | None = connection.execute(asked).scalar_one()
+    return told
 
 
 def save_recording_facts(connection: sa.Connection, work: Work, facts: RecordingFacts) -> None:
@@ -168,14 +176,16 @@ def save_transcript(connection: sa.Connection, work: Work, given: NewTranscript,
         "is_demo": given.is_demo,
         "language": given.language or None,
         "language_probability": given.language_probability,
+        "translation": _translation(given.translation),
         "created_at": now,
-        "turn_count": given.turn_count,
-        "skipped": _features(given.skipped),
+        "agent_channel": given.sides.agent_channel,
+        "turn_count": given.sides.turn_count,
+        "skipped": _features([*given.skipped, *given.sides.doubts]),
     }
     _retire(connection, transcript, work.call_id, work.transcript_revision)
-    connection.execute(_NEW[transcript], row | asdict(given.timing))
-    if given.utterances:
-        rows = [_utterance_row(transcript_id, seq, said) for seq, said in enumerate(given.utterances)]
+    connection.execute(_NEW[transcript], row | asdict(given.sides.timing))
+    if given.sides.utterances:
+        rows = [_utterance_row(transcript_id, seq, said) for seq, said in enumerate(given.sides.utterances)]
         connection.execute(_NEW[utterance], rows)
 
 
@@ -270,6 +280,10 @@ def file_call(connection: sa.Connection, call_id: UUID) -> None:
 def _retire(connection: sa.Connection, table: sa.Table, call_id: UUID, latest: int) -> None:
     if latest:
         connection.execute(_PAST[table], {"of_call": call_id, "is_current": False})
+
+
+def _translation(said: Sequence[Utterance] | None) -> list[list[object]] | None:
+    return None if said is None else [[one.channel, one.start_s, one.end_s, one.text] for one in said]
 
 
 def _features(skipped: Sequence[SkippedFeature]) -> list[dict[str, str]]:

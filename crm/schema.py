@@ -17,12 +17,12 @@ class DatabaseBehind(SetupBroken):
     code = "database_behind"
 
 
-def upgrade(database: Database) -> None:
-    """Run every migration that the database has not seen; running it again does nothing."""
+def upgrade(database: Database, to: str = "head") -> None:
+    """Run every migration up to version `to` that the database has not seen; running it again does nothing."""
     config = _config()
     with database.alter() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
 
 def versions(database: Database) -> tuple[str | None, str | None]:

@@ -268,6 +268,19 @@ transcript = sa.Table(
     sa.Column("interruption_count", sa.Integer),
     sa.Column("turn_count", sa.Integer, nullable=False),
     sa.Column("skipped", JSON, nullable=False),
+    # In English: [[channel, start_s, end_s, text], ...]; NULL where no translation was made.
+    sa.Column("translation", sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")),
+    # The channel by which speakers were named; NULL where they are unknown, or named by the text that was given.
+    sa.Column("agent_channel", sa.SmallInteger),
+    sa.Column("conversation_s", sa.Float),
+    sa.Column("interruption_time_agent_s", sa.Float),
+    sa.Column("interruption_time_customer_s", sa.Float),
+    sa.Column("longest_monologue_agent_s", sa.Float),
+    sa.Column("longest_monologue_customer_s", sa.Float),
+    sa.Column("interruption_agent_count", sa.Integer),
+    sa.Column("interruption_customer_count", sa.Integer),
+    sa.Column("word_agent_count", sa.Integer),
+    sa.Column("word_customer_count", sa.Integer),
     sa.UniqueConstraint("call_id", "revision"),
     sa.Index(
         "uq_transcript_current",
@@ -337,6 +350,16 @@ call_analysis = sa.Table(
         sqlite_where=sa.text("is_current"),
         postgresql_where=sa.text("is_current"),
     ),
+)
+
+heard_piece = sa.Table(
+    "heard_piece",
+    metadata,
+    sa.Column("recording_id", sa.Uuid, sa.ForeignKey("recording.id"), primary_key=True),
+    # A hash of the piece's sound and of what was asked for it.
+    sa.Column("piece_key", sa.Text, primary_key=True),
+    sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False, index=True),
 )
 
 paid_request = sa.Table(

@@ -7,6 +7,8 @@ from pathlib import Path
 HEAD_BYTES = 64 * 1024
 _STREAMED_SIZES = frozenset({0, 0xFFFFFFFF})
 _OGG_PAGE_HEADER_BYTES = 27
+# A header has a handful of chunks; a file of nothing but chunks would be read for minutes.
+_MAX_CHUNKS = 1000
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ FLAC = AudioKind("flac", "flac", states_length=True)
 WEBM = AudioKind("webm", "matroska", states_length=True)
 AMR = AudioKind("amr", "amr")
 AU = AudioKind("au", "au")
+AIFF = AudioKind("aiff", "aiff")
+AAC = AudioKind("aac", "aac")
 
 _MAGIC = ((b"OggS", OGG), (b"fLaC", FLAC), (b"\x1aE\xdf\xa3", WEBM), (b"#!AMR", AMR), (b".snd", AU))
 
@@ -39,12 +43,14 @@ def find_kind(head: bytes) -> AudioKind | None:
     """The container that begins with these bytes (HEAD_BYTES of them suffice); None when it is none that we read."""
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
         return WAV
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return AIFF
     if head[4:8] == b"ftyp":
         return MP4
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
-    return _find_mp3(head)
+    return _find_mp3(head) or _find_aac(head)
 
 
 def read_kind(path: Path) -> AudioKind | None:
@@ -66,7 +72,10 @@ def wav_stated_s(path: Path) -> float | None:
     with path.open("rb") as file:
         riff = file.read(12)
         long_data_bytes, rate_hz, bytes_per_s, sample_count = None, 0, 0, 0
-        while len(header := file.read(8)) == 8:
+        for _ in range(_MAX_CHUNKS):
+            header = file.read(8)
+            if len(header) < 8:
+                return None
             name, size = struct.unpack("<4sI", header)
             if name == b"data":
                 data_bytes = long_data_bytes if riff[:4] != b"RIFF" and long_data_bytes else size
@@ -149,3 +158,30 @@ def _mpeg_frame_bytes(head: bytes, at: int) -> int:
     kbps = _BITRATES_KBPS.get((version, layer), _LOW_BITRATES_KBPS)[bitrate_index]
     samples = 576 if layer == 1 and version != 3 else 1152
     return samples * kbps * 125 // _SAMPLE_RATES_HZ[version][rate_index] + padding if kbps else 0
+
+
+_AAC_RATE_COUNT = 13
+_ADTS_HEADER_BYTES = 7
+
+
+def _find_aac(head: bytes) -> AudioKind | None:
+    """AAC without a container (ADTS): three frame headers in a row, since its mark is as common as MPEG audio's."""
+    at = 0
+    for _ in range(3):
+        length = _adts_frame_bytes(head, at)
+        if not length:
+            return None
+        at += length
+        if at >= len(head):
+            return AAC
+    return AAC
+
+
+def _adts_frame_bytes(head: bytes, at: int) -> int:
+    """Length of the ADTS frame whose header stands at `at`, 0 without one. Source: ISO 14496-3, 1.A.2.2."""
+    if len(head) < at + _ADTS_HEADER_BYTES or head[at] != 0xFF or head[at + 1] & 0xF6 != 0xF0:
+        return 0
+    if head[at + 2] >> 2 & 15 >= _AAC_RATE_COUNT:
+        return 0
+    length = (head[at + 3] & 3) << 11 | head[at + 4] << 3 | head[at + 5] >> 5
+    return length if length > _ADTS_HEADER_BYTES else 0

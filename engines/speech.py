@@ -54,21 +54,53 @@ class Heard:
     language_probability: float | None = None
 
 
+class KeptPieces(Protocol):
+    """Answers that were paid for and are not yet part of a transcript: a second attempt takes them from here."""
+
+    def get(self, key: str) -> str | None:
+        """The answer that was put under the key; None when there is none."""
+
+    def put(self, key: str, answer: str) -> None:
+        """Keep an answer; it outlives the death of this process once this returns."""
+
+
+class NothingKept:
+    """Keeps nothing: every piece is asked for."""
+
+    def get(self, key: str) -> str | None:
+        """Nothing."""
+        return None
+
+    def put(self, key: str, answer: str) -> None:
+        """Nothing."""
+
+
+NOTHING_KEPT = NothingKept()
+
+
 class SpeechEngine(Protocol):
     """Turns audio into words.
 
     `name` ("engine/model") is stored beside every transcript; `is_demo` marks an engine that is good for demos and
-    tests only and is labelled as such wherever its text appears.
+    tests only and is labelled as such wherever its text appears; `can_translate` says whether the task `translate` is
+    done, or refused as EngineMisconfigured.
     """
 
     name: str
     is_demo: bool
+    can_translate: bool
 
-    def transcribe(self, audio: ChannelAudio, hints: SpeechHints, pay: Callable[[Charge], None]) -> Heard:
+    def transcribe(
+        self,
+        audio: ChannelAudio,
+        hints: SpeechHints,
+        pay: Callable[[Charge], None],
+        kept: KeptPieces = NOTHING_KEPT,
+    ) -> Heard:
         """Times are seconds from the start of the recording; speakers are left `unknown`, channels are kept.
 
-        `pay` is called once per paid request, as soon as its answer is there. Raises UndecodableAudio (terminal) or
-        TransientError (EngineMisconfigured among them), and nothing else.
+        `pay` is called once per paid request, as soon as its answer is there; then the answer is put into `kept`.
+        Raises UndecodableAudio (terminal) or TransientError (EngineMisconfigured among them), and nothing else.
         """
 
     def check(self) -> None:

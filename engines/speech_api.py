@@ -5,12 +5,10 @@ paid for. What a model accepts: OpenAI's API description (paths /audio/transcrip
 """
 
 import io
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from typing import Any
 
 import av
@@ -18,23 +16,22 @@ import numpy as np
 import openai
 from numpy.typing import NDArray
 
-from calls.errors import CallwiseError, EngineMisconfigured
+from calls.errors import CallwiseError, EngineMisconfigured, TransientError
 from calls.money import Charge
 from calls.prices import Price, cost_microusd
-from calls.transcript import Utterance, Word
 from engines.openai_client import Provider, build_client, check_client, translated_errors
-from engines.speech import ChannelAudio, Heard, SpeechHints
-from engines.speech_languages import language_code
-from engines.speech_pieces import Piece, in_order, pack, pack_by_turns, place_stretch, place_words, without_loops
+from engines.speech import NOTHING_KEPT, ChannelAudio, Heard, KeptPieces, SpeechHints
+from engines.speech_answers import read_api_answer
+from engines.speech_kept import PieceAnswer, piece_key, read_answer, write_answer
+from engines.speech_pieces import Piece, in_order, pack, pack_by_turns
 
 # 600 s at 16 kHz are 19 MB before FLAC makes them smaller: below the 25 MB of an upload and each model's 1,400 s.
 TIMED_PIECE_S = 600.0
 UNTIMED_PIECE_S = 30.0
 REQUESTS_AT_ONCE = 4
-
-# Whisper's own rule for text that it made up over silence.
-_NO_SPEECH_PROBABILITY = 0.6
-_UNSURE_LOGPROB = -1.0
+# One request may stumble while the others go through; the second that does is a server in trouble.
+_HICCUPS_BORNE = 1
+_HICCUPS = frozenset({"server_error", "timed_out", "unreachable", "invalid_response"})
 
 
 @dataclass(frozen=True)
@@ -46,13 +43,14 @@ class ModelTraits:
     has_word_times: bool = False
     has_segments: bool = False
     is_chunked: bool = False
+    has_confidences: bool = False
     can_translate: bool = False
 
 
 _WHISPER = ModelTraits("verbose_json", "prompt", has_word_times=True, has_segments=True, can_translate=True)
 _DIARIZE = ModelTraits("diarized_json", has_segments=True, is_chunked=True)
 _KEYWORDS = ModelTraits(vocabulary="keywords")
-_PROMPTED = ModelTraits(vocabulary="prompt")
+_PROMPTED = ModelTraits(vocabulary="prompt", has_confidences=True)
 _UNKNOWN = ModelTraits()
 
 
@@ -71,18 +69,19 @@ def traits_of(model: str) -> ModelTraits:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _Asked:
+    """One piece, and what its answer is kept under."""
+
     piece: Piece
-    utterances: list[Utterance]
-    language: str
-    charge: Charge
+    key: str
 
 
 class ApiSpeech:
     """Transcribes over the openai SDK.
 
-    `provider` is `openai` (with a `base_url`: the server there) or `azure`, where `model` is the deployment's
-    name and should contain the model's. `price` None means that the owner stated none.
+    `provider` is `openai` (with a `base_url`: the server there), `compatible` (the server at `base_url`) or `azure`,
+    where `model` is the deployment's name and should contain the model's. `price` None means that the owner stated
+    none.
     """
 
     is_demo = False
@@ -102,6 +101,7 @@ class ApiSpeech:
         self._provider = provider
         self._model = model
         self._traits = traits_of(model)
+        self.can_translate = self._traits.can_translate
         self._price = price
         self._timeout_s = timeout_s
         self._address = {"api_key": api_key, "base_url": base_url, "api_version": api_version}
@@ -114,48 +114,78 @@ class ApiSpeech:
         """See SpeechEngine."""
         check_client(self._client, self._provider, self._model, "speech")
 
-    def transcribe(self, audio: ChannelAudio, hints: SpeechHints, pay: Callable[[Charge], None]) -> Heard:
+    def transcribe(
+        self,
+        audio: ChannelAudio,
+        hints: SpeechHints,
+        pay: Callable[[Charge], None],
+        kept: KeptPieces = NOTHING_KEPT,
+    ) -> Heard:
         """See SpeechEngine. A model that gives no times is asked turn by turn, so that turns have times."""
-        if hints.task == "translate" and not self._traits.can_translate:
+        if hints.task == "translate" and not self.can_translate:
             raise EngineMisconfigured(
-                f"{self._model} cannot translate: set CALLWISE_SPEECH__MODEL to whisper-1", code="unsupported_task"
+                f"{self._model} cannot translate (CALLWISE_SPEECH__TASK): set CALLWISE_SPEECH__MODEL to whisper-1",
+                code="unsupported_task",
             )
         if self._traits.has_segments:
             pieces = pack(audio, max_s=TIMED_PIECE_S)
         else:
             pieces = pack_by_turns(audio, max_s=UNTIMED_PIECE_S)
-        answers = self._ask_for_all(audio, pieces, hints, pay)
-        language = hints.language or next((answer.language for answer in answers if answer.language), "")
-        return Heard(in_order([said for answer in answers for said in answer.utterances]), language)
+        answers: dict[Piece, PieceAnswer] = {}
+        missing: list[_Asked] = []
+        for piece in pieces:
+            key = piece_key(self.name, piece, piece.samples(audio), hints)
+            known = kept.get(key)
+            if known is None:
+                missing.append(_Asked(piece, key))
+            else:
+                answers[piece] = read_answer(known)
+        answers |= self._ask_for_all(audio, missing, hints, pay, kept)
+        longest_first = sorted(pieces, key=lambda piece: -piece.duration_s)
+        named = (answers[piece].language for piece in longest_first)
+        language = hints.language or next((language for language in named if language), "")
+        return Heard(in_order([said for piece in pieces for said in answers[piece].utterances]), language)
 
     def _ask_for_all(
-        self, audio: ChannelAudio, pieces: Sequence[Piece], hints: SpeechHints, pay: Callable[[Charge], None]
-    ) -> list[_Answer]:
-        """Every piece's answer, longest first. After an error what is already out is waited for, and paid for."""
+        self,
+        audio: ChannelAudio,
+        missing: Sequence[_Asked],
+        hints: SpeechHints,
+        pay: Callable[[Charge], None],
+        kept: KeptPieces,
+    ) -> dict[Piece, PieceAnswer]:
+        """The answer to each piece, paid for and kept as soon as it is there.
+
+        After one hiccup the other pieces are asked for all the same, so that the next attempt has one left to ask for.
+        After any other failure no more are sent, and what is already out is waited for.
+        """
         client = self._client
-        answers: list[_Answer] = []
-        failure: BaseException | None = None
+        answers: dict[Piece, PieceAnswer] = {}
+        failures: list[BaseException] = []
         with ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="speech-api") as pool:
-            waiting = [pool.submit(self._ask, client, piece.samples(audio), piece, hints) for piece in pieces]
-            for done in as_completed(waiting):
+            asked = {pool.submit(self._ask, client, audio, one.piece, hints): one for one in missing}
+            for done in as_completed(asked):
                 if done.cancelled():
                     continue
                 error = done.exception()
-                if error is None:
-                    answers.append(done.result())
-                    pay(answers[-1].charge)
+                if error is not None:
+                    failures.append(error)
+                    if len(failures) > _HICCUPS_BORNE or not _is_hiccup(error):
+                        for other in asked:
+                            other.cancel()
                     continue
-                # A wrong setting matters more than a hiccup beside it, and what is unknown matters most.
-                if failure is None or not isinstance(error, CallwiseError) or isinstance(error, EngineMisconfigured):
-                    failure = error
-                for other in waiting:
-                    other.cancel()
-        if failure is not None:
-            raise failure
-        return sorted(answers, key=lambda answer: -answer.piece.duration_s)
+                one = asked[done]
+                answers[one.piece], charge = done.result()
+                pay(charge)
+                kept.put(one.key, write_answer(answers[one.piece]))
+        if failures:
+            raise max(failures, key=_gravity)
+        return answers
 
-    def _ask(self, client: openai.OpenAI, samples: NDArray[np.int16], piece: Piece, hints: SpeechHints) -> _Answer:
-        sent = ("speech.flac", to_flac(samples), "audio/flac")
+    def _ask(
+        self, client: openai.OpenAI, audio: ChannelAudio, piece: Piece, hints: SpeechHints
+    ) -> tuple[PieceAnswer, Charge]:
+        sent = ("speech.flac", to_flac(piece.samples(audio)), "audio/flac")
         translates = hints.task == "translate"
         with translated_errors("speech"):
             if translates:
@@ -164,8 +194,7 @@ class ApiSpeech:
                 )
             else:
                 answer = client.audio.transcriptions.create(file=sent, model=self._model, **self._options(hints))
-        utterances = _read_answer(answer, piece)
-        return _Answer(piece, utterances, _language(answer), self._charge(answer, piece))
+        return read_api_answer(answer, piece), self._charge(answer, piece)
 
     def _prompt(self, hints: SpeechHints) -> dict[str, Any]:
         if not hints.vocabulary or not self._traits.vocabulary:
@@ -181,6 +210,8 @@ class ApiSpeech:
             options["language"] = hints.language
         if traits.has_word_times:
             options["timestamp_granularities"] = ["word", "segment"]
+        if traits.has_confidences and self._provider == "openai":
+            options["include"] = ["logprobs"]
         if traits.is_chunked:
             options["chunking_strategy"] = "auto"
         return options
@@ -215,45 +246,12 @@ def to_flac(samples: NDArray[np.int16], rate_hz: int = 16_000) -> bytes:
     return file.getvalue()
 
 
-def _read_answer(answer: Any, piece: Piece) -> list[Utterance]:
-    segments = getattr(answer, "segments", None)
-    if not segments:
-        tokens = str(getattr(answer, "text", "") or "").split()
-        text = " ".join(tokens[index] for index in without_loops(tokens))
-        return [place_stretch(piece, 0.0, piece.duration_s, text)] if text else []
-    words = list(getattr(answer, "words", None) or [])
-    counts = [len(str(segment.text).split()) for segment in segments]
-    if sum(counts) != len(words):
-        return [said for segment in segments for said in _read_segment(segment, (), piece)]
-    starts = accumulate(counts, initial=0)
-    return [
-        said
-        for segment, start, count in zip(segments, starts, counts, strict=False)
-        for said in _read_segment(segment, words[start : start + count], piece)
-    ]
+def _is_hiccup(error: BaseException) -> bool:
+    return isinstance(error, TransientError) and error.code in _HICCUPS
 
 
-def _read_segment(segment: Any, words: Sequence[Any], piece: Piece) -> list[Utterance]:
-    """The utterances of one segment: its text has the punctuation, `words`, one for each token, have the times."""
-    logprob = getattr(segment, "avg_logprob", None)
-    if (
-        logprob is not None
-        and logprob < _UNSURE_LOGPROB
-        and (getattr(segment, "no_speech_prob", None) or 0.0) > _NO_SPEECH_PROBABILITY
-    ):
-        return []
-    confidence = None if logprob is None else round(math.exp(min(0.0, logprob)), 4)
-    tokens = str(segment.text).split()
-    kept = without_loops(tokens)
-    if words:
-        timed = [Word(f" {tokens[i]}", words[i].start, words[i].end, confidence) for i in kept]
-        return place_words(piece, timed)
-    text = " ".join(tokens[index] for index in kept)
-    return [place_stretch(piece, segment.start, segment.end, text, confidence=confidence)] if text else []
-
-
-def _language(answer: Any) -> str:
-    """The language that the answer names: Whisper's `language`, or the first of gpt-transcribe's `languages`."""
-    for detected in getattr(answer, "languages", None) or []:
-        return language_code(str(detected.code))
-    return language_code(str(getattr(answer, "language", None) or ""))
+def _gravity(error: BaseException) -> int:
+    """What is unknown matters most, a wrong setting more than a hiccup beside it."""
+    if not isinstance(error, CallwiseError):
+        return 2
+    return int(isinstance(error, EngineMisconfigured))

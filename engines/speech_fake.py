@@ -6,7 +6,7 @@ import numpy as np
 
 from calls.money import Charge
 from calls.transcript import Utterance
-from engines.speech import ChannelAudio, Heard, SpeechHints
+from engines.speech import NOTHING_KEPT, ChannelAudio, Heard, KeptPieces, SpeechHints
 from engines.speech_pieces import in_order
 
 # Below this a channel is silent: the rounding of a decoder is not speech.
@@ -19,17 +19,24 @@ class FakeSpeech:
     """Hears what `script` says: utterances by channel, or what a function makes of the audio (it may raise, too).
 
     Without a script it hears one utterance on each channel that is not silent, from its first sound to its last. A
-    scripted utterance that the recording has no place for is not heard. Nothing is ever charged.
+    scripted utterance that the recording has no place for is not heard. Nothing is ever charged or kept.
     """
 
     name = "fake/script"
     is_demo = True
+    can_translate = True
 
     def __init__(self, script: Script | None = None, *, language: str = "en") -> None:
         self._script = script
         self._language = language
 
-    def transcribe(self, audio: ChannelAudio, hints: SpeechHints, pay: Callable[[Charge], None]) -> Heard:
+    def transcribe(
+        self,
+        audio: ChannelAudio,
+        hints: SpeechHints,
+        pay: Callable[[Charge], None],
+        kept: KeptPieces = NOTHING_KEPT,
+    ) -> Heard:
         """See SpeechEngine."""
         if self._script is None:
             said = [_whole_channel(audio, channel) for channel in range(audio.channel_count)]

@@ -7,24 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calls.errors import EngineMisconfigured
 from calls.money import Charge
-from calls.transcript import Word
-from engines.speech import SPEECH_RATE_HZ, ChannelAudio, Heard, SpeechHints
-from engines.speech_pieces import Piece, in_order, pack
+from calls.transcript import Utterance, Word
+from engines.speech import NOTHING_KEPT, SPEECH_RATE_HZ, ChannelAudio, Heard, KeptPieces, SpeechHints
+from engines.speech_pieces import Piece, in_order
 from engines.speech_whisper import (
-    WINDOW_S,
     OncePerProcess,
     WhisperSegment,
     check_language,
     memory_errors_translated,
+    pieces_for,
     place_segments,
     prompt_of,
 )
 
 INSTALL = "run `tools/setup_environment.sh whisper` in the checkout"
 WINDOWS_AT_ONCE = 8
+_LANGUAGE_WINDOWS = 4
 # Without these files in a folder the library asks the hub for them.
 _NEEDED_FILES = ("model.bin", "tokenizer.json")
 
@@ -33,18 +35,29 @@ class FasterWhisperSpeech:
     """Transcribes with a CTranslate2 conversion of Whisper: a model's name, its id on the hub, or a local folder.
 
     The hub is asked only when `download` is set. `device` is `auto`, `cpu` (int8) or `cuda` (float16). One CPU thread
-    by default: workers run side by side, one per core.
+    by default: workers run side by side, one per core. `windows_in_memory` bounds what a long call holds there: the
+    library makes the features of all windows that it is given before it hears the first.
     """
 
     is_demo = False
+    can_translate = True
 
-    def __init__(self, model: str, *, device: str = "auto", download: bool = False, thread_count: int = 1) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        device: str = "auto",
+        download: bool = False,
+        thread_count: int = 1,
+        windows_in_memory: int = 64,
+    ) -> None:
         local = Path(model).expanduser()
         self.name = f"faster-whisper/{local.name if local.exists() else model}"
         self._model = model
         self._device = device
         self._download = download
         self._thread_count = thread_count
+        self._windows_in_memory = windows_in_memory
         self._pipeline = OncePerProcess(self._load)
 
     def check(self) -> None:
@@ -53,10 +66,16 @@ class FasterWhisperSpeech:
         if not self._download:
             self._find_files()
 
-    def transcribe(self, audio: ChannelAudio, hints: SpeechHints, pay: Callable[[Charge], None]) -> Heard:
-        """See SpeechEngine. The windows of both channels go through the model in one batch; nothing is charged."""
+    def transcribe(
+        self,
+        audio: ChannelAudio,
+        hints: SpeechHints,
+        pay: Callable[[Charge], None],
+        kept: KeptPieces = NOTHING_KEPT,
+    ) -> Heard:
+        """See SpeechEngine. The windows of both channels go through the model together; nothing is charged or kept."""
         self._need_installed()
-        pieces = pack(audio, max_s=WINDOW_S)
+        pieces = pieces_for(audio, hints)
         if not pieces:
             return Heard([])
         with self._pipeline.use() as pipeline:
@@ -64,33 +83,17 @@ class FasterWhisperSpeech:
 
     def _hear(self, pipeline: Any, audio: ChannelAudio, pieces: Sequence[Piece], hints: SpeechHints) -> Heard:
         check_language(hints.language, pipeline.model.supported_languages)
-        windows = [piece.samples(audio) for piece in pieces]
-        starts = list(accumulate((len(window) for window in windows), initial=0))
+        said: list[Utterance] = []
+        language, probability = hints.language, None
         with memory_errors_translated():
-            segments, found = pipeline.transcribe(
-                np.concatenate(windows).astype(np.float32) / 32768.0,
-                language=hints.language,
-                task=hints.task,
-                batch_size=WINDOWS_AT_ONCE,
-                clip_timestamps=[
-                    # Half a sample more, because the library rounds down.
-                    {"start": (start + 0.5) / SPEECH_RATE_HZ, "end": (end + 0.5) / SPEECH_RATE_HZ}
-                    for start, end in pairwise(starts)
-                ],
-                # The words of a translation have no time of their own in the sound.
-                word_timestamps=hints.task == "transcribe",
-                without_timestamps=False,
-                condition_on_previous_text=False,
-                initial_prompt=prompt_of(hints.vocabulary),
-            )
-            by_window = _by_window(list(segments), starts, pipeline.model.frames_per_second)
-        said = [
-            utterance
-            for piece, heard in zip(pieces, by_window, strict=True)
-            for utterance in place_segments(piece, heard)
-        ]
-        probability = None if hints.language else round(float(found.language_probability), 4)
-        return Heard(in_order(said), found.language, probability)
+            for first in range(0, len(pieces), self._windows_in_memory):
+                some = pieces[first : first + self._windows_in_memory]
+                by_window, found = _hear_windows(pipeline, [piece.samples(audio) for piece in some], language, hints)
+                if language is None:
+                    language, probability = found.language, round(float(found.language_probability), 4)
+                for piece, heard in zip(some, by_window, strict=True):
+                    said += place_segments(piece, heard)
+        return Heard(in_order(said), language or "", probability)
 
     def _need_installed(self) -> None:
         if find_spec("faster_whisper") is None:
@@ -152,6 +155,32 @@ class FasterWhisperSpeech:
                 code="unusable_model",
             ) from error
         return BatchedInferencePipeline(model)
+
+
+def _hear_windows(
+    pipeline: Any, windows: Sequence[NDArray[np.int16]], language: str | None, hints: SpeechHints
+) -> tuple[list[list[WhisperSegment]], Any]:
+    """What is heard in each window, and what the library says of the whole."""
+    starts = list(accumulate((len(window) for window in windows), initial=0))
+    segments, found = pipeline.transcribe(
+        np.concatenate(windows).astype(np.float32) / 32768.0,
+        language=language,
+        # A first window that leaves the language open is no reason to guess: the next ones are asked, too.
+        language_detection_segments=_LANGUAGE_WINDOWS,
+        task=hints.task,
+        batch_size=WINDOWS_AT_ONCE,
+        clip_timestamps=[
+            # Half a sample more, because the library rounds down.
+            {"start": (start + 0.5) / SPEECH_RATE_HZ, "end": (end + 0.5) / SPEECH_RATE_HZ}
+            for start, end in pairwise(starts)
+        ],
+        # The words of a translation have no time of their own in the sound.
+        word_timestamps=hints.task == "transcribe",
+        without_timestamps=False,
+        condition_on_previous_text=False,
+        initial_prompt=prompt_of(hints.vocabulary),
+    )
+    return _by_window(list(segments), starts, pipeline.model.frames_per_second), found
 
 
 def _by_window(segments: Sequence[Any], starts: Sequence[int], frames_per_s: int) -> list[list[WhisperSegment]]:

@@ -18,7 +18,7 @@ import pocketsphinx
 from calls.errors import EngineMisconfigured, TransientError
 from calls.money import Charge
 from calls.transcript import Word
-from engines.speech import ChannelAudio, Heard, SpeechHints
+from engines.speech import NOTHING_KEPT, ChannelAudio, Heard, KeptPieces, SpeechHints
 from engines.speech_pieces import Piece, in_order, pack, place_words
 
 MODEL_FOLDER = Path(__file__).resolve().parent / "offline_speech"
@@ -51,12 +51,19 @@ class OfflineSpeech:
 
     name = "pocketsphinx/callwise-domain"
     is_demo = True
+    can_translate = False
 
     def __init__(self, model_folder: Path = MODEL_FOLDER) -> None:
         self._folder = model_folder
         self._lock = threading.Lock()
 
-    def transcribe(self, audio: ChannelAudio, hints: SpeechHints, pay: Callable[[Charge], None]) -> Heard:
+    def transcribe(
+        self,
+        audio: ChannelAudio,
+        hints: SpeechHints,
+        pay: Callable[[Charge], None],
+        kept: KeptPieces = NOTHING_KEPT,
+    ) -> Heard:
         """See SpeechEngine. Nothing is ever paid; `hints.vocabulary` cannot be used."""
         if hints.language not in (None, "", LANGUAGE):
             raise EngineMisconfigured(

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from calls.errors import EngineMisconfigured
 from calls.money import Charge
 from calls.transcript import Utterance, Word
-from engines.speech import ChannelAudio, Heard, SpeechHints
-from engines.speech_pieces import Piece, in_order, pack
+from engines.speech import NOTHING_KEPT, ChannelAudio, Heard, KeptPieces, SpeechHints
+from engines.speech_pieces import Piece, in_order
 from engines.speech_whisper import (
     NO_SPEECH_PROBABILITY,
     UNSURE_LOGPROB,
-    WINDOW_S,
     OncePerProcess,
     WhisperSegment,
     check_language,
     memory_errors_translated,
+    pieces_for,
     place_segments,
     prompt_of,
 )
@@ -38,6 +38,7 @@ class OpenAIWhisperSpeech:
     """
 
     is_demo = False
+    can_translate = True
 
     def __init__(self, model: str, *, device: str = "auto", download: bool = False, thread_count: int = 1) -> None:
         local = Path(model).expanduser()
@@ -54,10 +55,16 @@ class OpenAIWhisperSpeech:
         if not self._download:
             self._find_weights()
 
-    def transcribe(self, audio: ChannelAudio, hints: SpeechHints, pay: Callable[[Charge], None]) -> Heard:
-        """See SpeechEngine. The language is detected once, where most is said; nothing is charged."""
+    def transcribe(
+        self,
+        audio: ChannelAudio,
+        hints: SpeechHints,
+        pay: Callable[[Charge], None],
+        kept: KeptPieces = NOTHING_KEPT,
+    ) -> Heard:
+        """See SpeechEngine. The language is detected once, where most is said; nothing is charged or kept."""
         self._need_installed()
-        pieces = pack(audio, max_s=WINDOW_S)
+        pieces = pieces_for(audio, hints)
         if not pieces:
             return Heard([])
         with self._whisper.use() as model:

@@ -10,10 +10,10 @@ from typing import Generic, TypeVar
 
 from calls.errors import EngineMisconfigured, TransientError
 from calls.transcript import Utterance, Word
-from engines.speech_pieces import Piece, place_stretch, place_words, without_loops
+from engines.speech import ChannelAudio, SpeechHints
+from engines.speech_pieces import Piece, pack, place_text, place_words, without_loops
+from engines.speech_windows import WINDOW_S, pack_windows
 
-# Whisper hears windows of 30 s, whatever is in them.
-WINDOW_S = 30.0
 # Whisper's own rule for text over silence, which the libraries apply in some of their modes only.
 NO_SPEECH_PROBABILITY = 0.6
 UNSURE_LOGPROB = -1.0
@@ -54,6 +54,11 @@ class OncePerProcess(Generic[Model]):
             yield self._loaded[1]
 
 
+def pieces_for(audio: ChannelAudio, hints: SpeechHints) -> list[Piece]:
+    """The windows that the task needs: both channels share them where words have times to tell them apart by."""
+    return pack_windows(audio) if hints.task == "transcribe" else pack(audio, max_s=WINDOW_S)
+
+
 def place_segments(piece: Piece, segments: Sequence[WhisperSegment]) -> list[Utterance]:
     """The utterances of one window, without what was made up over silence and without repetition loops."""
     believed = [
@@ -71,7 +76,7 @@ def place_segments(piece: Piece, segments: Sequence[WhisperSegment]) -> list[Utt
         text = " ".join(tokens[index] for index in without_loops(tokens))
         confidence = round(math.exp(min(0.0, segment.avg_logprob)), 4)
         if text:
-            placed.append(place_stretch(piece, segment.start_s, segment.end_s, text, confidence=confidence))
+            placed.append(place_text(piece, segment.start_s, segment.end_s, text, confidence=confidence))
     return placed
 
 

@@ -5,10 +5,13 @@ melodies and hiss for speech; so each frame must also be loud enough and outside
 and fall as syllables do.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pocketsphinx
 from numpy.typing import NDArray
 
+from engines.audio_samples import let_go
 from engines.speech import SPEECH_RATE_HZ, ChannelAudio
 
 FRAME_S = 0.03
@@ -26,6 +29,7 @@ _TONE_RUN_BLOCKS = 21
 _TONE_RUN_SHARE = 0.7
 _TONE_SPAN_SHARE = 0.6
 _BLOCKS_AT_ONCE = 2000
+_FRAMES_AT_ONCE = _BLOCKS_AT_ONCE * _BLOCK_FRAMES
 
 Spans = list[tuple[float, float]]
 
@@ -48,7 +52,7 @@ def _spans(channel: NDArray[np.int16], rate_hz: int) -> Spans:
     voiced = (levels > _floor_dbfs(levels)) & ~_in_melody(tonal)
     detector = pocketsphinx.Vad(_STRICTEST_MODE, rate_hz, FRAME_S)
     # Every frame goes through the detector, also those that are out already: it adapts to what it hears.
-    voiced &= np.fromiter((detector.is_speech(frame.tobytes()) for frame in frames), dtype=bool, count=frame_count)
+    voiced &= np.fromiter((detector.is_speech(frame.tobytes()) for frame in _each(frames)), bool, frame_count)
     length_s = len(channel) / rate_hz
     spans: Spans = []
     for start, end in _runs(voiced, round(MAX_PAUSE_S / FRAME_S)):
@@ -61,8 +65,15 @@ def _spans(channel: NDArray[np.int16], rate_hz: int) -> Spans:
     return spans
 
 
+def _each(frames: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
+    """Frame after frame; a recording that lies in a file takes no more memory than a few of them."""
+    for start in range(0, len(frames), _FRAMES_AT_ONCE):
+        yield from frames[start : start + _FRAMES_AT_ONCE]
+        let_go(frames)
+
+
 def _levels_dbfs(frames: NDArray[np.int16]) -> NDArray[np.float64]:
-    power = np.fromiter((np.square(frame, dtype=np.float32).mean() for frame in frames), np.float64, len(frames))
+    power = np.fromiter((np.square(frame, dtype=np.float32).mean() for frame in _each(frames)), np.float64, len(frames))
     level: NDArray[np.float64] = 10 * np.log10(power / 32768.0**2 + 1e-12)
     return level
 
@@ -87,6 +98,7 @@ def _tonal(frames: NDArray[np.int16]) -> NDArray[np.bool_]:
         blocks = frames[start * _BLOCK_FRAMES : end * _BLOCK_FRAMES].reshape(end - start, -1)
         is_line = _line_share(np.square(np.abs(np.fft.rfft(blocks * window, axis=1)))) > _TONE_SHARE
         tonal[start * _BLOCK_FRAMES : end * _BLOCK_FRAMES] = np.repeat(is_line, _BLOCK_FRAMES)
+        let_go(frames)
     return tonal
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 from calls.errors import ObjectGone, TerminalError
 from calls.recording import StoredObject
-from calls.telling import Rank, Telling
+from calls.telling import Rank, Telling, object_subject
 from crm.tellings import ToldOf
 from engines.objects import ObjectStore
 from ingest.contact_records import Record, read_records
@@ -15,7 +15,7 @@ from ingest.conversations import HEAD_BYTES, MAX_BYTES, facts_of, kind_of
 from ingest.events import Announced
 from ingest.profiles import Profiles, Reading, stem_of, why_no_recording
 from ingest.sidecars import MAX_SIDECAR_BYTES
-from ingest.tellings import Concerned, concerned_by, concerned_call, object_subject
+from ingest.tellings import Concerned, concerned_by, concerned_call
 from ingest.told import NOTHING, Told
 
 # Documents of many contact records are larger than one beside a recording; what is larger than a conversation is none.

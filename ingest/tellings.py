@@ -1,16 +1,11 @@
 """What a telling is about, in words: an object, all objects of one base name, a call, or a conversation of several
-recordings.
+recordings. One object alone: `calls.telling.object_subject`.
 """
 
 from dataclasses import dataclass
 
 from calls.recording import TEXT_SUFFIXES
 from ingest.profiles import Addressees, stem_of
-
-
-def object_subject(bucket: str, key: str) -> str:
-    """One object alone: its own metadata."""
-    return f"object {bucket}/{key}"
 
 
 def stem_subject(bucket: str, key: str) -> str:

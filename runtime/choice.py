@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from calls.errors import SettingsError
+from calls.errors import EngineMisconfigured, SettingsError
 from calls.prices import Price
 from engines.language import LanguageEngine
 from engines.speech import SpeechEngine
@@ -42,8 +42,10 @@ def choose_speech(settings: Settings) -> Choice[SpeechEngine]:
     wanted = settings.speech.engine
     if wanted != "auto":
         return _speech(settings, wanted, f"speech.engine = {wanted}")
-    if settings.speech.api_key.get_secret_value() or settings.speech.base_url:
-        return _speech(settings, "openai", "speech.api_key or speech.base_url is set")
+    if settings.speech.api_key.get_secret_value():
+        return _speech(settings, "openai", "speech.api_key is set")
+    if settings.speech.base_url:
+        return _speech(settings, "compatible", "speech.base_url is set")
     for engine in ("faster-whisper", "openai-whisper"):
         place = whisper_model_place(engine, settings.speech.model or DEFAULT_WHISPER_MODEL)
         if place:
@@ -93,6 +95,16 @@ def _speech(settings: Settings, engine: str, why: str) -> Choice[SpeechEngine]:
     given = settings.speech
 
     def make() -> SpeechEngine:
+        made = make_any()
+        if given.task == "translate" and not made.can_translate:
+            raise EngineMisconfigured(
+                f"{made.name} cannot translate: set CALLWISE_SPEECH__TASK=transcribe, or CALLWISE_SPEECH__ENGINE and"
+                " CALLWISE_SPEECH__MODEL to a Whisper",
+                code="unsupported_task",
+            )
+        return made
+
+    def make_any() -> SpeechEngine:
         if engine == "offline":
             from engines.speech_offline import OfflineSpeech
 

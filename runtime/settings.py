@@ -176,7 +176,7 @@ class TelephonySettings(Part):
 
 
 class SpeechSettings(Part):
-    engine: Literal["auto", "offline", "faster-whisper", "openai-whisper", "openai", "azure"] = Field(
+    engine: Literal["auto", "offline", "faster-whisper", "openai-whisper", "openai", "azure", "compatible"] = Field(
         "auto", description="Speech engine; auto: the best that is configured or present."
     )
     model: str = Field(
@@ -185,6 +185,17 @@ class SpeechSettings(Part):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where local models run.")
     download: bool = Field(False, description="Whether a local model that is missing may be downloaded.")
     language: str = Field("", description="Language of the calls (ISO 639-1). Empty: detect.")
+    language_by_queue: dict[str, str] = Field(
+        {}, description="Language of the calls of a queue (its name: ISO 639-1), where it differs from `language`."
+    )
+    task: Literal["transcribe", "translate"] = Field(
+        "transcribe",
+        description="translate: an English translation is kept beside the transcript, at the price of hearing each call"
+        " twice.",
+    )
+    unsure_below: float = Field(
+        0.5, ge=0, le=1, description="Words that the engine is less sure of than this are marked on a call's page."
+    )
     vocabulary: tuple[str, ...] = Field((), description="Names and products of the owner's, to help the engine.")
     base_url: str = Field("", description="Base URL of an OpenAI-compatible server; for azure the resource's endpoint.")
     api_key: SecretStr = Field(SecretStr(""), description="API key. Empty: OPENAI_API_KEY or AZURE_OPENAI_API_KEY.")

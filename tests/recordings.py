@@ -9,12 +9,13 @@ import samples
 from engines.audio import decode
 from engines.speech import SPEECH_RATE_HZ, ChannelAudio
 
+WHOLE_CALL = Path(samples.__file__).parent / "recordings" / "01-dishwasher-is-late.mp3"
+
 
 @cache
 def two_voices() -> ChannelAudio:
     """The first 20 s of a two-channel call: both channels speak."""
-    path = Path(samples.__file__).parent / "recordings" / "01-dishwasher-is-late.mp3"
-    return ChannelAudio(decode(path).audio.samples[:, : 20 * SPEECH_RATE_HZ].copy())
+    return ChannelAudio(decode(WHOLE_CALL).audio.samples[:, : 20 * SPEECH_RATE_HZ].copy())
 
 
 def one_voice() -> ChannelAudio:
@@ -37,3 +38,9 @@ def hiss(duration_s: float = 8.0) -> ChannelAudio:
     """Loud, steady noise on two channels, as of an open line."""
     noise = np.random.default_rng(1).normal(0, 600, (2, round(duration_s * SPEECH_RATE_HZ)))
     return ChannelAudio(noise.astype(np.int16))
+
+
+@cache
+def whole_call() -> ChannelAudio:
+    """A whole two-channel call, with more than ten turns."""
+    return decode(WHOLE_CALL).audio

@@ -1,4 +1,4 @@
-"""A call's sound, in the pieces that a player asks for (HTTP Range, RFC 9110 section 14)."""
+"""A call's sound, in the pieces that a player asks for (HTTP Range, RFC 9110 section 14), and its outline."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response, StreamingResponse
 
 from calls.errors import ObjectGone
+from calls.recording import PEAKS, own_key
 from crm.one_call import RecordingRow, recording_of
 from engines.objects import ObjectStore
 from web.auth import api_caller
@@ -16,6 +17,7 @@ from web.site import OurSite
 
 router = APIRouter(prefix="/api/v1", tags=["calls"])
 CHUNK_BYTES = 256 * 1024
+MAX_PEAKS_BYTES = 256 * 1024
 
 _MEDIA_TYPES = {
     "wav": "audio/wav",
@@ -87,6 +89,29 @@ def audio(request: Request, site: OurSite, call_id: UUID) -> Response:
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
     return StreamingResponse(_chunks(store, key, sent), status, headers, media_type)
+
+
+@router.get(
+    "/calls/{call_id}/peaks",
+    dependencies=[Depends(api_caller)],
+    response_class=Response,
+    responses={
+        200: {"content": {"application/json": {}}, "description": "Lowest and highest samples, channel by channel."},
+        204: {"description": "No outline was kept of this recording."},
+    },
+)
+def peaks(site: OurSite, call_id: UUID) -> Response:
+    """The outline of a call's sound, as it was written beside the playback copy."""
+    with site.wiring.database.read() as connection:
+        held = recording_of(connection, call_id)
+    if held is None:
+        raise ObjectGone("The call has no recording.")
+    try:
+        found = site.wiring.objects.read_range(own_key(PEAKS, held.id), 0, MAX_PEAKS_BYTES)
+    except ObjectGone:
+        # Every recording of an earlier version has none, and a browser would report each as an error.
+        return Response(status_code=204)
+    return Response(found, media_type="application/json")
 
 
 def read_range(header: str, size_bytes: int) -> Piece | None:

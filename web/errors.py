@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from calls.errors import CallwiseError, ObjectGone, TransientError
 from crm.calls import NoSuchCall, WrongQuery
+from crm.swaps import NoChannels
 from web.security import SECURE_HEADERS
 from web.site import site_of
 
@@ -89,6 +90,7 @@ def _on_callwise_error(request: Request, error: CallwiseError) -> Response:
         (NoSuchCall, 404),
         (ObjectGone, 404),
         (WrongQuery, 400),
+        (NoChannels, 400),
         (FormRefused, 403),
         (TransientError, 503),
     )

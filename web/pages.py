@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -10,12 +10,15 @@ from starlette.responses import RedirectResponse, Response
 
 from calls.pipeline import TERMINAL_STAGES, Stage
 from calls.transcript import Turn
+from calls.unsure import mark_unsure
 from crm import jobs
+from crm.call_documents import timing_document
 from crm.calls import earlier_calls, filter_choices, has_samples, list_calls
 from crm.one_call import CallInFull, call_in_full
 from crm.operations import failed_calls, failure_groups, spending, unreadable_events, waiting_groups
 from crm.status import beats
 from crm.status import status as read_status
+from crm.swaps import correct_agent_channel
 from crm.taxonomies import current_taxonomy
 from web.auth import CheckedForm, PageVisitor, visitor_of
 from web.filters import WantedCalls, Words
@@ -66,6 +69,11 @@ def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UU
         "line": found.line,
         "analysis": found.analysis,
         "heard": heard,
+        "voices": {one.channel: one.speaker.value for one in heard.channels} if heard else {},
+        "marked": [mark_unsure(said, site.wiring.settings.speech.unsure_below) for said in heard.utterances_by_turn]
+        if heard
+        else [],
+        "timing": timing_document(found),
         "strip": draw_strip(heard.turns, _length_s(found)) if heard else None,
         "quotes": quotes,
         "behind": {field: turns for field, turns in behind.items() if field in {"summary", "outcome", "next_steps"}},
@@ -84,6 +92,14 @@ def retry_call(site: OurSite, call_id: UUID) -> Response:
     """Give a failed call another attempt."""
     with site.wiring.database.write() as connection:
         jobs.retry(connection, now=site.clock(), call_ids=[call_id])
+    return RedirectResponse(f"/calls/{call_id}", 303)
+
+
+@router.post("/calls/{call_id}/agent-channel", dependencies=[CheckedForm])
+def correct_channel(site: OurSite, call_id: UUID, agent_channel: Annotated[Literal["0", "1"], Form()]) -> Response:
+    """Say on which channel the agent is; sent twice, it is said once."""
+    with site.wiring.database.write() as connection:
+        correct_agent_channel(connection, call_id, int(agent_channel), now=site.clock())
     return RedirectResponse(f"/calls/{call_id}", 303)
 
 

@@ -77,6 +77,8 @@ def make_parts(wired: Wiring, *, ring: Bell | None) -> Parts:
         ring=ring,
         queues=_served[-1],
         hints=SpeechHints(language=settings.speech.language or None, vocabulary=settings.speech.vocabulary),
+        language_by_queue=settings.speech.language_by_queue,
+        translates=settings.speech.task == "translate",
         scratch=settings.home_path / "scratch",
         default_agent_channel=settings.telephony.agent_channel,
         min_speech_s=settings.speech.min_speech_s,

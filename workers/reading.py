@@ -12,8 +12,7 @@ from calls.errors import TerminalError
 from calls.gates import gate
 from calls.pipeline import TRANSCRIBE, SkipReason, Step
 from calls.recording import TEXT_SUFFIXES
-from calls.timing import Timing, time_call
-from calls.transcript import Speaker, Utterance, name_speakers, take_turns
+from calls.sides import take_sides
 from crm import results
 from ingest.conversations import (
     EMPTY,
@@ -29,8 +28,6 @@ from workers.folders import private_folder
 if TYPE_CHECKING:
     from workers.steps import Parts
 
-NOT_MEASURED = Timing(None, None, None, None)
-
 
 def read(parts: "Parts", work: results.Work) -> Callable[[sa.Connection, datetime], SkipReason | Step | None]:
     """Read the conversation: its words, who said them, its timing where it has times.
@@ -42,17 +39,6 @@ def read(parts: "Parts", work: results.Work) -> Callable[[sa.Connection, datetim
     conversation = _read(work.ref.key, raw)
     if conversation is None:
         return lambda _connection, _now: TRANSCRIBE
-    agent_channel = parts.default_agent_channel if work.agent_channel is None else work.agent_channel
-    utterances = name_voices(conversation, agent_channel)
-    transcript = results.NewTranscript(
-        engine=f"{results.GIVEN}{conversation.kind}",
-        is_demo=False,
-        utterances=utterances,
-        timing=time_call(utterances) if conversation.is_timed else NOT_MEASURED,
-        turn_count=len(take_turns(utterances)),
-        language=conversation.language,
-        skipped=conversation.skipped,
-    )
     facts = results.RecordingFacts(
         sha256=hashlib.sha256(raw).hexdigest(),
         container=conversation.kind,
@@ -64,23 +50,29 @@ def read(parts: "Parts", work: results.Work) -> Callable[[sa.Connection, datetim
     )
     # Seconds of speech that nobody measured must not make a call one without speech.
     min_speech_s = parts.min_speech_s if conversation.is_timed else 0.0
-    skip_reason = gate(utterances, conversation.channel_count or 1, min_speech_s)
+    skip_reason = gate(conversation.utterances, conversation.channel_count or 1, min_speech_s)
 
     def write(connection: sa.Connection, now: datetime) -> SkipReason | None:
+        # Under the lock: telephony, or a person, may have told it in the meantime.
+        agent_channel = results.agent_channel_of(connection, work.call_id)
+        transcript = results.NewTranscript(
+            engine=f"{results.GIVEN}{conversation.kind}",
+            is_demo=False,
+            sides=take_sides(
+                conversation.utterances,
+                channel_count=conversation.channel_count or 1,
+                agent_channel=parts.default_agent_channel if agent_channel is None else agent_channel,
+                direction=work.direction,
+                is_timed=conversation.is_timed,
+            ),
+            language=conversation.language,
+            skipped=conversation.skipped,
+        )
         results.save_recording_facts(connection, work, facts)
         results.save_transcript(connection, work, transcript, now=now)
         return skip_reason
 
     return write
-
-
-def name_voices(conversation: TextConversation, agent_channel: int | None) -> list[Utterance]:
-    """The utterances with their speakers: those that the document names, else by channel where it tells two apart."""
-    if any(said.speaker is not Speaker.UNKNOWN for said in conversation.utterances):
-        return list(conversation.utterances)
-    return name_speakers(
-        conversation.utterances, channel_count=conversation.channel_count or 1, agent_channel=agent_channel
-    )
 
 
 def take_out_recording(source: Path, key: str) -> Path:

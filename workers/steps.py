@@ -7,7 +7,7 @@ reason, or work that waits until a person has mended a setting.
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,20 +25,22 @@ from calls.gates import gate
 from calls.money import Charge
 from calls.pipeline import FETCH, SkipReason, Step
 from calls.reasons import Taxonomy
-from calls.recording import OWN_PREFIX
+from calls.recording import PEAKS, PLAYBACK, own_key
 from calls.redaction import redact_turns
-from calls.timing import time_call
-from calls.transcript import name_speakers, take_turns
+from calls.sides import take_sides
+from calls.transcript import take_turns
 from crm import jobs, results
 from crm.database import Database
+from crm.heard_pieces import forget_answers
 from crm.money import note_charge
 from crm.taxonomies import current_taxonomy, store_taxonomy
-from engines.audio import DecodedAudio, decode, write_playback
+from engines.audio import DecodedAudio, decode_beside, write_peaks, write_playback
 from engines.language import Conversation, LanguageEngine
 from engines.objects import ObjectStore
-from engines.speech import SpeechEngine, SpeechHints
+from engines.speech import ChannelAudio, SpeechEngine, SpeechHints
 from workers.fetching import fetch, no_twilio
 from workers.folders import private_folder
+from workers.hearing import hear
 from workers.leases import Leases
 from workers.reading import read, take_out_recording
 
@@ -77,9 +79,12 @@ class Parts:
     max_attempts: int = 5
     backoff_s: float = 2.0
     taxonomies: dict[str, Taxonomy] = field(default_factory=dict)
+    # By the name of the call's queue, where it is not that of `hints`.
+    language_by_queue: Mapping[str, str] = field(default_factory=dict)
+    translates: bool = False
     twilio: Callable[[], "TwilioRecordings"] = no_twilio
-    decode: Callable[[Path], DecodedAudio] = decode
-    write_playback: Callable[[Path, Path], None] = write_playback
+    decode: Callable[[Path], DecodedAudio] = decode_beside
+    write_playback: Callable[[ChannelAudio, Path], None] = write_playback
     # Told of each moment of a step: `claimed`, `worked` (the engine has answered), `writing` (before the commit),
     # `committed`. Kill tests kill by it.
     observe: Callable[[Step, str], None] = lambda _step, _moment: None
@@ -163,25 +168,10 @@ def transcribe(parts: Parts, work: results.Work) -> Write:
         decoded = parts.decode(sound)
         with source.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        heard = parts.speech().transcribe(decoded.audio, parts.hints, _ledger(parts, work.call_id))
-        playback_key = f"{OWN_PREFIX}playback/{work.recording_id}.mp3"
+        heard, translation = hear(parts, work, decoded.audio, _ledger(parts, work.call_id))
         if heard.utterances:
-            playback = folder / "playback.mp3"
-            parts.write_playback(sound, playback)
-            parts.objects.put(playback_key, playback)
-    agent_channel = parts.default_agent_channel if work.agent_channel is None else work.agent_channel
-    utterances = name_speakers(heard.utterances, channel_count=decoded.audio.channel_count, agent_channel=agent_channel)
+            _keep_copies(parts, folder, decoded.audio, work.recording_id)
     engine = parts.speech()
-    transcript = results.NewTranscript(
-        engine=engine.name,
-        is_demo=engine.is_demo,
-        utterances=utterances,
-        timing=time_call(utterances),
-        turn_count=len(take_turns(utterances)),
-        language=heard.language,
-        language_probability=heard.language_probability,
-        skipped=(SkippedFeature("recording", "truncated"),) if decoded.is_truncated else (),
-    )
     facts = results.RecordingFacts(
         sha256=sha256,
         container=decoded.container,
@@ -189,16 +179,42 @@ def transcribe(parts: Parts, work: results.Work) -> Write:
         channel_count=decoded.source_channel_count,
         sample_rate_hz=decoded.source_rate_hz,
         duration_s=round(decoded.decoded_s, 3),
-        playback_key=playback_key if heard.utterances else "",
+        playback_key=own_key(PLAYBACK, work.recording_id) if heard.utterances else "",
     )
-    skip_reason = gate(utterances, decoded.audio.channel_count, parts.min_speech_s)
+    channel_count = decoded.audio.channel_count
+    skip_reason = gate(heard.utterances, channel_count, parts.min_speech_s)
 
     def write(connection: sa.Connection, now: datetime) -> SkipReason | None:
+        # Under the lock: telephony, or a person, may have told it while the recording was heard.
+        agent_channel = results.agent_channel_of(connection, work.call_id)
+        transcript = results.NewTranscript(
+            engine=engine.name,
+            is_demo=engine.is_demo,
+            sides=take_sides(
+                heard.utterances,
+                channel_count=channel_count,
+                agent_channel=parts.default_agent_channel if agent_channel is None else agent_channel,
+                direction=work.direction,
+            ),
+            language=heard.language,
+            language_probability=heard.language_probability,
+            translation=translation,
+            skipped=(SkippedFeature("recording", "truncated"),) if decoded.is_truncated else (),
+        )
         results.save_recording_facts(connection, work, facts)
         results.save_transcript(connection, work, transcript, now=now)
+        forget_answers(connection, work.recording_id, now=now)
         return skip_reason
 
     return write
+
+
+def _keep_copies(parts: Parts, folder: Path, audio: ChannelAudio, recording_id: UUID) -> None:
+    """What the page of the call plays and draws, written once beside the recordings."""
+    for kind, write in ((PLAYBACK, parts.write_playback), (PEAKS, write_peaks)):
+        copy = folder / kind
+        write(audio, copy)
+        parts.objects.put(own_key(kind, recording_id), copy)
 
 
 def understand(parts: Parts, work: results.Work) -> Write:

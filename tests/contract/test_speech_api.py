@@ -10,9 +10,11 @@ from calls.errors import EngineMisconfigured, TransientError, UndecodableAudio
 from calls.money import Charge
 from calls.prices import Price
 from engines.speech import ChannelAudio, Heard, SpeechHints
-from engines.speech_api import ApiSpeech, to_flac
+from engines.speech_api import REQUESTS_AT_ONCE, TIMED_PIECE_S, UNTIMED_PIECE_S, ApiSpeech, to_flac
+from engines.speech_kept import MemoryPieces
+from engines.speech_pieces import pack_by_turns
 from engines.voice_activity import speech_spans
-from tests.recordings import second_channel_only, two_voices
+from tests.recordings import second_channel_only, two_voices, whole_call
 from tests.servers.openai_answers import Answer, Usage, cuts, fails, garbles, hangs, hears, says
 from tests.servers.openai_server import API_KEY, API_VERSION, OpenAIServer
 
@@ -222,3 +224,79 @@ def test_a_compatible_server_may_say_no_more_than_text(openai_server: OpenAIServ
     assert heard.utterances
     assert openai_server.requests[0].body["response_format"] == "json"
     assert all(charge.audio_s > 0 for charge in charges)
+
+
+def test_a_second_attempt_asks_for_the_one_piece_that_failed(openai_server: OpenAIServer) -> None:
+    audio, kept = whole_call(), MemoryPieces()
+    count = len(pack_by_turns(audio, max_s=UNTIMED_PIECE_S))
+    assert count >= 10
+    speech, charges = engine(openai_server, "gpt-4o-transcribe"), []
+    openai_server.reply(*[says("One.")] * 6, fails(500))
+    with pytest.raises(TransientError, match="server_error"):
+        speech.transcribe(audio, SpeechHints(), charges.append, kept)
+    assert len(openai_server.requests) == count
+    heard = speech.transcribe(audio, SpeechHints(), charges.append, kept)
+    assert len(openai_server.requests) == count + 1
+    assert len(heard.utterances) == len(charges) == count
+
+
+def test_kept_answers_are_heard_as_they_were_when_they_came(openai_server: OpenAIServer) -> None:
+    kept = MemoryPieces()
+    speech = engine(openai_server, "whisper-1")
+    first, again = (speech.transcribe(two_voices(), SpeechHints(), lambda _: None, kept) for _ in range(2))
+    assert first == again
+    assert first.utterances[0].words
+    assert len(openai_server.requests) == len(kept.answers) == 2
+
+
+@pytest.mark.parametrize("hints", [{"language": "de"}, {"vocabulary": VOCABULARY}, {"task": "translate"}])
+def test_an_answer_to_another_question_is_not_taken(openai_server: OpenAIServer, hints: dict[str, object]) -> None:
+    kept = MemoryPieces()
+    speech = engine(openai_server, "whisper-1")
+    for asked in (SpeechHints(), SpeechHints(**hints)):
+        speech.transcribe(second_channel_only(), asked, lambda _: None, kept)
+    assert len(openai_server.requests) == 2
+
+
+@pytest.mark.parametrize("answer", [fails(500), fails(429), fails(401)])
+def test_a_server_in_trouble_is_left_alone(openai_server: OpenAIServer, answer: Answer) -> None:
+    openai_server.reply_always(answer)
+    with pytest.raises(TransientError):
+        hear(engine(openai_server, "gpt-4o-transcribe"), whole_call())
+    assert len(openai_server.requests) <= 2 * REQUESTS_AT_ONCE
+
+
+def test_probabilities_of_tokens_become_a_confidence(openai_server: OpenAIServer) -> None:
+    def doubting(request):
+        reply = says("Perhaps.")(request)
+        reply.body["logprobs"] = [{"token": "Per", "logprob": -0.1}, {"token": "haps.", "logprob": -1.3}]
+        return reply
+
+    openai_server.reply_always(doubting)
+    (said,) = hear(engine(openai_server, "gpt-4o-mini-transcribe"), second_channel_only())[0].utterances[:1]
+    assert openai_server.requests[0].body["include"] == ["logprobs"]
+    assert said.avg_confidence == pytest.approx(0.4966, abs=0.001)
+
+
+@pytest.mark.parametrize("model", ["whisper-1", "gpt-transcribe", "gpt-4o-transcribe-diarize"])
+def test_probabilities_are_not_asked_of_a_model_that_gives_none(openai_server: OpenAIServer, model: str) -> None:
+    hear(engine(openai_server, model), second_channel_only())
+    assert "include" not in openai_server.requests[0].body
+
+
+def test_no_piece_is_longer_or_larger_than_any_model_takes(openai_server: OpenAIServer) -> None:
+    talk = np.tile(two_voices().samples[1:, : 8 * 16_000], 200)
+    hear(engine(openai_server, "gpt-4o-transcribe-diarize"), ChannelAudio(talk))
+    assert len(openai_server.requests) >= 2
+    assert all(request.audio_s <= TIMED_PIECE_S for request in openai_server.requests)
+    worst = to_flac(np.random.default_rng(4).integers(-32768, 32767, round(TIMED_PIECE_S * 16_000), dtype=np.int16))
+    assert len(worst) < 25_000_000
+
+
+def test_minutes_billed_are_the_minutes_of_speech(openai_server: OpenAIServer) -> None:
+    audio = whole_call()
+    speech_s = sum(end_s - start_s for spans in speech_spans(audio) for start_s, end_s in spans)
+    for model in ("whisper-1", "gpt-4o-transcribe"):
+        _, charges = hear(engine(openai_server, model), audio)
+        assert sum(charge.audio_s for charge in charges) == pytest.approx(speech_s, abs=0.1)
+    assert speech_s < 0.6 * 2 * audio.duration_s

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from calls.errors import EngineMisconfigured, TransientError, UndecodableAudio
@@ -16,6 +17,7 @@ from engines.speech_api import ApiSpeech
 from engines.speech_fake import FakeSpeech
 from engines.speech_faster_whisper import FasterWhisperSpeech
 from engines.speech_openai_whisper import OpenAIWhisperSpeech
+from engines.speech_windows import pack_windows
 from tests.recordings import hiss, one_voice, second_channel_only, silence, two_voices
 from tests.servers.openai_server import API_KEY, API_VERSION, OpenAIServer
 from tests.whisper_checkpoints import convert_checkpoint, write_checkpoint
@@ -246,6 +248,13 @@ def test_both_whisper_libraries_hear_the_same_from_the_same_weights(
     assert ours.language == theirs.language == "en"
     # Not where an utterance ends: random weights place words by rounding, which is another one on another processor.
     assert words_by_channel(ours) == words_by_channel(theirs)
+
+
+def test_a_call_that_is_heard_part_by_part_is_heard_as_one(converted: Path, faster: FasterWhisperSpeech) -> None:
+    audio = ChannelAudio(np.tile(two_voices().samples, 5))
+    by_part = FasterWhisperSpeech(str(converted), device="cpu", windows_in_memory=1)
+    assert len(pack_windows(audio)) >= 3
+    assert hear(by_part, audio)[0] == hear(faster, audio)[0]
 
 
 def test_a_scripted_failure_of_the_fake_comes_out_as_it_is() -> None:

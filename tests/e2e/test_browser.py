@@ -1,16 +1,19 @@
 """The pages in a real browser: find a call, read it, hear it, see the trends, mend what failed."""
 
 import io
+import json
 import re
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from analytics.rollup import recompute_all
+from calls.recording import PEAKS, own_key
 from tests.browser import FLAGS, axe_source, axe_violations, chromium_path, served
 from tests.seeds import NOW, seed_call, seed_failed_call
 from tests.web_client import PASSWORD, make_hall
@@ -68,10 +71,34 @@ def sound(seconds: int) -> bytes:
     return file.getvalue()
 
 
+# The first channel, the customer's, is loud in the second half; the other one in the first.
+OUTLINE = {
+    "duration_s": 15.0,
+    "channels": [
+        {"low": [0] * 50 + [-100] * 50, "high": [0] * 50 + [100] * 50},
+        {"low": [-100] * 50 + [0] * 50, "high": [100] * 50 + [0] * 50},
+    ],
+}
+# The share of each quarter of the canvas that is drawn on: above on the left and on the right, then below.
+DRAWN = """() => {
+  const wave = document.getElementById("wave");
+  const [width, height] = [wave.width >> 1, wave.height >> 1];
+  const pixels = wave.getContext("2d").getImageData(0, 0, 2 * width, 2 * height).data;
+  const drawn = [0, 0, 0, 0];
+  for (let at = 0; at < pixels.length / 4; at++) {
+    const [x, y] = [at % (2 * width), Math.floor(at / (2 * width))];
+    if (pixels[4 * at + 3] > 0) drawn[Number(x >= width) + 2 * Number(y >= height)] += 1 / (width * height);
+  }
+  return drawn;
+}"""
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     hall = make_hall(tmp_path_factory.mktemp("site"))
     hall.wiring.objects.put("call.wav", sound(15))
+    outlined = uuid4()
+    hall.wiring.objects.put(own_key(PEAKS, outlined), json.dumps(OUTLINE).encode())
     with hall.wiring.database.write() as connection:
         for week in range(8):
             for n, reason in enumerate(("delivery_status", "repair_booking", "new_order")):
@@ -83,7 +110,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                     analysis={"reason_code": reason, "outcome": "sale" if reason == "new_order" else "resolved"},
                 )
         heard = {"recording": {"object_key": "call.wav"}}
-        played = seed_call(connection, contact_number="+15550100", **heard)
+        played = seed_call(connection, contact_number="+15550100", recording={"object_key": "call.wav", "id": outlined})
         seed_call(connection, contact_number="+15550100", happened_at=NOW - timedelta(days=1), **heard)
         other = seed_call(connection, agent="Priya N", happened_at=NOW - timedelta(hours=3), **heard)
         failed = seed_failed_call(connection, happened_at=NOW - timedelta(hours=2), **heard)
@@ -141,6 +168,21 @@ def test_clicking_a_turn_plays_from_there_and_marks_it(visit, site):
     expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
     page.locator("#play").click()
     expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
+
+
+def test_the_sound_is_drawn_a_lane_for_each_speaker_the_agent_above(visit, site):
+    visit.go(f"/calls/{site.ids['played']}")
+    expect(visit.page.locator("#wave")).to_be_visible()
+    agent_left, agent_right, customer_left, customer_right = visit.page.evaluate(DRAWN)
+    assert min(agent_left, customer_right) > 0.9
+    assert max(agent_right, customer_left) < 0.2
+
+
+def test_a_recording_without_an_outline_shows_none(visit, site):
+    with visit.page.expect_response("**/peaks"):
+        visit.go(f"/calls/{site.ids['other']}")
+    expect(visit.page.locator("#strip")).to_be_visible()
+    expect(visit.page.locator("#wave")).to_be_hidden()
 
 
 def test_a_link_to_a_second_opens_there(visit, site):

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from cli import calls as commands
 from crm.calls import NoSuchCall, WrongQuery
+from crm.swaps import NoChannels
 from crm.users import UserError, find_user, is_password_of
 from tests.seeds import seed_call, seed_failed_call
 from tests.web_client import Hall, make_hall
@@ -113,3 +114,37 @@ def test_the_list_of_users_tells_no_secret(hall):
 
 def test_a_name_that_is_taken_is_an_error_of_ours(hall):
     assert isinstance(run(hall, "users", "add", "maria").exception, UserError)
+
+
+def test_a_swap_at_the_terminal_shows_the_corrected_call_and_says_what_it_costs(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, transcript={"agent_channel": 1})
+    ended = run(hall, "call", str(call_id), "--swap-channels", "--json")
+    assert "The agent is on channel 0 now" in ended.stderr
+    assert "one more request to the language engine" in " ".join(ended.stderr.split())
+    shown = json.loads(ended.stdout)
+    assert (shown["stage"], shown["analysis"], shown["transcript"]["agent_channel"]) == ("transcribed", None, 0)
+    assert [turn["speaker"] for turn in shown["turns"]][:2] == ["customer", "agent"]
+    assert isinstance(run(hall, "call", str(seed(hall)), "--swap-channels").exception, NoChannels)
+
+
+def test_a_doubtful_map_of_the_channels_is_shown_with_its_remedy(hall):
+    call_id = seed(hall, transcript={"agent_channel": 1, "skipped": [{"feature": "channels", "code": "maybe_swapped"}]})
+    printed = run(hall, "call", str(call_id)).output
+    assert f"callwise call {call_id} --swap-channels" in " ".join(printed.split())
+    assert {"feature": "channels", "code": "maybe_swapped"} in document(hall, "call", str(call_id))["skipped"]
+
+
+def test_timing_has_the_parts_and_what_follows_from_them(hall):
+    counted = {"word_agent_count": 16, "word_customer_count": 9, "longest_monologue_agent_s": 2.5}
+    timing = document(hall, "call", str(seed(hall, transcript=counted)))["timing"]
+    assert timing | counted == timing
+    assert (timing["words_per_minute_agent"], timing["words_per_minute_customer"]) == (200.0, 120.0)
+    assert timing["agent_talk_share"] == 0.5161
+    assert document(hall, "call", str(seed(hall, said=None)))["timing"]["words_per_minute_agent"] is None
+
+
+def seed(hall: Hall, **facts: Any) -> Any:
+    """One call in the hall's database."""
+    with hall.wiring.database.write() as connection:
+        return seed_call(connection, **facts)

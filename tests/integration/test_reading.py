@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from calls.pipeline import PIPELINE, QUEUES, READ, TRANSCRIBE
 from calls.recording import ObjectRef
+from calls.timing import NOT_TIMED
 from calls.transcript import Utterance
 from crm import jobs, tables
 from crm.intake import Arrival, insert_batch
@@ -220,8 +221,8 @@ def test_a_conversation_ends_as_a_call_with_its_turns_and_an_analysis(desk, name
 def test_a_conversation_with_times_is_measured_as_a_recording_is(desk):
     call = desk.read((FIXTURES / "contact_lens.json").read_bytes(), "a.json")
     heard = call.transcript
-    assert (heard.talk_time_agent_s, heard.talk_time_customer_s) == (4.9, 4.3)
-    assert (heard.non_talk_time_s, heard.interruption_count) == (6.0, 1)
+    assert (heard.timing.talk_time_agent_s, heard.timing.talk_time_customer_s) == (4.9, 4.3)
+    assert (heard.timing.non_talk_time_s, heard.timing.interruption_count) == (6.0, 1)
     assert (call.line.duration_s, heard.language) == (15.2, "en")
     assert {"feature": "post_contact_summary", "code": "insufficient_conversation_content"} in heard.skipped
 
@@ -229,8 +230,7 @@ def test_a_conversation_with_times_is_measured_as_a_recording_is(desk):
 @pytest.mark.parametrize(("name", "code"), [("plain.vcon.json", "no_times"), ("chat.vcon.json", "no_ends")])
 def test_a_conversation_without_times_is_not_measured_and_no_silence(desk, name, code):
     heard = desk.read((FIXTURES / name).read_bytes(), name).transcript
-    measured = (heard.talk_time_agent_s, heard.talk_time_customer_s, heard.non_talk_time_s, heard.interruption_count)
-    assert measured == (None, None, None, None)
+    assert heard.timing == NOT_TIMED
     assert list(heard.skipped) == [{"feature": "timing", "code": code}]
 
 

@@ -4,6 +4,7 @@ import errno
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -11,12 +12,14 @@ import sqlalchemy as sa
 from calls.errors import EngineMisconfigured, ObjectGone, TransientError, UnusableAnswer
 from calls.money import Charge
 from calls.pipeline import FILE, QUEUES, TRANSCRIBE, UNDERSTAND
-from calls.recording import CallFacts, Direction
+from calls.recording import PEAKS, CallFacts, Direction, own_key
 from calls.transcript import Utterance
 from crm import jobs, tables
 from crm.facts import set_facts
 from crm.intake import insert_received
 from crm.taxonomies import store_taxonomy
+from engines.audio import AudioLimits, decode
+from engines.audio_decoder import Decoder
 from engines.language_fake import FakeLanguage, first_words
 from engines.objects_memory import MemoryStore
 from engines.speech import SpeechHints
@@ -122,6 +125,7 @@ def test_a_recording_becomes_a_call_with_transcript_analysis_and_customer(centre
     assert (contact.phone_e164, contact.id) == ("+12065550142", call.contact_id)
     [described] = centre.rows(tables.recording)
     assert centre.objects.head(described.playback_key).ref.size_bytes > 0
+    assert centre.objects.head(own_key(PEAKS, described.id)).ref.size_bytes > 0
     assert list(centre.scratch.iterdir()) == []
 
 
@@ -218,6 +222,23 @@ def test_what_is_no_audio_is_failed_at_once_and_harms_no_other_call(centre, reco
     centre.work(centre.parts())
     assert (centre.call(bad).stage, centre.call(bad).failed_code) == ("failed", "not_audio")
     assert (centre.call(empty).stage, centre.call(empty).failed_code) == ("failed", "empty")
+    assert centre.call(good).stage == "done"
+
+
+@pytest.mark.parametrize(("deed", "code"), [("crash", "decoder_died"), ("hang", "decoder_timed_out")])
+def test_a_decoder_that_dies_or_hangs_fails_its_call_and_the_worker_goes_on(centre, recording, deed, code):
+    unhealthy = Decoder(Path(__file__).parents[1] / "unhealthy_decoder.py")
+    limits = AudioLimits(max_wall_s=3, max_stall_s=1)
+    bad = centre.receive(b"RIFF\x24\x00\x00\x00WAVE " + deed.encode(), key="bad.wav")
+    good = centre.receive(recording, key="good.wav")
+
+    def decode_either(path):
+        is_bad = path.stat().st_size < 100
+        return decode(path, limits=limits, by=unhealthy) if is_bad else decode(path)
+
+    centre.work(centre.parts(decode=decode_either))
+    unhealthy.close()
+    assert (centre.call(bad).stage, centre.call(bad).failed_code) == ("failed", code)
     assert centre.call(good).stage == "done"
 
 

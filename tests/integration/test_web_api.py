@@ -1,11 +1,12 @@
 """Laws of the API: documents with stable keys, errors as problem+json, sound by range."""
 
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from analytics.rollup import recompute_all
+from calls.recording import PEAKS, own_key
 from crm.call_documents import call_document
 from crm.one_call import call_in_full
 from tests.seeds import NOW, seed_call, seed_failed_call
@@ -97,6 +98,7 @@ def test_the_api_describes_itself(hall):
         "/api/v1/calls",
         "/api/v1/calls/{call_id}",
         "/api/v1/calls/{call_id}/audio",
+        "/api/v1/calls/{call_id}/peaks",
         "/api/v1/status",
         "/api/v1/trends",
     }
@@ -165,6 +167,28 @@ def test_a_recording_that_the_store_lost_is_not_found(hall):
     with hall.wiring.database.write() as connection:
         call_id = seed_call(connection)
     assert hall.client.get(f"/api/v1/calls/{call_id}/audio").status_code == 404
+
+
+def test_the_outline_of_the_sound_is_what_was_written_beside_it(hall):
+    with hall.wiring.database.write() as connection:
+        recording_id = uuid4()
+        call_id = seed_call(connection, recording={"id": recording_id})
+    hall.wiring.objects.put(own_key(PEAKS, recording_id), b'{"duration_s":1.0,"channels":[]}')
+    answer = hall.client.get(f"/api/v1/calls/{call_id}/peaks")
+    assert (answer.status_code, answer.json()) == (200, {"duration_s": 1.0, "channels": []})
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_recording_without_an_outline_has_no_content_and_a_call_without_a_recording_is_not_found(hall, heard):
+    with hall.wiring.database.write() as connection:
+        generated = seed_call(connection, said=None, is_sample=True)
+    assert hall.client.get(f"/api/v1/calls/{heard}/peaks").status_code == 204
+    assert hall.client.get(f"/api/v1/calls/{generated}/peaks").status_code == 404
+
+
+def test_the_outline_is_for_those_who_have_signed_in(hall, heard):
+    hall.client.cookies.clear()
+    assert hall.client.get(f"/api/v1/calls/{heard}/peaks").status_code == 401
 
 
 @pytest.mark.parametrize(

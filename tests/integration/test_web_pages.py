@@ -13,7 +13,7 @@ from calls.money import Charge
 from crm.jobs import first_job
 from crm.money import note_charge
 from crm.status import beat
-from crm.tables import call, job, unreadable_event
+from crm.tables import call, job, unreadable_event, utterance
 from tests.seeds import NOW, seed_call, seed_failed_call
 from tests.web_client import Hall, make_hall
 from tests.xss import XSS
@@ -282,3 +282,93 @@ def test_times_are_shown_in_the_sites_zone(tmp_path):
     page = hall.client.get("/calls").text
     assert "20 Mar 2026, 21:00" in page
     assert "Asia/Tokyo" in page
+
+
+def by_channel(**more):
+    return {"agent_channel": 1, "word_agent_count": 18, "word_customer_count": 12, "conversation_s": 13.7} | more
+
+
+def test_who_is_who_is_corrected_by_a_button_and_pressed_twice_it_is_said_once(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, transcript=by_channel())
+    assert "Swap agent and customer" in hall.client.get(f"/calls/{call_id}").text
+    for _ in range(2):
+        answer = hall.post(f"/calls/{call_id}/agent-channel", agent_channel="0")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/calls/{call_id}")
+    page = shown(hall.client.get(f"/calls/{call_id}").text)
+    assert "Customer Thank you for calling, how can I help?" in page
+    assert "Transcribed, waiting for its summary" in page
+    document = hall.client.get(f"/api/v1/calls/{call_id}").json()
+    assert (document["transcript"]["revision"], document["transcript"]["agent_channel"]) == (2, 0)
+
+
+def test_a_button_pressed_on_another_site_swaps_nobody(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, transcript=by_channel())
+    path = f"/calls/{call_id}/agent-channel"
+    assert hall.client.post(path, data={"agent_channel": "0", "form_token": "stolen"}).status_code == 403
+    assert hall.post(path, agent_channel="2").status_code == 422
+    assert hall.client.get(f"/api/v1/calls/{call_id}").json()["transcript"]["revision"] == 1
+
+
+def test_speakers_without_channels_have_no_button_and_say_why(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection)
+    assert "Swap agent and customer" not in hall.client.get(f"/calls/{call_id}").text
+    answer = hall.post(f"/calls/{call_id}/agent-channel", agent_channel="0")
+    assert (answer.status_code, "not told apart by channel" in answer.text) == (400, True)
+
+
+def test_a_call_whose_speakers_may_be_swapped_says_so(hall):
+    with hall.wiring.database.write() as connection:
+        doubt = [{"feature": "channels", "code": "maybe_swapped"}]
+        doubted = seed_call(connection, transcript=by_channel(skipped=doubt))
+        clear = seed_call(connection, transcript=by_channel())
+    words = "Agent and customer may be swapped"
+    assert words in hall.client.get(f"/calls/{doubted}").text
+    assert words not in hall.client.get(f"/calls/{clear}").text
+
+
+def test_the_page_says_who_interrupts_who_goes_on_and_how_fast(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(
+            connection,
+            transcript=by_channel(
+                interruption_count=3,
+                interruption_agent_count=1,
+                interruption_customer_count=2,
+                interruption_time_agent_s=1.5,
+                interruption_time_customer_s=62.0,
+                longest_monologue_agent_s=75.0,
+                longest_monologue_customer_s=9.0,
+            ),
+        )
+    page = shown(hall.client.get(f"/calls/{call_id}").text)
+    for words in (
+        "Interruptions 3 (agent 1, 0:01; customer 2, 1:02)",
+        "Longest monologue agent 1:15, customer 0:09",
+        "Words per minute agent 225, customer 160",
+        "(52% of the talk)",
+    ):
+        assert words in page, page
+
+
+def test_words_that_the_engine_is_unsure_of_are_marked_and_kept(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, said=[(0, "customer", 0.0, 2.0, "My name is <Quill> Quill")])
+        sure = [["My", 0.0, 0.4, 0.9], ["name", 0.4, 0.8, 0.5], ["is", 0.8, 1.0, 0.8]]
+        words = [*sure, ["<Quill>", 1.0, 1.5, 0.49], ["Quill", 1.5, 2.0, 0.9]]
+        connection.execute(sa.update(utterance).values(words=words))
+    page = hall.client.get(f"/calls/{call_id}").text
+    assert re.search(r'My name is <span class="unsure"[^>]*>&lt;Quill&gt;</span> Quill', page)
+
+
+def test_a_translation_is_shown_below_what_was_said(hall):
+    translated = [[1, 0.0, 2.0, "Good day"], [0, 3.1, 5.0, "Where is my parcel?"]]
+    with hall.wiring.database.write() as connection:
+        with_one = seed_call(connection, transcript={"translation": translated})
+        without = seed_call(connection)
+    words = shown(hall.client.get(f"/calls/{with_one}").text)
+    assert "The same in English" in words
+    assert "Where is my parcel?" in words
+    assert "The same in English" not in hall.client.get(f"/calls/{without}").text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from calls.transcript import TURN_GAP_S, Word
 from engines.speech import ChannelAudio
-from engines.speech_pieces import Piece, in_order, pack, pack_by_turns, place_stretch, place_words, without_loops
+from engines.speech_pieces import Piece, Stretch, in_order, pack, pack_by_turns, place_text, place_words, without_loops
 from engines.voice_activity import speech_spans
 from tests.recordings import silence, two_voices
 
@@ -17,12 +17,12 @@ from tests.recordings import silence, two_voices
 @st.composite
 def pieces(draw: st.DrawFn) -> Piece:
     """Pieces of one to six stretches, with pauses between them."""
-    moment_s, spans = 0.0, []
+    moment_s, stretches = 0.0, []
     for _ in range(draw(st.integers(1, 6))):
         start_s = moment_s + draw(st.floats(0.05, 20))
         moment_s = start_s + draw(st.floats(0.24, 12))
-        spans.append((round(start_s, 3), round(moment_s, 3)))
-    return Piece(1, tuple(spans))
+        stretches.append(Stretch(1, round(start_s, 3), round(moment_s, 3)))
+    return Piece(tuple(stretches))
 
 
 words = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 3)), max_size=12).map(
@@ -37,9 +37,10 @@ def test_packing_keeps_all_speech_once_and_no_piece_is_too_long(packing, max_s: 
     packed = packing(audio, max_s=max_s)
     assert all(piece.duration_s <= max_s + 1e-6 for piece in packed)
     for channel, spans in enumerate(speech_spans(audio)):
-        kept = sorted(span for piece in packed if piece.channel == channel for span in piece.spans)
-        assert sum(end - start for start, end in kept) == pytest.approx(sum(end - start for start, end in spans))
-        assert all(earlier[1] <= later[0] for earlier, later in pairwise(kept))
+        kept = sorted(part for piece in packed for part in piece.stretches if part.channel == channel)
+        assert sum(part.duration_s for part in kept) == pytest.approx(sum(end - start for start, end in spans))
+        assert all(earlier.end_s <= later.start_s for earlier, later in pairwise(kept))
+    assert all(len({part.channel for part in piece.stretches}) == 1 for piece in packed)
 
 
 def test_silence_has_no_piece() -> None:
@@ -48,7 +49,7 @@ def test_silence_has_no_piece() -> None:
 
 def test_a_piece_of_a_turn_has_no_pause_that_ends_a_turn() -> None:
     for piece in pack_by_turns(two_voices(), max_s=30):
-        pauses = [later[0] - earlier[1] for earlier, later in pairwise(piece.spans)]
+        pauses = [later.start_s - earlier.end_s for earlier, later in pairwise(piece.stretches)]
         assert all(pause <= TURN_GAP_S for pause in pauses)
 
 
@@ -59,7 +60,8 @@ def test_a_long_stretch_is_cut_where_it_is_quietest() -> None:
         key=lambda found: found[1][1] - found[1][0],
     )
     limit_s = (end_s - start_s) * 0.7
-    edges = {edge for piece in pack(audio, max_s=limit_s) if piece.channel == channel for edge in sum(piece.spans, ())}
+    parts = [part for piece in pack(audio, max_s=limit_s) for part in piece.stretches if part.channel == channel]
+    edges = {edge for part in parts for edge in part[1:]}
     (cut_s,) = [edge for edge in edges if start_s + 0.01 < edge < end_s - 0.01]
 
     def power(at_s: float) -> float:
@@ -72,26 +74,26 @@ def test_a_long_stretch_is_cut_where_it_is_quietest() -> None:
 
 def test_a_piece_sounds_like_its_stretches_one_after_the_other() -> None:
     samples = np.arange(32_000, dtype=np.int16)[np.newaxis]
-    piece = Piece(0, ((0.5, 0.75), (1.5, 1.75)))
+    piece = Piece((Stretch(0, 0.5, 0.75), Stretch(0, 1.5, 1.75)))
     heard = piece.samples(ChannelAudio(samples))
     assert heard.tolist() == [*range(8_000, 12_000), *range(24_000, 28_000)]
 
 
 @given(pieces(), st.floats(0, 200))
 def test_a_moment_of_a_piece_is_a_moment_of_its_stretch(piece: Piece, heard_s: float) -> None:
-    span = piece.span_at(heard_s)
-    start_s, end_s = piece.spans[span]
-    assert start_s <= piece.in_recording(heard_s, span) <= end_s
+    index = piece.stretch_at(heard_s)
+    _, start_s, end_s = piece.stretches[index]
+    assert start_s <= piece.in_recording(heard_s, index) <= end_s
 
 
 @given(pieces(), st.data())
 def test_a_moment_goes_to_the_recording_and_back(piece: Piece, data: st.DataObject) -> None:
-    span = data.draw(st.integers(0, len(piece.spans) - 1))
-    start_s, end_s = piece.spans[span]
+    index = data.draw(st.integers(0, len(piece.stretches) - 1))
+    _, start_s, end_s = piece.stretches[index]
     moment_s = data.draw(st.floats(start_s + 0.01, end_s - 0.01))
-    heard_s = sum(end - start for start, end in piece.spans[:span]) + moment_s - start_s
-    assert piece.span_at(heard_s) == span
-    assert piece.in_recording(heard_s, span) == pytest.approx(moment_s, abs=0.001)
+    heard_s = sum(part.duration_s for part in piece.stretches[:index]) + moment_s - start_s
+    assert piece.stretch_at(heard_s) == index
+    assert piece.in_recording(heard_s, index) == pytest.approx(moment_s, abs=0.001)
 
 
 @given(pieces(), words)
@@ -102,21 +104,21 @@ def test_placed_words_are_in_order_and_inside_their_stretches(piece: Piece, said
     for utterance in placed:
         edges = [edge for word in utterance.words for edge in (word.start_s, word.end_s)]
         assert edges == sorted(edges)
-        assert any(start <= edges[0] and edges[-1] <= end for start, end in piece.spans)
+        assert any(part.start_s <= edges[0] and edges[-1] <= part.end_s for part in piece.stretches)
         assert (utterance.start_s, utterance.end_s) == (edges[0], edges[-1])
 
 
 def test_words_bring_their_own_spaces() -> None:
     said = [Word(" How", 0, 0.1), Word(" are", 0.1, 0.2), Word(" you", 0.2, 0.3), Word("?", 0.3, 0.3)]
-    (utterance,) = place_words(Piece(0, ((5.0, 6.0),)), said)
+    (utterance,) = place_words(Piece((Stretch(0, 5.0, 6.0),)), said)
     assert utterance.text == "How are you?"
     assert utterance.avg_confidence is None
 
 
 @given(pieces(), st.floats(0, 100), st.floats(0, 100))
 def test_text_without_word_times_stays_within_its_piece(piece: Piece, start_s: float, end_s: float) -> None:
-    said = place_stretch(piece, start_s, end_s, " Well. ")
-    assert piece.spans[0][0] <= said.start_s <= said.end_s <= piece.spans[-1][1]
+    said = place_text(piece, start_s, end_s, " Well. ")
+    assert piece.stretches[0].start_s <= said.start_s <= said.end_s <= piece.stretches[-1].end_s
     assert said.text == "Well."
 
 

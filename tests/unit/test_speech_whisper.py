@@ -7,7 +7,7 @@ import pytest
 
 from calls.errors import EngineMisconfigured, TransientError
 from calls.transcript import Word
-from engines.speech_pieces import Piece
+from engines.speech_pieces import Piece, Stretch
 from engines.speech_whisper import (
     OncePerProcess,
     WhisperSegment,
@@ -17,7 +17,7 @@ from engines.speech_whisper import (
     prompt_of,
 )
 
-PIECE = Piece(0, ((10.0, 14.0), (20.0, 24.0)))
+PIECE = Piece((Stretch(0, 10.0, 14.0), Stretch(0, 20.0, 24.0)))
 
 
 def segment(

@@ -106,3 +106,10 @@ def test_a_source_that_is_silent_on_a_fact_takes_nothing_away():
     assert merge_tellings(told) == CallFacts(
         agent_name="Ana", queue_name="Q", is_transferred=False, attributes={"a": "1", "b": "2"}
     )
+
+
+def test_a_persons_word_stands_above_a_later_record_and_takes_nothing_else_from_it():
+    person = Telling("person", Rank.PERSON, CallFacts(agent_channel=0), NOON)
+    record = Telling("record", Rank.RECORD, CallFacts(agent_channel=1, queue_name="Billing"), ONE)
+    facts = merge_tellings([person, record])
+    assert (facts.agent_channel, facts.queue_name) == (0, "Billing")

@@ -1,5 +1,5 @@
-// The player of a call's page: seeks to turns, marks the turn that is heard, follows it. Without this file the page still
-// reads, and the browser's own player still plays.
+// The player of a call's page: seeks to turns, marks the turn that is heard, follows it, draws the outline of the sound.
+// Without this file the page still reads, and the browser's own player still plays.
 (() => {
   "use strict";
   const audio = document.getElementById("audio");
@@ -10,6 +10,7 @@
   const follow = document.getElementById("follow");
   const strip = document.getElementById("strip");
   const head = document.getElementById("head");
+  const wave = document.getElementById("wave");
   const turns = [...document.querySelectorAll(".turn")].map((element) => ({
     element,
     start: Number(element.dataset.start),
@@ -52,6 +53,30 @@
     }
   };
 
+  // A lane for each channel, the agent's above, as in the strip below.
+  const drawWave = (peaks) => {
+    const agent = wave.dataset.agent === "" ? -1 : Number(wave.dataset.agent);
+    const lanes = peaks.channels.map((channel, index) => ({ ...channel, isAgent: index === agent }));
+    lanes.sort((one, other) => Number(other.isAgent) - Number(one.isAgent));
+    const colours = getComputedStyle(wave);
+    wave.width = Math.round(wave.clientWidth * (devicePixelRatio || 1));
+    wave.height = Math.round(wave.clientHeight * (devicePixelRatio || 1));
+    const canvas = wave.getContext("2d");
+    const laneHeight = wave.height / lanes.length;
+    const width = wave.width * Math.min(1, peaks.duration_s / duration);
+    lanes.forEach((lane, index) => {
+      const loudest = Math.max(8, ...lane.high, ...lane.low.map((low) => -low));
+      const scale = laneHeight / 2 / loudest;
+      const middle = (index + 0.5) * laneHeight;
+      const step = width / lane.low.length;
+      canvas.fillStyle = colours.getPropertyValue(lane.isAgent ? "--accent" : "--customer").trim();
+      lane.low.forEach((low, at) => {
+        const top = middle - lane.high[at] * scale;
+        canvas.fillRect(at * step, top, Math.max(step, 1), Math.max((lane.high[at] - low) * scale, 1));
+      });
+    });
+  };
+
   const seekToHash = () => {
     const found = /^#t=(\d+(?:\.\d+)?)$/.exec(location.hash);
     if (!found) return;
@@ -80,11 +105,24 @@
   for (const quote of document.querySelectorAll("a[data-start]")) {
     quote.addEventListener("click", () => seek(Number(quote.dataset.start), false));
   }
-  if (strip) {
-    strip.addEventListener("click", (event) => {
-      const box = strip.getBoundingClientRect();
+  for (const picture of [strip, wave]) {
+    if (!picture) continue;
+    picture.addEventListener("click", (event) => {
+      const box = picture.getBoundingClientRect();
       seek(((event.clientX - box.left) / box.width) * duration, false);
     });
+  }
+  if (wave) {
+    fetch(wave.dataset.peaks)
+      .then((answer) => (answer.status === 200 ? answer.json() : null))
+      .then((peaks) => {
+        if (!peaks) return;
+        wave.hidden = false;
+        drawWave(peaks);
+        addEventListener("resize", () => drawWave(peaks));
+        matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawWave(peaks));
+      })
+      .catch(() => {});
   }
   playButton.addEventListener("click", toggle);
   document.getElementById("back").addEventListener("click", () => seek(audio.currentTime - 5, false));

@@ -1,0 +1,58 @@
+"""Migrations that carry over what stands in the rows of an earlier version."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from crm.database import Database
+from crm.schema import upgrade, versions
+from crm.tables import transcript, utterance
+from tests.seeds import seed_call, seed_taxonomy
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        opened = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+        yield opened
+        opened.dispose()
+        return
+    server = request.getfixturevalue("postgres_server")
+    name = server.create_database()
+    opened = Database(server.url(name))
+    yield opened
+    opened.dispose()
+    server.drop_database(name)
+
+
+def test_transcripts_of_before_know_by_which_channel_their_speakers_were_named(empty_database):
+    upgrade(empty_database, "0003")
+    both = [(1, "agent", 0.0, 1.0, "Hello."), (0, "customer", 1.0, 2.0, "Hi.")]
+    with empty_database.write() as connection:
+        seed_taxonomy(connection)
+        seed_call(connection, said=both)
+        seed_call(connection, said=[(0, "agent", 0.0, 1.0, "Hello."), (1, "customer", 1.0, 2.0, "Hi.")])
+        seed_call(connection, said=both[1:])
+        seed_call(connection, said=[(0, "unknown", 0.0, 1.0, "Hello.")])
+        seed_call(connection, said=[])
+        seed_call(connection, said=both, transcript={"engine": "given/vcon"})
+    upgrade(empty_database)
+    assert len(set(versions(empty_database))) == 1
+    with empty_database.read() as connection:
+        rows = connection.execute(
+            sa.select(transcript.c.engine, transcript.c.agent_channel, sa.func.count(utterance.c.seq))
+            .outerjoin_from(transcript, utterance, utterance.c.transcript_id == transcript.c.id)
+            .group_by(transcript.c.id, transcript.c.engine, transcript.c.agent_channel)
+        )
+        found = sorted((tuple(row) for row in rows), key=str)
+    heard = "faster-whisper/small"
+    assert found == [
+        (heard, 0, 2),
+        (heard, 1, 1),
+        (heard, 1, 2),
+        (heard, None, 0),
+        (heard, None, 1),
+        ("given/vcon", None, 2),
+    ]
