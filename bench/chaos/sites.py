@@ -190,7 +190,7 @@ class EmbeddedSite(Site):
 
     def send(self, body: bytes) -> None:
         """Nobody can send anything."""
-        raise NotImplementedError("a watched folder has no messages")
+        raise RuntimeError("a watched folder has no messages")
 
     def processes(self) -> list[Kept]:
         """As `callwise up` has them, without the pages."""

@@ -1,6 +1,7 @@
 """Whose channel is whose, by what is said."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from calls.channels import MAYBE_SWAPPED, SURE_FROM, ChannelGuess, doubts_about,
 from calls.recording import Direction
 from calls.transcript import Utterance
 
-DATA = Path("/work/shared/data")
+DATA = Path(os.environ.get("CALLWISE_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data"
 CALL = (
     ("agent", "Thank you for calling Harbour and Pine, how can I help you?"),
     ("customer", "I would like to know where my order is."),
