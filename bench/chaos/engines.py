@@ -30,7 +30,7 @@ from engines.audio import DecodedAudio
 from engines.language import Conversation
 from engines.language_fake import first_words
 from engines.objects_folder import FolderStore
-from engines.speech import ChannelAudio, Heard, SpeechHints
+from engines.speech import NOTHING_KEPT, ChannelAudio, Heard, KeptPieces, SpeechHints
 from workers.app import bell, make_parts, wiring
 from workers.leases import Leases
 from workers.steps import Parts
@@ -74,11 +74,18 @@ class Speech:
 
     name = "chaos/speech"
     is_demo = False
+    can_translate = False
 
     def __init__(self, log: SideLog) -> None:
         self._log = log
 
-    def transcribe(self, audio: ChannelAudio, hints: SpeechHints, pay: Callable[[Charge], None]) -> Heard:
+    def transcribe(
+        self,
+        audio: ChannelAudio,
+        hints: SpeechHints,
+        pay: Callable[[Charge], None],
+        kept: KeptPieces = NOTHING_KEPT,
+    ) -> Heard:
         """See SpeechEngine."""
         samples = audio.samples[0]
         is_quiet = bool(samples[0] < 1000)
