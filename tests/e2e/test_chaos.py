@@ -14,7 +14,7 @@ from bench.chaos.stories import Delete, Put, Send, make_chaos
 RECORDINGS, KILLS = 2000, 50
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("setup", ["rabbitmq", "embedded"])
 def test_whatever_is_done_to_it_the_database_equals_that_of_a_run_without_faults(setup, tmp_path):
     servers = SERVERS[setup]()
