@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from calls.channels import MAYBE_SWAPPED
 from calls.recording import TEXT_SUFFIXES
 from calls.timing import Timing
-from calls.transcript import Speaker, Turn, Utterance, Word, group_turns, take_turns
+from calls.transcript import Speaker, Turn, Utterance, group_turns, take_turns
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
-from crm.results import GIVEN
+from crm.results import GIVEN, utterance_of
 from crm.tables import call, call_analysis, job, paid_request, reason, recording, transcript, utterance
 
 
@@ -214,15 +214,7 @@ def _transcript(connection: sa.Connection, call_id: UUID, channel_count: int | N
     if head is None:
         return None
     said = [
-        Utterance(
-            channel=row.channel,
-            start_s=row.start_s,
-            end_s=row.end_s,
-            text=row.text,
-            avg_confidence=row.avg_confidence,
-            speaker=Speaker(row.speaker),
-            words=tuple(Word(*word) for word in row.words),
-        )
+        utterance_of(row)
         for row in connection.execute(
             sa.select(utterance).where(utterance.c.transcript_id == head.id).order_by(utterance.c.seq)
         )

@@ -196,19 +196,20 @@ def current_transcript(connection: sa.Connection, call_id: UUID) -> StoredTransc
         id=rows[0].id,
         language=rows[0].language or "",
         duration_s=rows[0].duration_s,
-        utterances=[
-            Utterance(
-                channel=row.channel,
-                start_s=row.start_s,
-                end_s=row.end_s,
-                text=row.text,
-                avg_confidence=row.avg_confidence,
-                speaker=Speaker(row.speaker),
-                words=tuple(Word(*word) for word in row.words),
-            )
-            for row in rows
-            if row.seq is not None
-        ],
+        utterances=[utterance_of(row) for row in rows if row.seq is not None],
+    )
+
+
+def utterance_of(row: sa.Row[Any]) -> Utterance:
+    """One row of `utterance`, as it was said."""
+    return Utterance(
+        channel=row.channel,
+        start_s=row.start_s,
+        end_s=row.end_s,
+        text=row.text,
+        avg_confidence=row.avg_confidence,
+        speaker=Speaker(row.speaker),
+        words=tuple(Word(*word) for word in row.words),
     )
 
 

@@ -12,7 +12,6 @@ import structlog
 
 from calls.errors import TransientError
 from calls.pipeline import READ, TRANSCRIBE, Lane, Step, lane_of
-from calls.recording import ObjectRef
 from crm.awaited import Awaited, await_objects, forget_awaited
 from crm.database import Database
 from crm.intake import Received, insert_batch, known_etags, note_unreadable
@@ -155,11 +154,6 @@ def take_objects(intake: Intake, source: str, announced: Iterable[Announced]) ->
         _tell_ignored(source, taken)
         new_count += len(taken.new)
     return new_count
-
-
-def announce(bucket: str, keys: Iterable[str]) -> list[Announced]:
-    """These keys as announced objects."""
-    return [Announced((ObjectRef(bucket, key),)) for key in keys]
 
 
 def take_surely(intake: Intake, source: str, announced: Sequence[Announced], heard: Sequence[Heard] = ()) -> Taken:
