@@ -7,12 +7,13 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from calls.pipeline import QUEUES
+from calls.recording import ObjectRef
 from crm import jobs, tables
 from crm.taxonomies import store_taxonomy
 from engines.language_fake import FakeLanguage
 from engines.speech import SpeechHints
 from engines.speech_fake import FakeSpeech
-from ingest.intake import announce
+from ingest.intake import Announced
 from ingest.twilio import recording_key, sign
 from runtime.listening import make_intake
 from runtime.settings import DatabaseSettings, Settings, TelephonySettings, TwilioSettings, WebSettings
@@ -84,7 +85,7 @@ class Centre:
     def take_event(self, recording=RECORDING):
         """The store's own event for the object, through real intake."""
         intake = make_intake(self.wiring)
-        return intake.take(announce(self.wiring.objects.bucket, [recording_key(CALL, recording)]))
+        return intake.take([Announced((ObjectRef(self.wiring.objects.bucket, recording_key(CALL, recording)),))])
 
     def parts(self, **changes):
         speech, language = FakeSpeech(), FakeLanguage()
