@@ -48,7 +48,7 @@ def write(
 
 
 def gsm_wav(duration_s: float) -> bytes:
-    """GSM 6.10 in a WAV, of random frames: there is no encoder here, and any bits are a sound to its decoder."""
+    """GSM 6.10 in a WAV, of random frames: any bits are a sound to its decoder."""
     blocks = round(duration_s * 8000 / 320)
     body = np.random.default_rng(1).bytes(65 * blocks)
     form = struct.pack("<HHIIHHHH", 0x31, 1, 8000, 1625, 65, 0, 2, 320)

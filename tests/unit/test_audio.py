@@ -1,7 +1,9 @@
 """Recordings of every kind become sound, and what is no recording gets its code."""
 
 import os
+import shutil
 import struct
+import subprocess
 import wave
 from pathlib import Path
 
@@ -74,6 +76,20 @@ def test_what_cannot_be_encoded_here_is_decoded_whole_from_frames_made_by_hand(
     assert decoded.decoded_s == pytest.approx(6, abs=0.1)
     assert not decoded.channels[0].is_empty
     assert decoded.bad_packet_count == 0
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg, which has the encoder")
+def test_a_gsm_recording_of_a_real_encoder_sounds_like_what_was_recorded(tmp_path: Path) -> None:
+    said = write(tmp_path / "said.wav", chirps(6, 1), container="wav", codec="pcm_s16le")
+    recorded = tmp_path / "call.bin"
+    command = ["ffmpeg", "-v", "error", "-i", said, "-c:a", "libgsm_ms", "-f", "wav", recorded]
+    subprocess.run(command, check=True)
+    decoded = decode(recorded)
+    assert (decoded.container, decoded.codec) == ("wav", "gsm_ms")
+    sent, heard = (found.audio.samples[0].astype(np.float64) for found in (decode(said), decoded))
+    # The codec works in blocks: what comes out is a little longer.
+    assert len(sent) <= len(heard) <= len(sent) + 16_000 // 20
+    assert np.corrcoef(sent, heard[: len(sent)])[0, 1] > 0.9
 
 
 def test_channels_keep_their_order(tmp_path: Path) -> None:
