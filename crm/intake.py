@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.pipeline import READ, TRANSCRIBE, Stage, lane_of
+from calls.pipeline import READ, TRANSCRIBE, Lane, Stage, lane_of
 from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for, fallback_call_id
 from crm import jobs
-from crm.bulk import among, insert_new
+from crm.bulk import among, insert_new, time_ordered_id
 from crm.database import insert
 from crm.facts import Named, set_facts, told_columns, upsert_named
 from crm.people import leave_chain
@@ -20,6 +20,8 @@ from crm.tables import call, call_analysis, job, recording, transcript, unreadab
 
 # What is kept of an event that nobody can read, in characters.
 KEPT_BODY = 4000
+# One for all, so that a batch says it once.
+_NO_ATTRIBUTES: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,9 @@ def insert_batch(
     """
     answers: dict[int, Received] = {}
     named = upsert_named(connection, [arrival.facts for arrival in arrivals])
+    waiting = [(place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals)]
     # In order of id, so that two transactions with the same calls cannot wait for each other.
-    waiting = sorted(((place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals)), key=lambda p: p[2])
+    waiting.sort(key=lambda placed: placed[2].int)
     while waiting:
         # One arrival per key and per call in a round: what the first of them brings, the next ones find.
         now_due, waiting = _one_round(waiting)
@@ -127,6 +130,9 @@ Placed = tuple[int, Arrival, UUID]
 
 
 def _one_round(waiting: list[Placed]) -> tuple[list[Placed], list[Placed]]:
+    keys = {(arrival.ref.bucket, arrival.ref.key) for _, arrival, _ in waiting}
+    if len(keys) == len({call_id.int for _, _, call_id in waiting}) == len(waiting):
+        return waiting, []
     seen: set[object] = set()
     due: list[Placed] = []
     later: list[Placed] = []
@@ -174,9 +180,7 @@ def _come_again(round_: _Round, arrival: Arrival, call_id: UUID, known: list[sa.
     if other.is_text and not arrival.is_text:
         return _renew(round_, arrival, call_id)
     if arrival.is_text and not other.is_text:
-        insert_new(
-            round_.connection, recording, [_recording_row(call_id, arrival) | {"is_current": False}], answer="id"
-        )
+        insert_new(round_.connection, recording, [_recording_row(call_id, arrival) | {"is_current": False}], key="id")
         return Received(call_id, is_new=False)
     suffixed = call_id_for(arrival.source_system, suffixed_id(arrival))
     made = _insert_fresh(round_, [(0, arrival, suffixed)], is_suffixed=True)
@@ -212,19 +216,28 @@ def _insert_fresh(round_: _Round, fresh: Sequence[Placed], *, is_suffixed: bool 
     if not fresh:
         return {}
     connection = round_.connection
-    asked = sa.select(call.c.id).where(among(connection, call.c.id, [placed[2] for placed in fresh]))
-    taken = set(connection.execute(asked).scalars())
-    wanted = {placed[2]: placed for placed in fresh if placed[2] not in taken}
-    rows = [_call_row(round_, arrival, call_id, is_suffixed) for call_id, (_, arrival, _) in wanted.items()]
-    made = insert_new(connection, call, rows, answer="id")
-    rows = [_recording_row(call_id, wanted[call_id][1]) for call_id in wanted if call_id in made]
-    added = insert_new(connection, recording, rows, answer="call_id")
-    if beaten := made - added if len(made) > len(added) else None:
+    rows = [_call_row(round_, arrival, call_id, is_suffixed) for _, arrival, call_id in fresh]
+    made = [fresh[place] for place in insert_new(connection, call, rows, key="id")]
+    rows = [_recording_row(call_id, arrival) for _, arrival, call_id in made]
+    added = [made[place] for place in insert_new(connection, recording, rows, key="id")]
+    if len(added) < len(made):
         # Somebody else has just brought these recordings for another call: this one would never have one.
+        beaten = {call_id for _, _, call_id in made} - {call_id for _, _, call_id in added}
         connection.execute(sa.delete(call).where(call.c.id.in_(beaten)))
-    first = [_first_job(round_, call_id, placed[1]) for call_id, placed in wanted.items() if call_id in added]
-    insert_new(connection, job, first, answer="call_id")
-    return {wanted[call_id][0]: Received(call_id, is_new=True) for call_id in added}
+    insert_new(connection, job, _first_jobs(round_, added), key="call_id")
+    return {place: Received(call_id, is_new=True) for place, _, call_id in added}
+
+
+def _first_jobs(round_: _Round, added: Sequence[Placed]) -> list[dict[str, object]]:
+    # They differ by step and lane alone, and one value for all rows is told to the database once.
+    shared: dict[tuple[bool, Lane], dict[str, object]] = {}
+    jobs_ = []
+    for _, arrival, call_id in added:
+        kind = arrival.is_text, lane_of(arrival.stored.last_modified_at, round_.now)
+        if kind not in shared:
+            shared[kind] = _first_job(round_, call_id, arrival)
+        jobs_.append({**shared[kind], "call_id": call_id})
+    return jobs_
 
 
 def _first_job(round_: _Round, call_id: UUID, arrival: Arrival) -> dict[str, object]:
@@ -254,7 +267,7 @@ def _call_row(round_: _Round, arrival: Arrival, call_id: UUID, is_suffixed: bool
         "modified_at": round_.now,
         "happened_at": arrival.facts.started_at or round_.now,
         "is_sample": False,
-        "attributes": dict(arrival.facts.attributes),
+        "attributes": dict(arrival.facts.attributes) if arrival.facts.attributes else _NO_ATTRIBUTES,
     }
     if is_suffixed and "initial_call_id" not in row:
         # The recordings of one call find each other by it, and so does what is told of the call later.
@@ -265,7 +278,7 @@ def _call_row(round_: _Round, arrival: Arrival, call_id: UUID, is_suffixed: bool
 def _recording_row(call_id: UUID, arrival: Arrival) -> dict[str, Any]:
     ref = arrival.ref
     return {
-        "id": uuid4(),
+        "id": time_ordered_id(),
         "call_id": call_id,
         "bucket": ref.bucket,
         "object_key": ref.key,
