@@ -99,12 +99,13 @@ def mapping_of(value: object) -> Mapping[str, Any]:
 
 def _named(bucket: str, keys: Sequence[str], size: object, etag: object, version: object) -> tuple[ObjectRef, ...]:
     possible = [key for key in dict.fromkeys(keys) if key and "\0" not in key and len(key.encode()) <= MAX_KEY_BYTES]
+    size_bytes = _size(size)
     if not bucket or len(bucket) > MAX_NAME_CHARS or not possible:
         raise BadRecord
     version_id, bare_etag = text_of(version)[:MAX_NAME_CHARS], text_of(etag)[:MAX_NAME_CHARS].strip('"')
     if version_id == "null":
         version_id = ""
-    return tuple(ObjectRef(bucket, key, version_id, bare_etag, _size(size)) for key in possible)
+    return tuple([ObjectRef(bucket, key, version_id, bare_etag, size_bytes) for key in possible])
 
 
 def _subject_parts(subject: str) -> tuple[str, str]:

@@ -89,10 +89,12 @@ def _read(body: object, into: Announcement, *, depth: int) -> None:
 
 
 def _read_message(message: Mapping[str, Any], into: Announcement, *, depth: int) -> None:
+    records = message.get("Records")
+    if isinstance(records, list):
+        _read_records(message, records, into, depth=depth)
+        return
     kind, source = text_of(message.get("Type")), text_of(message.get("source"))
-    if isinstance(message.get("Records"), list):
-        _read_records(message, into, depth=depth)
-    elif _is_contact_record(message):
+    if _is_contact_record(message):
         into.records.append(message)
     elif message.get("Event") == "s3:TestEvent":
         into.ignored.append("test_event")
@@ -142,8 +144,7 @@ def _read_batch(messages: Sequence[object], into: Announcement, *, depth: int) -
     into.unreadable += ["bad_record"] * bad_count
 
 
-def _read_records(message: Mapping[str, Any], into: Announcement, *, depth: int) -> None:
-    records: Sequence[object] = message["Records"]
+def _read_records(message: Mapping[str, Any], records: Sequence[object], into: Announcement, *, depth: int) -> None:
     if not records:
         into.ignored.append("no_records")
     # MinIO and RustFS repeat bucket and key beside the records, as they are; they send one record in a message.

@@ -116,6 +116,8 @@ class Merging:
     def _beside_texts(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Sound whose call nobody names, beside a text that is a call already, is that call's."""
         nameless = {a.ref.key: stem_of(a.ref.key) for a in arrivals if not a.is_text and not a.facts.external_call_id}
+        if not nameless:
+            return list(arrivals)
         texts = texts_under(
             connection, self._bucket, [stem + suffix for stem in nameless.values() for suffix in _OF_TEXTS]
         )

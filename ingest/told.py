@@ -58,8 +58,8 @@ def storable(told: Told) -> Told:
     facts = told.facts
     changed: dict[str, Any] = {
         name: cleaned or None
-        for name in _FACTS
-        if type(value := getattr(facts, name)) is str and (cleaned := clean(value)) != value
+        for name, value in vars(facts).items()
+        if type(value) is str and (cleaned := clean(value)) != value
     }
     if not changed and not facts.attributes and not told.unread and not told.source_system:
         return told
