@@ -1,7 +1,7 @@
 """Recordings in: a call, its recording and its job in one transaction, once, however often a recording is announced."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from calls.pipeline import READ, TRANSCRIBE, Lane, Stage, lane_of
 from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for, fallback_call_id
 from crm import jobs
-from crm.bulk import among, insert_new, time_ordered_id
+from crm.bulk import among, insert_new, time_ordered_ids
 from crm.database import insert
 from crm.facts import Named, set_facts, told_columns, upsert_named
 from crm.people import leave_chain
@@ -149,6 +149,7 @@ class _Round:
     named: Named
     now: datetime
     rung_at: datetime | None
+    recording_ids: Iterator[UUID] = field(default_factory=time_ordered_ids)
 
 
 def _insert_round(round_: _Round, due: list[Placed]) -> dict[int, Received]:
@@ -180,7 +181,9 @@ def _come_again(round_: _Round, arrival: Arrival, call_id: UUID, known: list[sa.
     if other.is_text and not arrival.is_text:
         return _renew(round_, arrival, call_id)
     if arrival.is_text and not other.is_text:
-        insert_new(round_.connection, recording, [_recording_row(call_id, arrival) | {"is_current": False}], key="id")
+        insert_new(
+            round_.connection, recording, [_recording_row(round_, arrival, call_id) | {"is_current": False}], key="id"
+        )
         return Received(call_id, is_new=False)
     suffixed = call_id_for(arrival.source_system, suffixed_id(arrival))
     made = _insert_fresh(round_, [(0, arrival, suffixed)], is_suffixed=True)
@@ -218,7 +221,7 @@ def _insert_fresh(round_: _Round, fresh: Sequence[Placed], *, is_suffixed: bool 
     connection = round_.connection
     rows = [_call_row(round_, arrival, call_id, is_suffixed) for _, arrival, call_id in fresh]
     made = [fresh[place] for place in insert_new(connection, call, rows, key="id")]
-    rows = [_recording_row(call_id, arrival) for _, arrival, call_id in made]
+    rows = [_recording_row(round_, arrival, call_id) for _, arrival, call_id in made]
     added = [made[place] for place in insert_new(connection, recording, rows, key="id")]
     if len(added) < len(made):
         # Somebody else has just brought these recordings for another call: this one would never have one.
@@ -275,10 +278,10 @@ def _call_row(round_: _Round, arrival: Arrival, call_id: UUID, is_suffixed: bool
     return row
 
 
-def _recording_row(call_id: UUID, arrival: Arrival) -> dict[str, Any]:
+def _recording_row(round_: _Round, arrival: Arrival, call_id: UUID) -> dict[str, Any]:
     ref = arrival.ref
     return {
-        "id": time_ordered_id(),
+        "id": next(round_.recording_ids),
         "call_id": call_id,
         "bucket": ref.bucket,
         "object_key": ref.key,
@@ -302,7 +305,7 @@ def _renew(round_: _Round, arrival: Arrival, call_id: UUID) -> Received:
     if before.contact_id is not None:
         # Whose call it is comes with its end: the new content may end as silence.
         leave_chain(connection, call_id, before.contact_id)
-    _make_current(connection, call_id, arrival)
+    _make_current(round_, arrival, call_id)
     connection.execute(
         sa.update(call)
         .where(call.c.id == call_id)
@@ -331,15 +334,16 @@ def _is_same(current: sa.Row[Any], ref: ObjectRef) -> bool:
     return bool((current.etag, current.size_bytes) == (ref.etag, ref.size_bytes or 0))
 
 
-def _make_current(connection: sa.Connection, call_id: UUID, arrival: Arrival) -> None:
+def _make_current(round_: _Round, arrival: Arrival, call_id: UUID) -> None:
     """Make this the call's recording; what was heard in the one before is history."""
+    connection = round_.connection
     for table in (recording, transcript, call_analysis):
         connection.execute(
             sa.update(table).where(table.c.call_id == call_id, table.c.is_current).values(is_current=False)
         )
     connection.execute(
         insert(connection, recording)
-        .values(_recording_row(call_id, arrival))
+        .values(_recording_row(round_, arrival, call_id))
         # Content that lay there once before and is back.
         .on_conflict_do_update(
             index_elements=["bucket", "object_key", "version_id", "etag"],
