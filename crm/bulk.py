@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import count, repeat
-from operator import attrgetter, is_
+from operator import attrgetter, is_, itemgetter
 from os import urandom
 from time import time_ns
 from typing import Any
@@ -44,7 +44,11 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], 
     """
     if not rows:
         return ()
-    columns = {name: [row.get(name) for row in rows] for name in sorted(set().union(*rows))}
+    names = sorted(set().union(*rows))
+    try:
+        columns = dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))
+    except KeyError:
+        columns = {name: tuple([row.get(name) for row in rows]) for name in names}
     insert = _insert_arrays if connection.dialect.name == "postgresql" else _insert_one_by_one
     inserted = insert(connection, table, columns, key)
     if inserted is None:
@@ -134,8 +138,13 @@ def _told(column: sa.Column[Any], dialect: sa.Dialect, values: Sequence[Any]) ->
     return [None if value is None else process(value) for value in values] if process else values
 
 
-def _array(texts: Iterable[str | None]) -> str:
+def _array(texts: Sequence[str | None]) -> str:
     """An array as PostgreSQL reads it; the driver would look for each element's type by itself."""
+    if texts and None not in texts:
+        joined = '","'.join(texts)  # type: ignore[arg-type]
+        # Hardly a text has to be escaped: all of them are looked at in one go.
+        if "\\" not in joined and joined.count('"') == 2 * (len(texts) - 1):
+            return f'{{"{joined}"}}'
     return "{" + ",".join(["NULL" if text is None else _element(text) for text in texts]) + "}"
 
 
@@ -160,13 +169,13 @@ def _processor(column: sa.Column[Any], dialect: sa.Dialect) -> _Processor | None
     if isinstance(kind, sa.Text):
         # An enumeration's member as well: the driver would ask what it is.
         return str
-    if dialect.name != "postgresql":
-        return _sqlite_time if isinstance(kind, UtcDateTime) else kind.dialect_impl(dialect).bind_processor(dialect)
-    if isinstance(kind, UtcDateTime):
-        return _postgresql_time
+    if isinstance(kind, sa.Uuid):
+        return attrgetter("hex")
     if isinstance(kind, sa.JSON):
         return json.dumps
-    return attrgetter("hex") if isinstance(kind, sa.Uuid) else str
+    if isinstance(kind, UtcDateTime):
+        return _sqlite_time if dialect.name == "sqlite" else _postgresql_time
+    return kind.dialect_impl(dialect).bind_processor(dialect) if dialect.name == "sqlite" else str
 
 
 def _sqlite_time(moment: datetime) -> str:

@@ -79,8 +79,9 @@ def read_event(body: Body) -> Announcement:
 def _read(body: object, into: Announcement, *, depth: int) -> None:
     if depth >= MAX_DEPTH:
         raise UnreadableEvent("wrapped more often than any known service does", code="too_deep")
-    message = _decode(body) if isinstance(body, bytes | str) else body
-    if isinstance(message, Mapping):
+    message = _decode(body) if isinstance(body, (bytes, str)) else body
+    # The first question is quick, the second takes in every kind of mapping.
+    if type(message) is dict or isinstance(message, Mapping):
         _read_message(message, into, depth=depth)
     elif isinstance(message, Sequence) and not isinstance(message, bytes | str):
         _read_batch(message, into, depth=depth)
@@ -150,7 +151,7 @@ def _read_records(message: Mapping[str, Any], records: Sequence[object], into: A
     # MinIO and RustFS repeat bucket and key beside the records, as they are; they send one record in a message.
     plain_address = message.get("Key") if len(records) == 1 else None
     for record in records:
-        if not isinstance(record, Mapping):
+        if type(record) is not dict and not isinstance(record, Mapping):
             into.unreadable.append("bad_record")
         elif _is_contact_record(record):
             into.records.append(record)
