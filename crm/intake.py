@@ -175,6 +175,7 @@ def _come_again(round_: _Round, arrival: Arrival, call_id: UUID, known: list[sa.
     if known:
         # It stands back behind the sound of its call.
         return Received(known[0].call_id, is_new=False)
+    call_id = _met(round_.connection, arrival, call_id)
     other = _current_of(round_.connection, call_id)
     if other is None:
         return _renew(round_, arrival, call_id)
@@ -206,6 +207,14 @@ def _known(connection: sa.Connection, refs: Sequence[ObjectRef]) -> dict[tuple[s
         for row in rows:
             found.setdefault((row.bucket, row.object_key), []).append(row)
     return found
+
+
+def _met(connection: sa.Connection, arrival: Arrival, call_id: UUID) -> UUID:
+    """The call that the insertion met: the one that has the arrival's name by now, which telephony may have told late
+    of a call with another id of ours, else the one of this id.
+    """
+    is_named = sa.and_(call.c.source_system == arrival.source_system, call.c.external_call_id == arrival.external_id)
+    return connection.execute(sa.select(call.c.id).where(is_named)).scalar_one_or_none() or call_id
 
 
 def _current_of(connection: sa.Connection, call_id: UUID) -> sa.Row[Any] | None:
