@@ -19,7 +19,7 @@ _PRAGMAS = (
     "busy_timeout=30000",
     # The ids of calls are spread over their indexes: with the 2 MB of SQLite, each batch of new ones reads most pages
     # again.
-    "cache_size=-32768",
+    "cache_size=-16384",
     # A page that several batches write goes into the database once: the log grows to 16 MB in place of 4.
     "wal_autocheckpoint=4000",
 )

@@ -146,6 +146,13 @@ def test_of_many_recordings_those_that_are_known_insert_nothing_and_the_others_d
     assert {found.version for found in ids} == {7}
 
 
+@pytest.mark.parametrize("column", ["stage", "skip_reason", "direction"])
+def test_a_word_that_a_call_cannot_have_is_refused(any_database, column):
+    receive(any_database, facts=CallFacts(direction=Direction.INBOUND))
+    with pytest.raises(sa.exc.IntegrityError), any_database.write() as connection:
+        connection.execute(sa.update(call).values({column: "sideways"}))
+
+
 def test_other_content_under_a_known_key_starts_the_call_anew(any_database):
     first = receive(any_database)
     end_call(any_database, first)
