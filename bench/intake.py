@@ -3,23 +3,28 @@
     python -m bench.intake --json [--events 20000] [--rounds 3] [--reconcile 100000]
 
 Ours parses each S3 message, asks a store that answers at once, reads the name by the telephony profiles and commits, a
-batch to a transaction. The peers only put a message of the same size into a queue: kombu's SQLAlchemy transport on
-SQLite, and Celery's publish to RabbitMQ. Rounds are interleaved. SQS requests are counted on a local server.
+batch to a transaction: one listener, and several (`two_listeners`), each a process of its own on the same database.
+`per_cpu_s` counts the seconds of the one listener's processor in place of the clock's: on SQLite that is all the work,
+on PostgreSQL the client's part. The peers only put a message of the same size into a queue: kombu's SQLAlchemy
+transport on SQLite, and Celery's publish to RabbitMQ. Rounds are interleaved. SQS requests are counted on a local
+server.
 """
 
 import argparse
 import json
+import multiprocessing
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_plus
 from uuid import UUID
 
+import sqlalchemy as sa
 from celery import Celery
 from kombu import Connection
 
@@ -27,6 +32,7 @@ from bench.free_engines import NamedStore
 from calls.recording import ObjectRef
 from crm.database import Database
 from crm.schema import upgrade
+from crm.tables import job
 from ingest.intake import BATCH, Intake, take_messages
 from ingest.names import NAME_PROFILES
 from ingest.profiles import PLAIN, Profiles
@@ -36,6 +42,9 @@ from runtime.logs import set_up_logs
 BUCKET = "recordings"
 PEER_MESSAGES = 2000
 SQS_MESSAGES = 200
+LISTENERS = 2
+# A listener that died is noticed by then.
+END_S = 600.0
 
 
 def main() -> None:
@@ -97,18 +106,22 @@ def _rates(count: int, rounds: int) -> dict[str, object]:
     postgres, rabbit = PostgresServer(), RabbitServer()
     rates: dict[str, list[float]] = {}
 
-    def note(name: str, measure: Callable[[], float]) -> None:
-        rates.setdefault(name, []).append(measure())
+    def note(name: str, rate: float) -> None:
+        rates.setdefault(name, []).append(rate)
 
     try:
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as folder:
-                note("sqlite_events_per_s", lambda at=folder: _intake(f"sqlite:///{at}/callwise.db", bodies))
-                note("kombu_sqlalchemy_per_s", lambda at=folder: _kombu(f"sqla+sqlite:///{at}/kombu.db", bodies))
-            url = postgres.url(postgres.create_database())
-            note("postgres_events_per_s", lambda to=url: _intake(to, bodies))
-            broker = rabbit.url(rabbit.create_vhost())
-            note("celery_publish_per_s", lambda to=broker: _celery(to, bodies))
+                rate, per_cpu_s = _intake(f"sqlite:///{folder}/callwise.db", bodies)
+                note("sqlite_events_per_s", rate)
+                note("sqlite_events_per_cpu_s", per_cpu_s)
+                note("sqlite_two_listeners_per_s", _side_by_side(f"sqlite:///{folder}/both.db", bodies))
+                note("kombu_sqlalchemy_per_s", _kombu(f"sqla+sqlite:///{folder}/kombu.db", bodies))
+            rate, per_cpu_s = _intake(postgres.url(postgres.create_database()), bodies)
+            note("postgres_events_per_s", rate)
+            note("postgres_events_per_client_cpu_s", per_cpu_s)
+            note("postgres_two_listeners_per_s", _side_by_side(postgres.url(postgres.create_database()), bodies))
+            note("celery_publish_per_s", _celery(rabbit.url(rabbit.create_vhost()), bodies))
     finally:
         postgres.close()
         rabbit.close()
@@ -116,18 +129,52 @@ def _rates(count: int, rounds: int) -> dict[str, object]:
     return {"events": count, "rounds": rounds, "batch": BATCH, **medians, "all_rounds": rates, "missing": []}
 
 
-def _intake(url: str, bodies: list[bytes]) -> float:
+def _intake(url: str, bodies: list[bytes]) -> tuple[float, float]:
+    """Events per second of the clock, and of this process's processor."""
     database = Database(url)
     upgrade(database)
-    profiles = Profiles.of((PLAIN, *NAME_PROFILES), region="US", time_zone="UTC")
-    intake = Intake(database, NamedStore(BUCKET), profiles)
-    started = time.perf_counter()
-    new = sum(take_messages(intake, "bench", bodies[start : start + BATCH]) for start in range(0, len(bodies), BATCH))
-    took_s = time.perf_counter() - started
+    started, cpu_started = time.perf_counter(), time.process_time()
+    new = _take(database, bodies)
+    took_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_started
     database.dispose()
     if new != len(bodies):
         raise RuntimeError(f"{len(bodies)} events made {new} calls")
-    return new / took_s
+    return new / took_s, new / cpu_s
+
+
+def _side_by_side(url: str, bodies: list[bytes]) -> float:
+    """Events per second of LISTENERS processes on one database, each with its share of the messages."""
+    database = Database(url)
+    upgrade(database)
+    fork = multiprocessing.get_context("fork")
+    start, end = fork.Barrier(LISTENERS + 1), fork.Barrier(LISTENERS + 1)
+
+    def listen(share: list[bytes]) -> None:
+        start.wait()
+        _take(database, share)
+        end.wait(timeout=END_S)
+
+    listeners = [fork.Process(target=listen, args=(bodies[place::LISTENERS],)) for place in range(LISTENERS)]
+    for listener in listeners:
+        listener.start()
+    start.wait()
+    started = time.perf_counter()
+    end.wait(timeout=END_S)
+    took_s = time.perf_counter() - started
+    for listener in listeners:
+        listener.join()
+    with database.read() as connection:
+        made = connection.execute(sa.select(sa.func.count()).select_from(job)).scalar_one()
+    database.dispose()
+    if made != len(bodies):
+        raise RuntimeError(f"{len(bodies)} events made {made} jobs")
+    return len(bodies) / took_s
+
+
+def _take(database: Database, bodies: list[bytes]) -> int:
+    profiles = Profiles.of((PLAIN, *NAME_PROFILES), region="US", time_zone="UTC")
+    intake = Intake(database, NamedStore(BUCKET), profiles)
+    return sum(take_messages(intake, "bench", bodies[start : start + BATCH]) for start in range(0, len(bodies), BATCH))
 
 
 def _kombu(url: str, bodies: list[bytes]) -> float:

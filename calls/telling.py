@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from operator import attrgetter
 
 from calls.recording import CallFacts
 
@@ -16,6 +17,7 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 # A recording is stored when its call is over. A day covers wrong zones; what is later comes from a wrong clock.
 _CLOCKS_DIFFER_BY = timedelta(days=1)
 _TIMES = ("queued_at", "started_at", "answered_at", "ended_at")
+_times = attrgetter(*_TIMES)
 _FACTS = tuple(item.name for item in fields(CallFacts) if item.name != "attributes")
 
 
@@ -79,7 +81,8 @@ def believable(facts: CallFacts, stored_at: datetime) -> CallFacts:
 
     What was not believed stays readable in the attribute `not_believed`.
     """
-    ahead = [name for name in _TIMES if (told := getattr(facts, name)) and told - stored_at > _CLOCKS_DIFFER_BY]
+    told = zip(_TIMES, _times(facts), strict=True)
+    ahead = [name for name, moment in told if moment and moment - stored_at > _CLOCKS_DIFFER_BY]
     if not ahead:
         return facts
     words = ", ".join(f"{name} {getattr(facts, name).isoformat()}" for name in ahead)

@@ -13,6 +13,7 @@ from crm.tables import awaited_object
 # Stores that speak before they show do so by seconds; an hour also covers an upload that is being copied.
 AWAITED_FOR = timedelta(hours=1)
 _LONGEST_WAIT_S = 60
+_IS_ANY_AWAITED = sa.select(sa.exists().select_from(awaited_object))
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def await_objects(connection: sa.Connection, missing: Iterable[Awaited], *, now:
 
 def forget_awaited(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> None:
     """These objects are there: nobody waits for them any more."""
+    if not connection.execute(_IS_ANY_AWAITED).scalar_one():
+        return
     connection.execute(
         sa.delete(awaited_object).where(
             awaited_object.c.bucket == bucket, among(connection, awaited_object.c.object_key, keys)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -35,6 +36,7 @@ _PLAIN = (
     "disconnect_reason",
     "agent_channel",
 )
+_values = attrgetter(*_PLAIN)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def upsert_named(connection: sa.Connection, told: Iterable[CallFacts]) -> Named:
 
 def told_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
     """The columns of `call` that telephony spoke of; what it did not say is left out."""
-    columns = {name: value for name in _PLAIN if (value := getattr(facts, name)) is not None}
+    columns = {name: value for name, value in zip(_PLAIN, _values(facts), strict=True) if value is not None}
     if facts.agent_name:
         columns["agent_id"] = named.agents[facts.agent_name]
     if facts.queue_name:

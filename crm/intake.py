@@ -1,7 +1,7 @@
 """Recordings in: a call, its recording and its job in one transaction, once, however often a recording is announced."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.pipeline import READ, TRANSCRIBE, Stage, lane_of
+from calls.pipeline import READ, TRANSCRIBE, Lane, Stage, lane_of
 from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for, fallback_call_id
 from crm import jobs
-from crm.bulk import among, insert_new
+from crm.bulk import among, insert_new, time_ordered_ids
 from crm.database import insert
 from crm.facts import Named, set_facts, told_columns, upsert_named
 from crm.people import leave_chain
@@ -20,6 +20,8 @@ from crm.tables import call, call_analysis, job, recording, transcript, unreadab
 
 # What is kept of an event that nobody can read, in characters.
 KEPT_BODY = 4000
+# One for all, so that a batch says it once.
+_NO_ATTRIBUTES: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,9 @@ def insert_batch(
     """
     answers: dict[int, Received] = {}
     named = upsert_named(connection, [arrival.facts for arrival in arrivals])
+    waiting = [(place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals)]
     # In order of id, so that two transactions with the same calls cannot wait for each other.
-    waiting = sorted(((place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals)), key=lambda p: p[2])
+    waiting.sort(key=lambda placed: placed[2].int)
     while waiting:
         # One arrival per key and per call in a round: what the first of them brings, the next ones find.
         now_due, waiting = _one_round(waiting)
@@ -127,6 +130,9 @@ Placed = tuple[int, Arrival, UUID]
 
 
 def _one_round(waiting: list[Placed]) -> tuple[list[Placed], list[Placed]]:
+    keys = {(arrival.ref.bucket, arrival.ref.key) for _, arrival, _ in waiting}
+    if len(keys) == len({call_id.int for _, _, call_id in waiting}) == len(waiting):
+        return waiting, []
     seen: set[object] = set()
     due: list[Placed] = []
     later: list[Placed] = []
@@ -143,6 +149,7 @@ class _Round:
     named: Named
     now: datetime
     rung_at: datetime | None
+    recording_ids: Iterator[UUID] = field(default_factory=time_ordered_ids)
 
 
 def _insert_round(round_: _Round, due: list[Placed]) -> dict[int, Received]:
@@ -168,6 +175,7 @@ def _come_again(round_: _Round, arrival: Arrival, call_id: UUID, known: list[sa.
     if known:
         # It stands back behind the sound of its call.
         return Received(known[0].call_id, is_new=False)
+    call_id = _met(round_.connection, arrival, call_id)
     other = _current_of(round_.connection, call_id)
     if other is None:
         return _renew(round_, arrival, call_id)
@@ -175,7 +183,7 @@ def _come_again(round_: _Round, arrival: Arrival, call_id: UUID, known: list[sa.
         return _renew(round_, arrival, call_id)
     if arrival.is_text and not other.is_text:
         insert_new(
-            round_.connection, recording, [_recording_row(call_id, arrival) | {"is_current": False}], answer="id"
+            round_.connection, recording, [_recording_row(round_, arrival, call_id) | {"is_current": False}], key="id"
         )
         return Received(call_id, is_new=False)
     suffixed = call_id_for(arrival.source_system, suffixed_id(arrival))
@@ -201,6 +209,14 @@ def _known(connection: sa.Connection, refs: Sequence[ObjectRef]) -> dict[tuple[s
     return found
 
 
+def _met(connection: sa.Connection, arrival: Arrival, call_id: UUID) -> UUID:
+    """The call that the insertion met: the one that has the arrival's name by now, which telephony may have told late
+    of a call with another id of ours, else the one of this id.
+    """
+    is_named = sa.and_(call.c.source_system == arrival.source_system, call.c.external_call_id == arrival.external_id)
+    return connection.execute(sa.select(call.c.id).where(is_named)).scalar_one_or_none() or call_id
+
+
 def _current_of(connection: sa.Connection, call_id: UUID) -> sa.Row[Any] | None:
     return connection.execute(
         sa.select(recording).where(recording.c.call_id == call_id, recording.c.is_current)
@@ -212,19 +228,28 @@ def _insert_fresh(round_: _Round, fresh: Sequence[Placed], *, is_suffixed: bool 
     if not fresh:
         return {}
     connection = round_.connection
-    asked = sa.select(call.c.id).where(among(connection, call.c.id, [placed[2] for placed in fresh]))
-    taken = set(connection.execute(asked).scalars())
-    wanted = {placed[2]: placed for placed in fresh if placed[2] not in taken}
-    rows = [_call_row(round_, arrival, call_id, is_suffixed) for call_id, (_, arrival, _) in wanted.items()]
-    made = insert_new(connection, call, rows, answer="id")
-    rows = [_recording_row(call_id, wanted[call_id][1]) for call_id in wanted if call_id in made]
-    added = insert_new(connection, recording, rows, answer="call_id")
-    if beaten := made - added if len(made) > len(added) else None:
+    rows = [_call_row(round_, arrival, call_id, is_suffixed) for _, arrival, call_id in fresh]
+    made = [fresh[place] for place in insert_new(connection, call, rows, key="id")]
+    rows = [_recording_row(round_, arrival, call_id) for _, arrival, call_id in made]
+    added = [made[place] for place in insert_new(connection, recording, rows, key="id")]
+    if len(added) < len(made):
         # Somebody else has just brought these recordings for another call: this one would never have one.
+        beaten = {call_id for _, _, call_id in made} - {call_id for _, _, call_id in added}
         connection.execute(sa.delete(call).where(call.c.id.in_(beaten)))
-    first = [_first_job(round_, call_id, placed[1]) for call_id, placed in wanted.items() if call_id in added]
-    insert_new(connection, job, first, answer="call_id")
-    return {wanted[call_id][0]: Received(call_id, is_new=True) for call_id in added}
+    insert_new(connection, job, _first_jobs(round_, added), key="call_id")
+    return {place: Received(call_id, is_new=True) for place, _, call_id in added}
+
+
+def _first_jobs(round_: _Round, added: Sequence[Placed]) -> list[dict[str, object]]:
+    # They differ by step and lane alone, and one value for all rows is told to the database once.
+    shared: dict[tuple[bool, Lane], dict[str, object]] = {}
+    jobs_ = []
+    for _, arrival, call_id in added:
+        kind = arrival.is_text, lane_of(arrival.stored.last_modified_at, round_.now)
+        if kind not in shared:
+            shared[kind] = _first_job(round_, call_id, arrival)
+        jobs_.append({**shared[kind], "call_id": call_id})
+    return jobs_
 
 
 def _first_job(round_: _Round, call_id: UUID, arrival: Arrival) -> dict[str, object]:
@@ -254,7 +279,7 @@ def _call_row(round_: _Round, arrival: Arrival, call_id: UUID, is_suffixed: bool
         "modified_at": round_.now,
         "happened_at": arrival.facts.started_at or round_.now,
         "is_sample": False,
-        "attributes": dict(arrival.facts.attributes),
+        "attributes": dict(arrival.facts.attributes) if arrival.facts.attributes else _NO_ATTRIBUTES,
     }
     if is_suffixed and "initial_call_id" not in row:
         # The recordings of one call find each other by it, and so does what is told of the call later.
@@ -262,10 +287,10 @@ def _call_row(round_: _Round, arrival: Arrival, call_id: UUID, is_suffixed: bool
     return row
 
 
-def _recording_row(call_id: UUID, arrival: Arrival) -> dict[str, Any]:
+def _recording_row(round_: _Round, arrival: Arrival, call_id: UUID) -> dict[str, Any]:
     ref = arrival.ref
     return {
-        "id": uuid4(),
+        "id": next(round_.recording_ids),
         "call_id": call_id,
         "bucket": ref.bucket,
         "object_key": ref.key,
@@ -289,7 +314,7 @@ def _renew(round_: _Round, arrival: Arrival, call_id: UUID) -> Received:
     if before.contact_id is not None:
         # Whose call it is comes with its end: the new content may end as silence.
         leave_chain(connection, call_id, before.contact_id)
-    _make_current(connection, call_id, arrival)
+    _make_current(round_, arrival, call_id)
     connection.execute(
         sa.update(call)
         .where(call.c.id == call_id)
@@ -318,15 +343,16 @@ def _is_same(current: sa.Row[Any], ref: ObjectRef) -> bool:
     return bool((current.etag, current.size_bytes) == (ref.etag, ref.size_bytes or 0))
 
 
-def _make_current(connection: sa.Connection, call_id: UUID, arrival: Arrival) -> None:
+def _make_current(round_: _Round, arrival: Arrival, call_id: UUID) -> None:
     """Make this the call's recording; what was heard in the one before is history."""
+    connection = round_.connection
     for table in (recording, transcript, call_analysis):
         connection.execute(
             sa.update(table).where(table.c.call_id == call_id, table.c.is_current).values(is_current=False)
         )
     connection.execute(
         insert(connection, recording)
-        .values(_recording_row(call_id, arrival))
+        .values(_recording_row(round_, arrival, call_id))
         # Content that lay there once before and is back.
         .on_conflict_do_update(
             index_elements=["bucket", "object_key", "version_id", "etag"],

@@ -53,6 +53,8 @@ def store_tellings(connection: sa.Connection, told: Iterable[ToldOf], *, now: da
 def tellings_about(connection: sa.Connection, subjects: Collection[str]) -> dict[str, list[Telling]]:
     """What is kept of each of these subjects."""
     found: dict[str, list[Telling]] = {}
+    if not subjects:
+        return found
     for row in connection.execute(sa.select(telling).where(among(connection, telling.c.subject, subjects))):
         found.setdefault(row.subject, []).append(Telling(row.origin, Rank(row.rank), _facts(row.facts), row.as_of))
     return found

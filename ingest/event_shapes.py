@@ -6,7 +6,7 @@ announces nothing raises NothingAnnounced; what is no record of that store raise
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote, unquote_plus, unquote_to_bytes
 
 from calls.recording import ObjectRef
 
@@ -42,7 +42,7 @@ def read_s3_record(record: Mapping[str, Any], plain_address: object = None) -> t
     s3 = mapping_of(record.get("s3"))
     described = mapping_of(s3.get("object"))
     bucket, key = text_of(mapping_of(s3.get("bucket")).get("name")), text_of(described.get("key"))
-    keys = [unquote_plus(key), key]
+    keys = [_decoded(key), key]
     if text_of(record.get("eventSource")) in _RAW_SOURCES:
         keys.reverse()
     plain = text_of(plain_address)
@@ -97,14 +97,20 @@ def mapping_of(value: object) -> Mapping[str, Any]:
     return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
+def _decoded(key: str) -> str:
+    # What unquote_plus does, which looks for other letters in every key.
+    return unquote_to_bytes(key.replace("+", " ")).decode(errors="replace") if key.isascii() else unquote_plus(key)
+
+
 def _named(bucket: str, keys: Sequence[str], size: object, etag: object, version: object) -> tuple[ObjectRef, ...]:
     possible = [key for key in dict.fromkeys(keys) if key and "\0" not in key and len(key.encode()) <= MAX_KEY_BYTES]
+    size_bytes = _size(size)
     if not bucket or len(bucket) > MAX_NAME_CHARS or not possible:
         raise BadRecord
     version_id, bare_etag = text_of(version)[:MAX_NAME_CHARS], text_of(etag)[:MAX_NAME_CHARS].strip('"')
     if version_id == "null":
         version_id = ""
-    return tuple(ObjectRef(bucket, key, version_id, bare_etag, _size(size)) for key in possible)
+    return tuple([ObjectRef(bucket, key, version_id, bare_etag, size_bytes) for key in possible])
 
 
 def _subject_parts(subject: str) -> tuple[str, str]:

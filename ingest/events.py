@@ -79,8 +79,9 @@ def read_event(body: Body) -> Announcement:
 def _read(body: object, into: Announcement, *, depth: int) -> None:
     if depth >= MAX_DEPTH:
         raise UnreadableEvent("wrapped more often than any known service does", code="too_deep")
-    message = _decode(body) if isinstance(body, bytes | str) else body
-    if isinstance(message, Mapping):
+    message = _decode(body) if isinstance(body, (bytes, str)) else body
+    # The first question is quick, the second takes in every kind of mapping.
+    if type(message) is dict or isinstance(message, Mapping):
         _read_message(message, into, depth=depth)
     elif isinstance(message, Sequence) and not isinstance(message, bytes | str):
         _read_batch(message, into, depth=depth)
@@ -89,10 +90,12 @@ def _read(body: object, into: Announcement, *, depth: int) -> None:
 
 
 def _read_message(message: Mapping[str, Any], into: Announcement, *, depth: int) -> None:
+    records = message.get("Records")
+    if isinstance(records, list):
+        _read_records(message, records, into, depth=depth)
+        return
     kind, source = text_of(message.get("Type")), text_of(message.get("source"))
-    if isinstance(message.get("Records"), list):
-        _read_records(message, into, depth=depth)
-    elif _is_contact_record(message):
+    if _is_contact_record(message):
         into.records.append(message)
     elif message.get("Event") == "s3:TestEvent":
         into.ignored.append("test_event")
@@ -142,14 +145,13 @@ def _read_batch(messages: Sequence[object], into: Announcement, *, depth: int) -
     into.unreadable += ["bad_record"] * bad_count
 
 
-def _read_records(message: Mapping[str, Any], into: Announcement, *, depth: int) -> None:
-    records: Sequence[object] = message["Records"]
+def _read_records(message: Mapping[str, Any], records: Sequence[object], into: Announcement, *, depth: int) -> None:
     if not records:
         into.ignored.append("no_records")
     # MinIO and RustFS repeat bucket and key beside the records, as they are; they send one record in a message.
     plain_address = message.get("Key") if len(records) == 1 else None
     for record in records:
-        if not isinstance(record, Mapping):
+        if type(record) is not dict and not isinstance(record, Mapping):
             into.unreadable.append("bad_record")
         elif _is_contact_record(record):
             into.records.append(record)

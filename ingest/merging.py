@@ -1,6 +1,6 @@
 """What telephony has said of a call so far, put together: for a recording that comes, and for a call that is there."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -36,23 +36,22 @@ class Merging:
     def __init__(self, profiles: Profiles, bucket: str) -> None:
         self._profiles = profiles
         self._bucket = bucket
-        self._merged: dict[str, int] = {}
-        self._keys: list[str] = []
+        self._merged: dict[str, list[Telling]] = {}
+        self._voices: list[_Voices] = []
 
     def arrivals(self, connection: sa.Connection, looked: Sequence[Looked], *, now: datetime) -> list[Arrival]:
         """The recordings that come, with all that was told of their calls before, and with them."""
         stored = [(one, one.stored, one.reading) for one in looked if one.stored and one.reading]
         voices = [self._voices_of(seen.ref.key, reading, one.tellings) for one, seen, reading in stored]
         kept = tellings_about(connection, {subject for voice in voices for subject in voice.subjects})
-        self._merged = {subject: hash(tuple(map(repr, told))) for subject, told in kept.items()}
+        self._merged, self._voices = kept, voices
         made = []
         for (one, seen, reading), voice in zip(stored, voices, strict=True):
-            told = [telling for subject in voice.subjects for telling in kept.get(subject, ())]
+            told = _of_subjects(kept, voice.subjects)
             facts = believable(_merge(reading, told), seen.last_modified_at or now)
             system = _system_of(reading, one.tellings)
             profile = reading.profile or (PLAIN if says_something(facts) else None)
             made.append(Arrival(seen, facts, system, profile, one.is_text))
-        self._keys = [arrival.ref.key for arrival in made]
         return self._beside_texts(connection, made)
 
     def retell(
@@ -75,10 +74,9 @@ class Merging:
         """After the commit: what was told in the meantime of the recordings that came, and which recordings came in the
         meantime of whose calls something was told.
         """
-        voices = [self._voices_of(key, self._profiles.read_name(key)) for key in self._keys]
-        kept = tellings_about(connection, {subject for voice in voices for subject in voice.subjects})
-        late = {s for s, told in kept.items() if self._merged.get(s) != hash(tuple(map(repr, told)))}
-        keys = [(self._bucket, voice.key) for voice in voices if late & set(voice.subjects)]
+        kept = tellings_about(connection, {subject for voice in self._voices for subject in voice.subjects})
+        late = {subject for subject, told in kept.items() if self._merged.get(subject) != told}
+        keys = [(self._bucket, voice.key) for voice in self._voices if late.intersection(voice.subjects)]
         self._retell(connection, calls_of(connection, keys=keys), now)
         self.retell(connection, heard, now=now)
 
@@ -88,7 +86,7 @@ class Merging:
         kept = tellings_about(connection, {subject for voice in voices for subject in voice.subjects})
         changed = 0
         for one, voice in zip(calls, voices, strict=True):
-            told = [telling for subject in voice.subjects for telling in kept.get(subject, ())]
+            told = _of_subjects(kept, voice.subjects)
             facts = believable(_merge(voice.reading, told), one.stored_at)
             if facts.initial_call_id is None and "~" in one.external_call_id:
                 facts = replace(facts, initial_call_id=one.external_call_id.rpartition("~")[0])
@@ -116,6 +114,8 @@ class Merging:
     def _beside_texts(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Sound whose call nobody names, beside a text that is a call already, is that call's."""
         nameless = {a.ref.key: stem_of(a.ref.key) for a in arrivals if not a.is_text and not a.facts.external_call_id}
+        if not nameless:
+            return list(arrivals)
         texts = texts_under(
             connection, self._bucket, [stem + suffix for stem in nameless.values() for suffix in _OF_TEXTS]
         )
@@ -133,6 +133,10 @@ class Merging:
                 )
             made.append(arrival)
         return made
+
+
+def _of_subjects(kept: Mapping[str, Sequence[Telling]], subjects: Iterable[str]) -> list[Telling]:
+    return [telling for subject in subjects for telling in kept.get(subject, ())] if kept else []
 
 
 def _merge(reading: Reading, told: Sequence[Telling]) -> CallFacts:

@@ -30,6 +30,7 @@ Found = Mapping[str, str]
 class NameProfile:
     """One telephony system's names: `pattern` is searched in the key, `read` makes facts of what it finds.
 
+    `sign` is what each of these names contains: it is found sooner than the pattern is.
     `sidecars` gives the names, in the recording's folder, of documents that the system itself writes beside it.
     `source_system` is whose call ids these are; empty: the profile's own name.
     """
@@ -39,11 +40,12 @@ class NameProfile:
     read: Callable[[Found, Locality], Told]
     sidecars: Callable[[Found], tuple[str, ...]] = lambda _: ()
     source_system: str = ""
+    sign: str = ""
 
     def find(self, key: str) -> Found | None:
         """The parts of the key by name, empty text for one that is not there; None when this is another's name."""
-        found = self.pattern.search(key)
-        return {part: text or "" for part, text in found.groupdict().items()} if found else None
+        found = self.pattern.search(key) if self.sign in key else None
+        return found.groupdict("") if found else None
 
 
 def _pca(found: Found, local: Locality) -> Told:
@@ -157,7 +159,7 @@ def _twilio(found: Found, _: Locality) -> Told:
 _UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 
 _ALL = (
-    NameProfile("pca", re.compile(r"(?:^|/)(?=[^/]*?_GUID_[^/.])(?P<stem>[^/]+)\.\w+$"), _pca),
+    NameProfile("pca", re.compile(r"(?:^|/)(?=[^/]*?_GUID_[^/.])(?P<stem>[^/]+)\.\w+$"), _pca, sign="_GUID_"),
     NameProfile(
         "connect",
         re.compile(
@@ -166,7 +168,7 @@ _ALL = (
         ),
         _connect,
     ),
-    NameProfile("genesys", genesys.RECORDING, _genesys, sidecars=genesys.sidecars),
+    NameProfile("genesys", genesys.RECORDING, _genesys, sidecars=genesys.sidecars, sign="conversation_id"),
     NameProfile(
         "freepbx",
         re.compile(
@@ -192,6 +194,7 @@ _ALL = (
             re.ASCII,
         ),
         _eightbyeight,
+        sign="users:",
     ),
     NameProfile(
         "twilio",

@@ -129,9 +129,11 @@ class Profiles:
         stem, suffixes = stem_of(key), self._suffixes_beside
         if named.profile == "connect" and SIDECAR_SUFFIX not in suffixes:
             suffixes = (SIDECAR_SUFFIX, *suffixes)
-        folder = key[: key.rfind("/") + 1]
-        keys = (*(folder + name for name in named.beside), *(stem + suffix for suffix in suffixes))
-        return tuple(one for one in keys if one != key)
+        keys = [stem + suffix for suffix in suffixes]
+        if named.beside:
+            folder = key[: key.rfind("/") + 1]
+            keys = [*(folder + name for name in named.beside), *keys]
+        return tuple([one for one in keys if one != key])
 
     def addressees(self, key: str) -> Addressees | None:
         """Whose sidecar the object may be, by its name; None when it is nobody's."""

@@ -22,6 +22,7 @@ _DIRECTIONS = {
 }
 # From here on a number can only be milliseconds: as seconds it would be past the year 5000.
 _MILLISECONDS_FROM = 1e11
+_EPOCH = re.compile(r"\d{9,14}(\.\d{1,9})?")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2}(?:\.\d+)?)")
 # What is outside is a clock that was never set or a number of another kind: no recording is that old.
 _YEARS = range(1980, 2200)
@@ -96,7 +97,7 @@ def read_moment(value: object, zone: tzinfo) -> datetime | None:
     if isinstance(value, int | float):
         return from_epoch(value)
     text = str(value).strip()
-    if re.fullmatch(r"\d{9,14}(\.\d{1,9})?", text):
+    if _EPOCH.fullmatch(text):
         return from_epoch(float(text))
     try:
         return to_utc(datetime.fromisoformat(text), zone)

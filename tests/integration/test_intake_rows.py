@@ -110,6 +110,49 @@ def test_many_listeners_with_the_same_recordings_make_each_call_once(any_databas
     assert [len(rows(any_database, table)) for table in (call, recording, job, agent)] == [20, 20, 20, 3]
 
 
+def test_a_recording_of_a_call_that_was_told_its_name_late_is_a_call_of_its_own(any_database):
+    first = receive(any_database)
+    with any_database.write() as connection:
+        assert set_facts(connection, first.call_id, CallFacts(external_call_id="c-1", agent_name="Tom"), now=NOW)
+    second = receive(any_database, make_stored("b.wav"), CallFacts(external_call_id="c-1"), now=LATER)
+    assert second.is_new
+    assert second.call_id != first.call_id
+    assert receive(any_database, make_stored("b.wav"), CallFacts(external_call_id="c-1")) == replace(
+        second, is_new=False
+    )
+    names = {row.id: (row.external_call_id.partition("~")[0], row.initial_call_id) for row in rows(any_database, call)}
+    assert names == {first.call_id: ("c-1", None), second.call_id: ("c-1", "c-1")}
+
+
+def test_of_many_recordings_those_that_are_known_insert_nothing_and_the_others_do(any_database):
+    arrivals = [Arrival(make_stored(f"{n}.wav"), CallFacts(external_call_id=f"c{n}"), "pbx", "plain") for n in range(9)]
+    odd = [
+        replace(arrivals[0], facts=CallFacts(external_call_id="c0", attributes={"a": 'quo"te \\ {brace}, NULL'})),
+        Arrival(make_stored('quo"te \\ {brace}, NULL.wav'), CallFacts(external_call_id='x"\\,'), "pbx", "plain"),
+        # The call is known, the key is not.
+        Arrival(make_stored("8b.wav"), CallFacts(external_call_id="c8", started_at=NOW), "pbx", None),
+    ]
+    with any_database.write() as connection:
+        assert all(received.is_new for received in insert_batch(connection, [odd[0], *arrivals[5:]], now=NOW))
+        answers = insert_batch(connection, [*arrivals, *odd[1:]], now=LATER)
+    assert [received.is_new for received in answers] == [False, *[True] * 4, *[False] * 4, True, True]
+    keys = sorted(row.object_key for row in rows(any_database, recording))
+    assert keys == sorted([f"{n}.wav" for n in range(9)] + ['quo"te \\ {brace}, NULL.wav', "8b.wav"])
+    told = {row.external_call_id.partition("~")[0]: row.attributes for row in rows(any_database, call)}
+    assert told["c0"] == {"a": 'quo"te \\ {brace}, NULL'}
+    assert 'x"\\,' in told
+    assert len(rows(any_database, job)) == 11
+    ids = [row.id for row in sorted(rows(any_database, recording), key=lambda row: row.id)]
+    assert {found.version for found in ids} == {7}
+
+
+@pytest.mark.parametrize("column", ["stage", "skip_reason", "direction"])
+def test_a_word_that_a_call_cannot_have_is_refused(any_database, column):
+    receive(any_database, facts=CallFacts(direction=Direction.INBOUND))
+    with pytest.raises(sa.exc.IntegrityError), any_database.write() as connection:
+        connection.execute(sa.update(call).values({column: "sideways"}))
+
+
 def test_other_content_under_a_known_key_starts_the_call_anew(any_database):
     first = receive(any_database)
     end_call(any_database, first)
