@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from calls.pipeline import QUEUES
 from calls.recording import ObjectRef
-from crm import jobs, tables
+from crm import tables, waiting
 from crm.taxonomies import store_taxonomy
 from engines.language_fake import FakeLanguage
 from engines.speech import SpeechHints
@@ -106,7 +106,7 @@ class Centre:
 
     def due(self):
         with self.database.read() as connection:
-            return jobs.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES)
+            return waiting.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES)
 
     def work(self, parts=None, rounds=12):
         parts = parts or self.parts()

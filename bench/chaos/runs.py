@@ -18,7 +18,7 @@ from bench.chaos.sites import Pace, Servers, Site
 from bench.chaos.stories import Action, Chaos, make_chaos
 from bench.chaos.storm import Feeder, Storm
 from bench.chaos.tally import read_tally
-from crm import jobs, tables
+from crm import tables, waiting
 
 # How long after the last event and the last fault everything may take to come to rest.
 REST_S = 150.0
@@ -111,7 +111,7 @@ def _rest(site: Site, chaos: Chaos) -> None:
     ends_at = time.monotonic() + REST_S
     while time.monotonic() < ends_at:
         with site.database.read() as connection:
-            is_busy = jobs.unfinished_count(connection) > 0
+            is_busy = waiting.unfinished_count(connection) > 0
             count = connection.execute(sa.select(sa.func.count()).select_from(tables.call)).scalar_one()
         if not is_busy and count >= len(chaos.expected) and site.events_waiting() == 0:
             if judge(read_ends(site.database), chaos.expected).is_clean:

@@ -18,7 +18,7 @@ from bench.chaos.proxy import Proxy
 from bench.chaos.sidelog import LOG, POINTS, KillPoints
 from bench.chaos.stories import Action, Delete, Put, Send, Touch
 from calls.errors import CallwiseError
-from crm import jobs, tables
+from crm import tables, waiting
 from crm.database import Database
 from crm.schema import upgrade
 from engines import folder_paths
@@ -87,7 +87,7 @@ class Site(ABC):
         try:
             with self.database.read() as connection:
                 known = connection.execute(sa.select(sa.func.count()).select_from(tables.call)).scalar_one()
-                return jobs.unfinished_count(connection) + max(0, len(self._there) - known)
+                return waiting.unfinished_count(connection) + max(0, len(self._there) - known)
         except (CallwiseError, sa.exc.SQLAlchemyError):
             return BUSY  # the database is being restarted
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from calls.pipeline import FETCH, TRANSCRIBE
 from calls.recording import CallFacts, call_id_for
 from calls.telling import Rank, Telling
-from crm import jobs, tables
+from crm import retries, tables
 from crm.tellings import ToldOf, store_tellings
 from ingest.tellings import call_subject
 from ingest.twilio import recording_key
@@ -250,7 +250,7 @@ def test_a_recording_that_never_comes_is_failed_by_its_name_and_can_be_tried_aga
     call = centre.call()
     assert (call.stage, call.failed_step, call.failed_code) == ("failed", "call.fetch", "recording_gone")
     with centre.database.write() as connection:
-        assert jobs.retry(connection, now=datetime.now(UTC)) == 1
+        assert retries.retry(connection, now=datetime.now(UTC)) == 1
     centre.work()
     assert centre.call().stage == "done"
 
