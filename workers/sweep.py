@@ -39,8 +39,8 @@ def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES, *, ba
     Live calls first, oldest first; of old work at most `backfill_limit` pieces for each queue.
     Marked first, sent after the commit: a sweep that dies in between is repeated by waiting.RING_AGAIN_AFTER.
     """
-    with app.connection_for_write() as broker, broker.channel() as channel:
-        room = {queue: QUEUE_LIMIT - _depth(channel, queue) for queue in queues}
+    with app.producer_pool.acquire(block=True) as producer:
+        room = _room(producer, queues)
     now = datetime.now(UTC)
     rung: list[tuple[UUID, Step]] = []
     with database.read() as connection:
@@ -143,6 +143,19 @@ def _die() -> None:
     for child in active_children():
         os.kill(child.pid, signal.SIGKILL)
     os._exit(1)
+
+
+def _room(producer: Any, queues: Sequence[str]) -> dict[str, int]:
+    """How many messages each queue may still take; a connection that was lost since the last sweep is made anew.
+
+    By a connection that is kept: to make one for each sweep takes a client of SQS a second.
+    """
+
+    def ask() -> dict[str, int]:
+        return {queue: QUEUE_LIMIT - _depth(producer.channel, queue) for queue in queues}
+
+    room: dict[str, int] = producer.connection.ensure(producer, ask, max_retries=1)()
+    return room
 
 
 def _depth(channel: Any, queue: str) -> int:

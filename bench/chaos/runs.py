@@ -1,5 +1,6 @@
 """One set-up, twice: without faults and with them; and what came of it."""
 
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -123,6 +124,10 @@ def _rest(site: Site, chaos: Chaos) -> None:
 def _figures(chaos: Chaos, clean: Ended, hostile: Ended, storm: Storm, site: Site) -> dict[str, Any]:
     tally = read_tally(site.side_log)
     different = differences(hostile.ends, clean.ends, chaos.expected)
+    if different:
+        # For whoever has to find out why: `--keep` keeps it.
+        whole = {key: _both(hostile, clean, key, parts) for key, parts in different.items()}
+        (site.home.parent / "differences.json").write_text(json.dumps(whole, indent=1, default=str))
     rolled = sorted(name for name, rows in hostile.rolled.items() if rows != clean.rolled[name])
     wrong_baseline = [*clean.verdict.lost, *clean.verdict.doubled, *clean.verdict.unlike_expected]
     figures: dict[str, Any] = {
@@ -162,6 +167,8 @@ def _figures(chaos: Chaos, clean: Ended, hostile: Ended, storm: Storm, site: Sit
 
 def _both(hostile: Ended, clean: Ended, key: str, parts: list[str]) -> dict[str, Any]:
     here, there = hostile.ends.documents.get(key, {}), clean.ends.documents.get(key, {})
+    if parts == ["telling"]:
+        return {"telling": [hostile.ends.tellings.get(key), clean.ends.tellings.get(key)]}
     return {part: [here.get(part), there.get(part)] for part in parts}
 
 
