@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote_plus
 from uuid import UUID
@@ -103,12 +104,12 @@ def _rates(count: int, rounds: int) -> dict[str, object]:
     try:
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as folder:
-                note("sqlite_events_per_s", lambda at=folder: _intake(f"sqlite:///{at}/callwise.db", bodies))
-                note("kombu_sqlalchemy_per_s", lambda at=folder: _kombu(f"sqla+sqlite:///{at}/kombu.db", bodies))
+                note("sqlite_events_per_s", partial(_intake, f"sqlite:///{folder}/callwise.db", bodies))
+                note("kombu_sqlalchemy_per_s", partial(_kombu, f"sqla+sqlite:///{folder}/kombu.db", bodies))
             url = postgres.url(postgres.create_database())
-            note("postgres_events_per_s", lambda to=url: _intake(to, bodies))
+            note("postgres_events_per_s", partial(_intake, url, bodies))
             broker = rabbit.url(rabbit.create_vhost())
-            note("celery_publish_per_s", lambda to=broker: _celery(to, bodies))
+            note("celery_publish_per_s", partial(_celery, broker, bodies))
     finally:
         postgres.close()
         rabbit.close()

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.servers.local_http import LocalHandler, LocalServer
 from tests.servers.openai_answers import Answer, Reply, default_answer, fails
-from tests.servers.openai_requests import SentRequest, audio_length_s, describe, find_description, read_form
+from tests.servers.openai_requests import SentFile, SentRequest, audio_length_s, describe, find_description, read_form
 
 API_KEY = "test-key"
 API_VERSION = "2025-04-01-preview"
@@ -93,7 +93,7 @@ def read_request(method: str, target: str, headers: dict[str, str], body: bytes)
             operation = "/models/{model}"
     content_type = headers.get("content-type", "")
     fields: dict[str, Any] = {}
-    files = {}
+    files: dict[str, SentFile] = {}
     if content_type.startswith("multipart/form-data"):
         fields, files = read_form(content_type, body)
     elif body:
