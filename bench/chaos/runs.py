@@ -38,22 +38,30 @@ class Ended:
 
 
 def compare(
-    servers: Servers, scratch: Path, *, recordings: int, kills: int, seed: int, pace: Pace | None = None
+    servers: Servers,
+    scratch: Path,
+    *,
+    recordings: int,
+    kills: int,
+    seed: int,
+    pace: Pace | None = None,
+    is_warm: bool = False,
 ) -> dict[str, Any]:
-    """Run the set-up without faults and with them; returns the figures."""
+    """Run the set-up without faults and with them; returns the figures. `is_warm`: processes start warm."""
     probe = servers.site(scratch / "probe")
     is_watched = probe.is_watched
     probe.close()
     chaos = make_chaos(recordings, seed, is_watched=is_watched)
     say(f"fault-free: {len(chaos.expected)} calls")
     clean_site = servers.site(scratch / "clean")
+    clean_site.is_warm = is_warm
     try:
         clean, _ = run(clean_site, chaos, chaos.clean, [], is_recomputed=True)
     finally:
         clean_site.close()
     say(f"fault-free: {clean.seconds:.0f} s")
     site = servers.site(scratch / "hostile")
-    site.pace = pace or Pace()
+    site.pace, site.is_warm = pace or Pace(), is_warm
     try:
         faults = schedule(kills, targets_of(site), seed)
         hostile, storm = run(site, chaos, chaos.hostile, faults, is_recomputed=False)

@@ -49,6 +49,8 @@ class Site(ABC):
     # Where the broker itself answers, past its proxy; 0 where there is none that can be restarted.
     broker_port = 0
     pace = Pace()
+    # Whether its processes start warm; see bench.chaos.warm.
+    is_warm = False
 
     def __init__(self, scratch: Path) -> None:
         self.home = scratch / "home"
@@ -142,7 +144,7 @@ class Site(ABC):
             proxy.close()
 
     def _kept(self, name: str, module: str, *arguments: str) -> Kept:
-        return Kept(name, module, *arguments, environment=self.environment(), logs=self.logs)
+        return Kept(name, module, *arguments, environment=self.environment(), logs=self.logs, is_warm=self.is_warm)
 
     def _path(self, key: str) -> Path:
         plain = folder_paths.is_plain(key)
