@@ -48,10 +48,7 @@ def compare(
     is_warm: bool = False,
 ) -> dict[str, Any]:
     """Run the set-up without faults and with them; returns the figures. `is_warm`: processes start warm."""
-    probe = servers.site(scratch / "probe")
-    is_watched = probe.is_watched
-    probe.close()
-    chaos = make_chaos(recordings, seed, is_watched=is_watched)
+    chaos = make_chaos(recordings, seed, is_watched=servers.is_watched)
     say(f"fault-free: {len(chaos.expected)} calls")
     clean_site = servers.site(scratch / "clean")
     clean_site.is_warm = is_warm

@@ -45,7 +45,6 @@ class Site(ABC):
     """One run's own world in one set-up: a fresh home, database and broker, and everything that works in it."""
 
     name: str
-    is_watched = False
     # Where the broker itself answers, past its proxy; 0 where there is none that can be restarted.
     broker_port = 0
     pace = Pace()
@@ -162,10 +161,12 @@ class Site(ABC):
 class Servers(ABC):
     """What the runs of one set-up share, since it takes seconds to start.
 
-    `most_recordings` is what they can carry in reasonable time, 0 where that does not matter.
+    `most_recordings` is what they can carry in reasonable time, 0 where that does not matter; `is_watched` says that
+    the store's folder is watched, so that nobody can forge, delay or lose an event.
     """
 
     most_recordings = 0
+    is_watched = False
 
     @abstractmethod
     def site(self, scratch: Path) -> Site:
@@ -180,7 +181,6 @@ class EmbeddedSite(Site):
     """SQLite, a watched folder, and a worker that rings itself."""
 
     name = "embedded"
-    is_watched = True
 
     def make_database(self) -> str:
         """The home's own file."""
@@ -204,6 +204,8 @@ class EmbeddedSite(Site):
 
 class EmbeddedServers(Servers):
     """None are needed."""
+
+    is_watched = True
 
     def site(self, scratch: Path) -> Site:
         """See Servers."""

@@ -15,7 +15,7 @@ from crm.tellings import ToldOf, store_tellings
 from ingest.tellings import call_subject
 from ingest.twilio import recording_key
 from tests.servers.process import wait_until
-from tests.servers.twilio import Trouble, TwilioServer
+from tests.servers.twilio import Trouble
 from tests.twilio_centre import (
     ABSENT,
     CALL,
@@ -33,14 +33,6 @@ from workers.steps import Parts, run_step
 
 class Killed(BaseException):
     """As if the worker had been killed: nothing that runs afterwards can catch it and say so."""
-
-
-@pytest.fixture
-def twilio():
-    with TwilioServer() as server:
-        server.keep(RECORDING, SOUND)
-        server.keep(OTHER, OTHER_SOUND)
-        yield server
 
 
 @pytest.fixture
