@@ -1,5 +1,6 @@
 """Claims, leases, attempts: the laws that keep a call from being lost or done twice, on both databases."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from calls.pipeline import FILE, QUEUES, TRANSCRIBE, UNDERSTAND, Lane, Stage
 from crm import jobs, retries, waiting
 from crm.tables import call, job, touched_day
+from tests.servers.process import wait_until
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
@@ -57,6 +59,30 @@ def test_a_worker_that_was_thought_dead_cannot_write_its_result(any_database, ca
     take(any_database, call_id, at=NOW + timedelta(seconds=20))
     with pytest.raises(jobs.ClaimLost), any_database.write() as connection:
         jobs.advance(connection, slow, now=NOW, lease_s=15.0, rung_at=None)
+    assert stage_of(any_database, call_id) == Stage.RECEIVED
+
+
+@pytest.mark.parametrize("any_database", ["postgres"], indirect=True)
+def test_whoever_ends_a_call_and_whoever_starts_it_anew_cannot_wait_for_each_other(any_database, call_id):
+    held = take(any_database, call_id)
+
+    def give_up():
+        with any_database.write() as connection:
+            jobs.fail(connection, held, "refused", "", now=NOW)
+
+    def is_waiting():
+        with any_database.read() as connection:
+            waits = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            return connection.execute(waits).scalar_one() > 0
+
+    with ThreadPoolExecutor() as pool:
+        with any_database.write() as connection:
+            connection.execute(sa.select(call.c.id).where(call.c.id == call_id).with_for_update())
+            ended = pool.submit(give_up)
+            wait_until(is_waiting, what="the worker that waits for the call")
+            jobs.start_anew(connection, jobs.first_job(call_id, NOW))
+        with pytest.raises(jobs.ClaimLost):
+            ended.result(30)
     assert stage_of(any_database, call_id) == Stage.RECEIVED
 
 
