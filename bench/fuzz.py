@@ -25,10 +25,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
 
 import samples
+from bench.encoding import encode
 from bench.witness import Witness
 from calls.errors import CallwiseError
 from engines.audio import AudioLimits, decode
@@ -230,15 +230,15 @@ def _recordings(folder: Path) -> list[bytes]:
 
 
 def _encoded(path: Path, rows: "np.typing.NDArray[np.int16]", container: str, codec: str, rate_hz: int) -> bytes:
-    layout = "mono" if container == "amr" else "stereo"
-    with av.open(str(path), "w", format=container) as output:
-        stream = output.add_stream(codec, rate=rate_hz, layout=layout)
-        resampler = av.AudioResampler(stream.codec_context.format, layout, rate_hz)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(rows), format="s16p", layout="stereo")
-        frame.sample_rate = SPEECH_RATE_HZ
-        for ready in (*resampler.resample(frame), *resampler.resample(None)):
-            output.mux(stream.encode(ready))
-        output.mux(stream.encode(None))
+    encode(
+        path,
+        [rows],
+        container=container,
+        codec=codec,
+        rate_hz=rate_hz,
+        given_rate_hz=SPEECH_RATE_HZ,
+        layout="mono" if container == "amr" else "stereo",
+    )
     content = path.read_bytes()
     path.unlink()
     return content

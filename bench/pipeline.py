@@ -24,7 +24,7 @@ from kombu import Connection
 from bench.celery_chain import WARM_UP
 from calls.pipeline import TRANSCRIBE
 from calls.recording import CallFacts, ObjectRef, StoredObject
-from crm import jobs
+from crm import waiting
 from crm.database import Database
 from crm.intake import Arrival, insert_batch
 from crm.schema import upgrade
@@ -128,7 +128,7 @@ def _insert(database: Database, broker_url: str, received: list[StoredObject]) -
 def _wait_until_done(database: Database, worker: subprocess.Popen[bytes]) -> None:
     while True:
         with database.read() as connection:
-            if jobs.unfinished_count(connection) == 0:
+            if waiting.unfinished_count(connection) == 0:
                 return
         if worker.poll() is not None:
             raise RuntimeError(f"the worker ended with {worker.returncode}: there is nothing to measure")

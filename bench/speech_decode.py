@@ -20,13 +20,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 import samples
+from bench.encoding import encode
 from calls.errors import UndecodableAudio
 from engines.audio import decode, speech_spans
 from engines.speech import SPEECH_RATE_HZ
@@ -175,15 +176,7 @@ def _minute() -> NDArray[np.int16]:
 def _write(path: Path, rows: NDArray[np.int16], name: str, times: int) -> None:
     """The rows `times` over, without ever having all of them."""
     container, codec = _KINDS[name]
-    with av.open(str(path), "w", format=container) as output:
-        stream = output.add_stream(codec, rate=RATE_HZ, layout="stereo")
-        resampler = av.AudioResampler(stream.codec_context.format, "stereo", RATE_HZ)
-        for _ in range(times):
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(rows), format="s16p", layout="stereo")
-            frame.sample_rate = RATE_HZ
-            for ready in resampler.resample(frame):
-                output.mux(stream.encode(ready))
-        output.mux(stream.encode(None))
+    encode(path, repeat(rows, times), container=container, codec=codec, rate_hz=RATE_HZ, given_rate_hz=RATE_HZ)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.common import HomeOption, JsonFlag, emit, say, wire
-from crm import jobs
+from crm import retries
 from crm.calls import find_call
 from crm.schema import require_current, upgrade, versions
 from crm.status import status as read_status
@@ -83,7 +83,7 @@ def retry(
     require_current(wired.database)
     with wired.database.write() as connection:
         wanted = None if not calls else [find_call(connection, given) for given in calls]
-        retried = jobs.retry(connection, now=datetime.now(UTC), call_ids=wanted, code=code)
+        retried = retries.retry(connection, now=datetime.now(UTC), call_ids=wanted, code=code)
     if as_json:
         emit({"retried": retried})
     else:

@@ -1,33 +1,22 @@
-"""Work: who may do which step of which call, how often it was tried, and when somebody has to be told again.
+"""Work: who may do which step of which call, and how often it was tried.
 
 One row per call that is on its way; a call at a terminal stage has none. A claim moves `due_at` to the end of its
 lease, so that a dead worker's call becomes due by itself; the growing token keeps a worker that was thought dead from
-writing.
+writing. Whoever changes a call and its job locks the call first.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
 from calls.errors import CallwiseError
-from calls.pipeline import (
-    PIPELINE,
-    READ,
-    TERMINAL_STAGES,
-    TRANSCRIBE,
-    Lane,
-    Stage,
-    Step,
-    lane_of,
-    next_step,
-    step_named,
-)
+from calls.pipeline import PIPELINE, TRANSCRIBE, Lane, Stage, Step, next_step
 from crm.database import insert
-from crm.tables import call, job, recording, touched_day
+from crm.tables import call, job, touched_day
+from crm.waiting import due_of_lane
 
 # Statements that run for every step are built once: building one takes longer than running it.
 _OF_CALL: sa.BindParameter[UUID] = sa.bindparam("of_call")
@@ -65,12 +54,13 @@ _MOVE = (
     .where(call.c.id == _OF_CALL, call.c.stage == sa.bindparam("from_stage"))
     .returning(call.c.happened_at)
 )
+_HOLD = (
+    sa.select(job.c.token)
+    .join_from(call, job, job.c.call_id == call.c.id)
+    .where(*_HELD, call.c.stage == sa.bindparam("from_stage"))
+    .with_for_update()
+)
 _MARK = sa.insert(touched_day)
-
-# A message that has brought nothing for this long is taken for lost.
-RING_AGAIN_AFTER = timedelta(seconds=60)
-# So is one whose queue is empty: its sender died between commit and send, or the broker forgot it.
-RING_AGAIN_WHEN_EMPTY = timedelta(seconds=8)
 
 
 @dataclass(frozen=True)
@@ -143,7 +133,7 @@ def claim(connection: sa.Connection, call_id: UUID, step: Step, *, now: datetime
     )
     if not gives_way.rowcount:
         return None
-    for urgent_id, urgent_step in _due(connection, [step.queue], Lane.LIVE, now=now, limit=1):
+    for urgent_id, urgent_step in due_of_lane(connection, [step.queue], Lane.LIVE, now=now, limit=1):
         taken = connection.execute(_TAKE, given | {"of_call": urgent_id, "of_step": urgent_step.name}).one_or_none()
         if taken:
             return Claim(urgent_id, urgent_step, taken.token, taken.attempt_count)
@@ -154,6 +144,14 @@ def renew(connection: sa.Connection, claims: Iterable[Claim], *, now: datetime, 
     """A sign of life: the leases of these claims run from now. A claim that was lost stays lost."""
     for held in claims:
         connection.execute(_CHANGE, _held(held) | {"due_at": now + timedelta(seconds=lease_s)})
+
+
+def hold(connection: sa.Connection, held: Claim) -> None:
+    """Keep the call and its job as they are until the transaction ends; what was found out may then be written.
+
+    Raises ClaimLost.
+    """
+    _require(connection.execute(_HOLD, _held(held) | {"from_stage": held.step.needs}).first() is not None)
 
 
 def advance(
@@ -185,17 +183,15 @@ def advance(
         "last_code": None,
         "last_detail": None,
     }
-    moved = connection.execute(_CHANGE, _held(held) | change)
-    _require_one(moved.rowcount)
     _move(connection, held, stage=held.step.gives, modified_at=now)
+    _change(connection, held, change)
     return Claim(held.call_id, following, held.token + 1, 1) if goes_on else following
 
 
 def hand_over(connection: sa.Connection, held: Claim, step: Step, *, now: datetime, rung_at: datetime | None) -> Step:
     """Leave the call to another step that begins at the same stage, and return that. Raises ClaimLost."""
     change = {"step": step.name, "due_at": now, "rung_at": rung_at, "attempt_count": 0}
-    left = connection.execute(_CHANGE, _held(held) | change | {"last_code": None, "last_detail": None})
-    _require_one(left.rowcount)
+    _change(connection, held, change | {"last_code": None, "last_detail": None})
     return step
 
 
@@ -221,152 +217,7 @@ def put_back(
         "last_code": code,
         "last_detail": detail[:500],
     }
-    back = connection.execute(_CHANGE, _held(held) | change)
-    _require_one(back.rowcount)
-
-
-def due(
-    connection: sa.Connection,
-    *,
-    now: datetime,
-    limit: int,
-    queues: Sequence[str],
-    backfill_limit: int | None = None,
-    again_after: timedelta = RING_AGAIN_AFTER,
-) -> list[tuple[UUID, Step]]:
-    """What stands still: work that is due and of which nobody was told since it became due, or for `again_after`.
-
-    Live work comes first, then at most `backfill_limit` pieces of old work; each oldest first.
-    """
-    told_before = now - again_after
-    found = _due(connection, queues, Lane.LIVE, now=now, limit=limit, told_before=told_before)
-    room = limit - len(found) if backfill_limit is None else min(limit - len(found), backfill_limit)
-    if room <= 0:
-        return found
-    return found + _due(connection, queues, Lane.BACKFILL, now=now, limit=room, told_before=told_before)
-
-
-def drip(per_minute: float, now: datetime, over_s: float) -> int | None:
-    """How many pieces of old work the sweep of `now` lets in, when sweeps are `over_s` apart; None is no limit.
-
-    By the clock alone: each minute has `per_minute` slots, and a sweep lets in those since the one before it.
-    """
-    if per_minute <= 0:
-        return None
-    slot = now.timestamp() * per_minute / 60
-    return int(slot) - int(slot - over_s * per_minute / 60)
-
-
-def _due(
-    connection: sa.Connection,
-    queues: Sequence[str],
-    lane: Lane,
-    *,
-    now: datetime,
-    limit: int,
-    told_before: datetime | None = None,
-) -> list[tuple[UUID, Step]]:
-    """Due work of the lane, oldest first; with `told_before` only that of which nobody was told since then."""
-    rows: list[sa.Row[Any]] = []
-    # Step by step, along the index: a pile of one kind of work must not be read to find another.
-    for step in PIPELINE:
-        if step.queue in queues:
-            asked = sa.select(job.c.call_id, job.c.step, job.c.due_at).where(
-                job.c.step == step.name, job.c.lane == lane, job.c.due_at <= now
-            )
-            if told_before is not None:
-                told = sa.and_(job.c.rung_at >= job.c.due_at, job.c.rung_at >= told_before)
-                asked = asked.where(sa.or_(job.c.rung_at.is_(None), ~told))
-            rows += connection.execute(asked.order_by(job.c.due_at).limit(limit))
-    rows.sort(key=lambda row: row.due_at)
-    return [(row.call_id, step_named(row.step)) for row in rows[:limit]]
-
-
-def mark_rung(connection: sa.Connection, call_ids: Sequence[UUID], *, now: datetime) -> None:
-    """Note that messages about these calls are on their way."""
-    for start in range(0, len(call_ids), 500):
-        connection.execute(sa.update(job).where(job.c.call_id.in_(call_ids[start : start + 500])).values(rung_at=now))
-
-
-def is_any_held(connection: sa.Connection, *, now: datetime) -> bool:
-    """Whether somebody works on some call: a lease that has not ended. A back-off that still runs looks the same."""
-    held = sa.select(job.c.call_id).where(job.c.due_at > now, job.c.attempt_count > 0).limit(1)
-    return connection.execute(held).first() is not None
-
-
-def unfinished_count(connection: sa.Connection) -> int:
-    """How many calls are on their way."""
-    return connection.execute(sa.select(sa.func.count()).select_from(job)).scalar_one()
-
-
-def waiting_count(connection: sa.Connection) -> int:
-    """How many unfinished calls wait for a person to mend the set-up: put back with a code, and no attempt counted."""
-    return connection.execute(
-        sa.select(sa.func.count()).where(job.c.last_code.is_not(None), job.c.attempt_count == 0)
-    ).scalar_one()
-
-
-def retry(
-    connection: sa.Connection, *, now: datetime, call_ids: Sequence[UUID] | None = None, code: str | None = None
-) -> int:
-    """Give failed calls another go at the step where they failed; returns how many. Running it again finds nothing.
-
-    `call_ids` None means every failed call; `code` restricts it to one failure code.
-    """
-    failed = sa.select(call.c.id, call.c.failed_step, call.c.happened_at, call.c.received_at).where(
-        call.c.stage == Stage.FAILED
-    )
-    if call_ids is not None:
-        failed = failed.where(call.c.id.in_(call_ids))
-    if code is not None:
-        failed = failed.where(call.c.failed_code == code)
-    rows = connection.execute(failed.with_for_update()).all()
-    for row in rows:
-        step = step_named(row.failed_step)
-        connection.execute(
-            insert(connection, job)
-            .values(first_job(row.id, now, step=step, lane=lane_of(row.received_at, now)))
-            .on_conflict_do_nothing(index_elements=["call_id"])
-        )
-        connection.execute(
-            sa.update(call)
-            .where(call.c.id == row.id)
-            .values(
-                stage=step.needs,
-                failed_step=None,
-                failed_code=None,
-                failed_detail=None,
-                finished_at=None,
-                modified_at=now,
-            )
-        )
-        touch(connection, row.happened_at)
-    return len(rows)
-
-
-def stranded(connection: sa.Connection, limit: int = 1000) -> list[tuple[UUID, Stage]]:
-    """Unfinished calls that nobody will work on, since their job is gone: no code path leaves any, a restore may."""
-    rows = connection.execute(
-        sa.select(call.c.id, call.c.stage)
-        .outerjoin_from(call, job, job.c.call_id == call.c.id)
-        .where(call.c.stage.in_([stage for stage in Stage if stage not in TERMINAL_STAGES]), job.c.call_id.is_(None))
-        .limit(limit)
-    )
-    return [(row.id, Stage(row.stage)) for row in rows]
-
-
-def requeue(connection: sa.Connection, calls: Iterable[tuple[UUID, Stage]], *, now: datetime) -> int:
-    """Give stranded calls a job again, for the step that their stage waits for; returns how many got one."""
-    texts = sa.select(recording.c.call_id).where(recording.c.is_current, recording.c.is_text)
-    queued = 0
-    for call_id, stage in calls:
-        step = next_step(stage)
-        if stage is Stage.RECEIVED and connection.execute(texts.where(recording.c.call_id == call_id)).first():
-            step = READ
-        if step is not None:
-            row = insert(connection, job).values(first_job(call_id, now, step=step, lane=Lane.BACKFILL))
-            queued += connection.execute(row.on_conflict_do_nothing(index_elements=["call_id"])).rowcount
-    return queued
+    _change(connection, held, change)
 
 
 def touch(connection: sa.Connection, happened_at: datetime) -> None:
@@ -378,19 +229,23 @@ def _held(held: Claim) -> dict[str, object]:
     return {"of_call": held.call_id, "of_token": held.token, "of_step": held.step.name}
 
 
+def _change(connection: sa.Connection, held: Claim, change: dict[str, object]) -> None:
+    _require(connection.execute(_CHANGE, _held(held) | change).rowcount == 1)
+
+
 def _finish(connection: sa.Connection, held: Claim, stage: Stage, now: datetime, **facts: str) -> None:
-    _require_one(connection.execute(_END, _held(held)).rowcount)
     _move(connection, held, stage=stage, finished_at=now, modified_at=now, **facts)
+    _require(connection.execute(_END, _held(held)).rowcount == 1)
 
 
 def _move(connection: sa.Connection, held: Claim, **change: object) -> None:
     given = {"of_call": held.call_id, "from_stage": held.step.needs} | change
     moved = connection.execute(_MOVE, given).one_or_none()
-    _require_one(0 if moved is None else 1)
+    _require(moved is not None)
     if moved is not None and "finished_at" in change:
         touch(connection, moved.happened_at)
 
 
-def _require_one(count: int) -> None:
-    if count != 1:
+def _require(is_held: bool) -> None:
+    if not is_held:
         raise ClaimLost("another worker holds this call by now")

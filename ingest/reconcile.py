@@ -7,7 +7,7 @@ from itertools import islice
 
 from calls.errors import ObjectGone
 from calls.recording import ObjectRef
-from crm import jobs
+from crm import retries
 from crm.database import Database
 from crm.intake import known_etags
 from crm.tellings import known_origins
@@ -109,12 +109,12 @@ def _is_wanted(ref: ObjectRef) -> bool:
 def _look_for_stranded(database: Database, report: Report, *, fix: bool) -> None:
     while True:
         with database.read() as connection:
-            stranded = jobs.stranded(connection)
+            stranded = retries.stranded(connection)
         report.stranded_count += len(stranded)
         if not fix or not stranded:
             return
         with database.write() as connection:
-            queued = jobs.requeue(connection, stranded, now=datetime.now(UTC))
+            queued = retries.requeue(connection, stranded, now=datetime.now(UTC))
         report.requeued_count += queued
         if not queued:
             return

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
+import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from calls.pipeline import QUEUES
 from calls.recording import ObjectRef
-from crm import jobs, tables
+from crm import tables, waiting
 from crm.taxonomies import store_taxonomy
 from engines.language_fake import FakeLanguage
 from engines.speech import SpeechHints
@@ -19,7 +20,7 @@ from runtime.listening import make_intake
 from runtime.settings import DatabaseSettings, Settings, TelephonySettings, TwilioSettings, WebSettings
 from runtime.wiring import Wiring
 from tests.seeds import TAXONOMY
-from tests.servers.twilio import ACCOUNT, TOKEN
+from tests.servers.twilio import ACCOUNT, TOKEN, TwilioServer
 from tests.sound import two_channel_wav
 from tests.web_client import Clock
 from web.app import create_app
@@ -44,6 +45,15 @@ COMPLETED = {
 }
 ABSENT = COMPLETED | {"RecordingStatus": "absent", "ErrorCode": "16102"}
 UNDER_WAY = COMPLETED | {"RecordingStatus": "in-progress"}
+
+
+@pytest.fixture
+def twilio():
+    """A server in Twilio's place that keeps two recordings."""
+    with TwilioServer() as server:
+        server.keep(RECORDING, SOUND)
+        server.keep(OTHER, OTHER_SOUND)
+        yield server
 
 
 class Centre:
@@ -106,7 +116,7 @@ class Centre:
 
     def due(self):
         with self.database.read() as connection:
-            return jobs.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES)
+            return waiting.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES)
 
     def work(self, parts=None, rounds=12):
         parts = parts or self.parts()

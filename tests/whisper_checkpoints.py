@@ -204,11 +204,11 @@ def _write_tokenizer(encoding: Any, names: Sequence[str], path: Path) -> None:
 
     ranks: dict[bytes, int] = encoding._mergeable_ranks
     letters = _byte_letters()
-    merges = []
+    merges: list[tuple[str, str]] = []
     for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
         if len(token) > 1:
-            pair = _last_pair(token, rank, ranks)
-            merges.append(tuple("".join(letters[byte] for byte in half) for half in pair))
+            first, second = ("".join(letters[byte] for byte in half) for half in _last_pair(token, rank, ranks))
+            merges.append((first, second))
     vocabulary = {names[rank]: rank for rank in ranks.values()}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

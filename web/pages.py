@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from calls.pipeline import TERMINAL_STAGES, Stage
 from calls.transcript import Turn
 from calls.unsure import mark_unsure
-from crm import jobs
+from crm import retries
 from crm.call_documents import timing_document
 from crm.calls import earlier_calls, filter_choices, has_samples, list_calls
 from crm.one_call import CallInFull, call_in_full
@@ -91,7 +91,7 @@ def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UU
 def retry_call(site: OurSite, call_id: UUID) -> Response:
     """Give a failed call another attempt."""
     with site.wiring.database.write() as connection:
-        jobs.retry(connection, now=site.clock(), call_ids=[call_id])
+        retries.retry(connection, now=site.clock(), call_ids=[call_id])
     return RedirectResponse(f"/calls/{call_id}", 303)
 
 
@@ -132,7 +132,7 @@ def operations_page(
 def retry_failed(site: OurSite, code: Annotated[Words, Form()] = "") -> Response:
     """Give every failed call another attempt, or those of one cause."""
     with site.wiring.database.write() as connection:
-        retried = jobs.retry(connection, now=site.clock(), code=code or None)
+        retried = retries.retry(connection, now=site.clock(), code=code or None)
     return RedirectResponse(f"/operations?retried={retried}", 303)
 
 

@@ -17,7 +17,7 @@ from runtime.logs import set_up_logs
 from runtime.settings import Settings, read_settings
 from runtime.wiring import Wiring
 from workers.fetching import no_twilio
-from workers.leases import Leases
+from workers.leases import RENEWED_EVERY, Leases
 from workers.steps import Parts
 
 log = structlog.get_logger()
@@ -26,6 +26,10 @@ log = structlog.get_logger()
 CLOCK_QUEUE = "clock"
 # Old strokes of the clock are dropped. Workers whose clocks are this far apart could not keep leases either.
 STROKE_S = 300
+# How long a request to SQS waits for messages, as far as leases allow it, and the pause after one that brought none or
+# while there is no room for more.
+SQS_LONGEST_POLL_S = 10
+SQS_PAUSE_S = 0.2
 
 Bell = Callable[[Step, UUID], None]
 
@@ -101,7 +105,8 @@ def _configuration() -> dict[str, Any]:
     stroke = {"queue": CLOCK_QUEUE, "expires": STROKE_S}
     return {
         "broker_url": settings.broker.url,
-        "broker_transport_options": _transport_options(settings),
+        "broker_transport": "workers.sqs:Transport" if settings.broker.url.startswith("sqs") else None,
+        "broker_transport_options": transport_options(settings),
         "broker_connection_timeout": 4,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -128,12 +133,18 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-def _transport_options(settings: Settings) -> dict[str, Any]:
+def transport_options(settings: Settings) -> dict[str, Any]:
+    """What Kombu's transport for this broker is told: how soon it notices messages, and how those of the dead go on."""
     if settings.broker.url.startswith("memory"):
         return {"polling_interval": 0.01}
     if settings.broker.url.startswith("redis"):
         # Celery's defaults give a killed worker's message back after an hour; the lease has long rung again by then.
         return {"visibility_timeout": 3600, "unacked_restore_interval": 2, "unacked_restore_throttle": 1}
+    if settings.broker.url.startswith("sqs"):
+        # A request that a killed worker has left open takes messages along until it ends. It ends before the leases
+        # of what the worker had in work, so that no bell for those is among them.
+        left_s = settings.work.lease_s * (1 - RENEWED_EVERY)
+        return {"wait_time_seconds": max(1, min(SQS_LONGEST_POLL_S, int(left_s))), "polling_interval": SQS_PAUSE_S}
     return {}
 
 

@@ -13,6 +13,9 @@ from crm.database import Database
 
 log = structlog.get_logger()
 
+# The share of a lease after which it is renewed.
+RENEWED_EVERY = 1 / 3
+
 
 class Leases:
     """Keeps claims alive while their work is done; a process that dies stops renewing, and the calls become due
@@ -42,7 +45,7 @@ class Leases:
                 self._held.pop(claim, None)
 
     def _renew_all(self) -> None:
-        while not self._ended.wait(self._lease_s / 3):
+        while not self._ended.wait(self._lease_s * RENEWED_EVERY):
             with self._lock:
                 held = list(self._held)
             if not held:

@@ -14,7 +14,7 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from calls.errors import CallwiseError
 from calls.pipeline import QUEUES
-from crm import jobs
+from crm import waiting
 from crm.database import Database
 from crm.status import beat as note_beat
 from runtime.settings import Settings
@@ -149,9 +149,9 @@ def work_until_idle(
         arrived = catch_up()
         worked = _work_due(work)
         with work.database.read() as connection:
-            left = jobs.unfinished_count(connection)
-            waiting = jobs.waiting_count(connection)
-        if not arrived and not worked and left == waiting:
+            left = waiting.unfinished_count(connection)
+            stands = waiting.waiting_count(connection)
+        if not arrived and not worked and left == stands:
             roll()
             return Idle(left, timed_out=False)
         if timeout_s is not None and time.monotonic() - started > timeout_s:
@@ -163,7 +163,7 @@ def work_until_idle(
 
 def _work_due(work: Parts) -> int:
     with work.database.read() as connection:
-        due = jobs.due(connection, now=datetime.now(UTC), limit=100, queues=QUEUES)
+        due = waiting.due(connection, now=datetime.now(UTC), limit=100, queues=QUEUES)
     for call_id, step in due:
         run_step(work, step, call_id)
     return len(due)

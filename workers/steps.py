@@ -282,6 +282,8 @@ def clear_leftovers(scratch: Path) -> None:
 def _commit(parts: Parts, claim: jobs.Claim, write: Write) -> jobs.Claim | Step | None:
     now = _now()
     with parts.database.write() as connection:
+        # First: what a worker writes that was thought dead would meet what another has written since.
+        jobs.hold(connection, claim)
         outcome = write(connection, now)
         rung_at = now if parts.ring else None
         if isinstance(outcome, Step):

@@ -17,7 +17,7 @@ from celery.worker import state
 from analytics.rollup import refresh
 from calls.errors import CallwiseError
 from calls.pipeline import QUEUES, Step
-from crm import jobs
+from crm import waiting
 from crm.database import Database
 from runtime.settings import Settings
 from runtime.wiring import Wiring
@@ -37,10 +37,10 @@ def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES, *, ba
     """Send a message for each call that stands still, as far as the queues have room; returns how many.
 
     Live calls first, oldest first; of old work at most `backfill_limit` pieces for each queue.
-    Marked first, sent after the commit: a sweep that dies in between is repeated by jobs.RING_AGAIN_AFTER.
+    Marked first, sent after the commit: a sweep that dies in between is repeated by waiting.RING_AGAIN_AFTER.
     """
-    with app.connection_for_write() as broker, broker.channel() as channel:
-        room = {queue: QUEUE_LIMIT - _depth(channel, queue) for queue in queues}
+    with app.producer_pool.acquire(block=True) as producer:
+        room = _room(producer, queues)
     now = datetime.now(UTC)
     rung: list[tuple[UUID, Step]] = []
     with database.read() as connection:
@@ -48,18 +48,18 @@ def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES, *, ba
         for queue in queues:
             if room[queue] > 0:
                 is_empty = room[queue] == QUEUE_LIMIT
-                rung += jobs.due(
+                rung += waiting.due(
                     connection,
                     now=now,
                     limit=room[queue],
                     queues=[queue],
                     backfill_limit=backfill_limit,
-                    again_after=jobs.RING_AGAIN_WHEN_EMPTY if is_empty else jobs.RING_AGAIN_AFTER,
+                    again_after=waiting.RING_AGAIN_WHEN_EMPTY if is_empty else waiting.RING_AGAIN_AFTER,
                 )
     if not rung:
         return 0
     with database.write() as connection:
-        jobs.mark_rung(connection, [call_id for call_id, _ in rung], now=now)
+        waiting.mark_rung(connection, [call_id for call_id, _ in rung], now=now)
     with app.producer_pool.acquire(block=True) as producer:
         for call_id, step in rung:
             app.send_task(step.name, args=(str(call_id),), queue=step.queue, ignore_result=True, producer=producer)
@@ -68,7 +68,7 @@ def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES, *, ba
 
 def drip_now(settings: Settings, over_s: float) -> int | None:
     """How many pieces of old work a sweep lets in now, when sweeps are `over_s` apart; None where nothing limits it."""
-    return jobs.drip(settings.work.backfill_per_minute, datetime.now(UTC), over_s)
+    return waiting.drip(settings.work.backfill_per_minute, datetime.now(UTC), over_s)
 
 
 def roll_up(wired: Wiring) -> int:
@@ -85,18 +85,18 @@ class StuckPool:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: frozenset[str] = frozenset()
+        self._messages: frozenset[str] = frozenset()
         self._since = monotonic()
 
     def is_stuck(self) -> bool:
         """Whether the same messages have waited for STUCK_S while nobody worked on anything."""
-        waiting = frozenset(str(request.id) for request in list(state.reserved_requests))
-        if waiting != self._waiting or not waiting:
-            self._waiting, self._since = waiting, monotonic()
+        messages = frozenset(str(request.id) for request in list(state.reserved_requests))
+        if messages != self._messages or not messages:
+            self._messages, self._since = messages, monotonic()
         if monotonic() - self._since < STUCK_S:
             return False
         with self._database.read() as connection:
-            return not jobs.is_any_held(connection, now=datetime.now(UTC))
+            return not waiting.is_any_held(connection, now=datetime.now(UTC))
 
 
 class EmbeddedSweep:
@@ -143,6 +143,19 @@ def _die() -> None:
     for child in active_children():
         os.kill(child.pid, signal.SIGKILL)
     os._exit(1)
+
+
+def _room(producer: Any, queues: Sequence[str]) -> dict[str, int]:
+    """How many messages each queue may still take; a connection that was lost since the last sweep is made anew.
+
+    By a connection that is kept: to make one for each sweep takes a client of SQS a second.
+    """
+
+    def ask() -> dict[str, int]:
+        return {queue: QUEUE_LIMIT - _depth(producer.channel, queue) for queue in queues}
+
+    room: dict[str, int] = producer.connection.ensure(producer, ask, max_retries=1)()
+    return room
 
 
 def _depth(channel: Any, queue: str) -> int:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench.chaos.sidelog import NAME
+from bench.chaos.warm import WarmProcess
 
 STOP_S = 30.0
 # A guard in the group reads from us; when we are gone, however that came, it ends the group.
@@ -20,9 +21,18 @@ _GUARDED = 'exec 3<&0; (read -r _ <&3; kill -KILL 0) & exec "$@" </dev/null 3<&-
 class Kept:
     """One command that runs until `close`, whatever happens to it. `name` tells its lines in the side log."""
 
-    def __init__(self, name: str, module: str, *arguments: str, environment: Mapping[str, str], logs: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        *arguments: str,
+        environment: Mapping[str, str],
+        logs: Path,
+        is_warm: bool = False,
+    ) -> None:
         self.name = name
-        self._command = [sys.executable, "-m", module, *arguments]
+        self._module, self._arguments = module, arguments
+        self._is_warm = is_warm
         self._environment = dict(environment) | {NAME: name}
         self._log_path = logs / f"{name}.log"
         self._lock = threading.Lock()
@@ -77,14 +87,17 @@ class Kept:
             self._process.wait(STOP_S)
         self._end_group()
         self._process.wait(STOP_S)
-        if self._process.stdin:
+        if isinstance(self._process, subprocess.Popen) and self._process.stdin:
             self._process.stdin.close()
 
-    def _launch(self) -> "subprocess.Popen[bytes]":
+    def _launch(self) -> "subprocess.Popen[bytes] | WarmProcess":
         self.starts.append(time.monotonic())
+        if self._is_warm:
+            return WarmProcess(self.name, self._module, self._arguments, self._environment, self._log_path)
+        command = [sys.executable, "-m", self._module, *self._arguments]
         with self._log_path.open("ab") as log:
             return subprocess.Popen(
-                ["/bin/sh", "-c", _GUARDED, self.name, *self._command],
+                ["/bin/sh", "-c", _GUARDED, self.name, *command],
                 env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=log,

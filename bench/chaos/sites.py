@@ -18,7 +18,7 @@ from bench.chaos.proxy import Proxy
 from bench.chaos.sidelog import LOG, POINTS, KillPoints
 from bench.chaos.stories import Action, Delete, Put, Send, Touch
 from calls.errors import CallwiseError
-from crm import jobs, tables
+from crm import tables, waiting
 from crm.database import Database
 from crm.schema import upgrade
 from engines import folder_paths
@@ -45,10 +45,11 @@ class Site(ABC):
     """One run's own world in one set-up: a fresh home, database and broker, and everything that works in it."""
 
     name: str
-    is_watched = False
     # Where the broker itself answers, past its proxy; 0 where there is none that can be restarted.
     broker_port = 0
     pace = Pace()
+    # Whether its processes start warm; see bench.chaos.warm.
+    is_warm = False
 
     def __init__(self, scratch: Path) -> None:
         self.home = scratch / "home"
@@ -87,7 +88,7 @@ class Site(ABC):
         try:
             with self.database.read() as connection:
                 known = connection.execute(sa.select(sa.func.count()).select_from(tables.call)).scalar_one()
-                return jobs.unfinished_count(connection) + max(0, len(self._there) - known)
+                return waiting.unfinished_count(connection) + max(0, len(self._there) - known)
         except (CallwiseError, sa.exc.SQLAlchemyError):
             return BUSY  # the database is being restarted
 
@@ -142,7 +143,7 @@ class Site(ABC):
             proxy.close()
 
     def _kept(self, name: str, module: str, *arguments: str) -> Kept:
-        return Kept(name, module, *arguments, environment=self.environment(), logs=self.logs)
+        return Kept(name, module, *arguments, environment=self.environment(), logs=self.logs, is_warm=self.is_warm)
 
     def _path(self, key: str) -> Path:
         plain = folder_paths.is_plain(key)
@@ -160,10 +161,12 @@ class Site(ABC):
 class Servers(ABC):
     """What the runs of one set-up share, since it takes seconds to start.
 
-    `most_recordings` is what they can carry in reasonable time, 0 where that does not matter.
+    `most_recordings` is what they can carry in reasonable time, 0 where that does not matter; `is_watched` says that
+    the store's folder is watched, so that nobody can forge, delay or lose an event.
     """
 
     most_recordings = 0
+    is_watched = False
 
     @abstractmethod
     def site(self, scratch: Path) -> Site:
@@ -178,7 +181,6 @@ class EmbeddedSite(Site):
     """SQLite, a watched folder, and a worker that rings itself."""
 
     name = "embedded"
-    is_watched = True
 
     def make_database(self) -> str:
         """The home's own file."""
@@ -202,6 +204,8 @@ class EmbeddedSite(Site):
 
 class EmbeddedServers(Servers):
     """None are needed."""
+
+    is_watched = True
 
     def site(self, scratch: Path) -> Site:
         """See Servers."""

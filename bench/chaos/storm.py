@@ -87,7 +87,7 @@ class Feeder:
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > 1:
                 return
-            time.sleep(0.03)
+            time.sleep(0.1)
 
 
 @dataclass
@@ -224,7 +224,7 @@ class Storm:
                 self._note(line)
             if condition():
                 return True
-            time.sleep(0.005)
+            time.sleep(0.015)
         return False
 
     def _note(self, line: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from calls.pipeline import FILE, TRANSCRIBE, UNDERSTAND
 from calls.recording import CallFacts
-from crm import jobs, tables
+from crm import tables, waiting
 from crm.intake import insert_received
 from engines.objects_folder import FolderStore
 from tests.servers.process import wait_until
@@ -72,7 +72,7 @@ def wait_until_finished(database, seconds):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with database.read() as connection:
-            if jobs.unfinished_count(connection) == 0:
+            if waiting.unfinished_count(connection) == 0:
                 return
         threading.Event().wait(0.2)
     pytest.fail(f"not finished after {seconds} s")

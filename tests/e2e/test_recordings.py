@@ -9,7 +9,7 @@ import pytest
 from kombu import Connection, Exchange
 
 from calls.pipeline import Stage
-from crm import jobs
+from crm import waiting
 from crm.database import Database
 from crm.status import status
 from samples import sample_recordings
@@ -130,7 +130,7 @@ def test_production_parts_give_the_same_final_rows(embedded_rows, postgres_url, 
         def all_ended():
             with database.read() as connection:
                 calls = ended_count(connection)
-                return calls == len(RECORDINGS) and jobs.unfinished_count(connection) == 0
+                return calls == len(RECORDINGS) and waiting.unfinished_count(connection) == 0
 
         wait_until(all_ended, what="every recording has ended", deadline_s=360, poll_s=0.5)
     rows = final_rows(database)

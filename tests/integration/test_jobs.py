@@ -1,5 +1,6 @@
 """Claims, leases, attempts: the laws that keep a call from being lost or done twice, on both databases."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -7,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from calls.pipeline import FILE, QUEUES, TRANSCRIBE, UNDERSTAND, Lane, Stage
-from crm import jobs
+from crm import jobs, retries, waiting
 from crm.tables import call, job, touched_day
+from tests.servers.process import wait_until
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
@@ -60,6 +62,30 @@ def test_a_worker_that_was_thought_dead_cannot_write_its_result(any_database, ca
     assert stage_of(any_database, call_id) == Stage.RECEIVED
 
 
+@pytest.mark.parametrize("any_database", ["postgres"], indirect=True)
+def test_whoever_ends_a_call_and_whoever_starts_it_anew_cannot_wait_for_each_other(any_database, call_id):
+    held = take(any_database, call_id)
+
+    def give_up():
+        with any_database.write() as connection:
+            jobs.fail(connection, held, "refused", "", now=NOW)
+
+    def is_waiting():
+        with any_database.read() as connection:
+            waits = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            return connection.execute(waits).scalar_one() > 0
+
+    with ThreadPoolExecutor() as pool:
+        with any_database.write() as connection:
+            connection.execute(sa.select(call.c.id).where(call.c.id == call_id).with_for_update())
+            ended = pool.submit(give_up)
+            wait_until(is_waiting, what="the worker that waits for the call")
+            jobs.start_anew(connection, jobs.first_job(call_id, NOW))
+        with pytest.raises(jobs.ClaimLost):
+            ended.result(30)
+    assert stage_of(any_database, call_id) == Stage.RECEIVED
+
+
 def test_a_renewed_lease_keeps_the_call(any_database, call_id):
     held = take(any_database, call_id)
     with any_database.write() as connection:
@@ -77,7 +103,7 @@ def test_a_call_walks_through_every_stage_and_leaves_no_job_behind(any_database,
         held = following if isinstance(following, jobs.Claim) else take(any_database, call_id, following or FILE)
     assert held is None
     with any_database.read() as connection:
-        assert jobs.unfinished_count(connection) == 0
+        assert waiting.unfinished_count(connection) == 0
         assert connection.execute(sa.select(touched_day.c.utc_day)).scalars().all() == [NOW.date()]
 
 
@@ -101,13 +127,13 @@ def test_a_step_is_not_claimed_before_the_one_it_needs(any_database, call_id):
 def test_work_is_rung_for_when_nobody_was_told_since_it_became_due(any_database, call_id):
     def due(at):
         with any_database.read() as connection:
-            return [found for found, _ in jobs.due(connection, now=at, limit=10, queues=QUEUES)]
+            return [found for found, _ in waiting.due(connection, now=at, limit=10, queues=QUEUES)]
 
     assert due(NOW) == [call_id]
     with any_database.write() as connection:
-        jobs.mark_rung(connection, [call_id], now=NOW)
+        waiting.mark_rung(connection, [call_id], now=NOW)
     assert due(NOW + timedelta(seconds=1)) == []
-    assert due(NOW + jobs.RING_AGAIN_AFTER + timedelta(seconds=1)) == [call_id]
+    assert due(NOW + waiting.RING_AGAIN_AFTER + timedelta(seconds=1)) == [call_id]
     take(any_database, call_id, at=NOW + timedelta(seconds=2), lease_s=15.0)
     assert due(NOW + timedelta(seconds=16)) == []
     assert due(NOW + timedelta(seconds=18)) == [call_id]
@@ -133,9 +159,9 @@ def test_retry_starts_at_the_step_that_failed_and_a_second_retry_finds_nothing(a
         jobs.fail(connection, held, "refused", "", now=NOW)
     assert stage_of(any_database, call_id) == Stage.FAILED
     with any_database.write() as connection:
-        assert jobs.retry(connection, now=NOW, code="not_audio") == 0
-        assert jobs.retry(connection, now=NOW, code="refused") == 1
-        assert jobs.retry(connection, now=NOW) == 0
+        assert retries.retry(connection, now=NOW, code="not_audio") == 0
+        assert retries.retry(connection, now=NOW, code="refused") == 1
+        assert retries.retry(connection, now=NOW) == 0
     assert stage_of(any_database, call_id) == Stage.TRANSCRIBED
     assert take(any_database, call_id, UNDERSTAND).attempt == 1
 
@@ -153,12 +179,12 @@ def queued(database, lane, *, due_at=NOW):
 def test_a_bell_for_old_work_does_the_live_work_that_waits_and_the_old_is_rung_for_again(any_database):
     old = queued(any_database, Lane.BACKFILL, due_at=NOW - timedelta(hours=1))
     with any_database.write() as connection:
-        jobs.mark_rung(connection, [old], now=NOW)
+        waiting.mark_rung(connection, [old], now=NOW)
     live = queued(any_database, Lane.LIVE)
     held = take(any_database, old)
     assert (held.call_id, held.attempt) == (live, 1)
     with any_database.read() as connection:
-        assert jobs.due(connection, now=NOW, limit=10, queues=QUEUES) == [(old, TRANSCRIBE)]
+        assert waiting.due(connection, now=NOW, limit=10, queues=QUEUES) == [(old, TRANSCRIBE)]
     assert take(any_database, old).call_id == old
     assert take(any_database, live) is None
 
@@ -172,7 +198,7 @@ def test_live_work_comes_before_old_work_and_old_work_drop_by_drop(any_database)
 
     def due(backfill_limit):
         with any_database.read() as connection:
-            found = jobs.due(connection, now=NOW, limit=10, queues=QUEUES, backfill_limit=backfill_limit)
+            found = waiting.due(connection, now=NOW, limit=10, queues=QUEUES, backfill_limit=backfill_limit)
         return [call_id for call_id, _ in found]
 
     assert due(2) == [live, *old[:2]]
@@ -183,9 +209,9 @@ def test_live_work_comes_before_old_work_and_old_work_drop_by_drop(any_database)
 def test_old_work_drips_at_its_rate_however_often_the_sweep_comes():
     def let_in(per_minute, every_s, minutes=10):
         moments = [NOW + timedelta(seconds=every_s * n) for n in range(int(minutes * 60 / every_s))]
-        return sum(jobs.drip(per_minute, moment, every_s) for moment in moments)
+        return sum(waiting.drip(per_minute, moment, every_s) for moment in moments)
 
     for every_s in (0.25, 2.0, 5.0):
         for per_minute in (0.5, 6, 100):
             assert abs(let_in(per_minute, every_s) - 10 * per_minute) <= 1
-    assert jobs.drip(0, NOW, 2.0) is None
+    assert waiting.drip(0, NOW, 2.0) is None

@@ -13,7 +13,7 @@ from analytics.star import AGGREGATES, dim_agent, dim_queue, fact_call
 from analytics.sums import Over
 from analytics.trends import By, trend
 from calls.pipeline import QUEUES
-from crm import jobs
+from crm import jobs, waiting
 from crm.database import Database
 from crm.tables import agent, call, job, queue, telling
 from engines.objects_memory import MemoryStore
@@ -86,7 +86,7 @@ def test_the_order_in_which_a_call_is_told_of_never_matters(migrated_sqlite_file
 def finish(database: Database) -> None:
     """Do the work of every call that is there, as workers whose engines say nothing would."""
     with database.write() as connection:
-        for call_id, step in jobs.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES):
+        for call_id, step in waiting.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES):
             held = jobs.claim(connection, call_id, step, now=datetime.now(UTC), lease_s=9)
             while held is not None:
                 held = jobs.advance(connection, held, now=datetime.now(UTC), lease_s=9, rung_at=None, does=QUEUES)

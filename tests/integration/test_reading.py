@@ -12,7 +12,7 @@ from calls.pipeline import PIPELINE, QUEUES, READ, TRANSCRIBE
 from calls.recording import ObjectRef
 from calls.timing import NOT_TIMED
 from calls.transcript import Utterance
-from crm import jobs, tables
+from crm import retries, tables, waiting
 from crm.intake import Arrival, insert_batch
 from crm.one_call import call_in_full
 from crm.taxonomies import store_taxonomy
@@ -90,7 +90,7 @@ class Desk:
         )
         for _ in range(rounds):
             with self.database.read() as connection:
-                due = jobs.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES)
+                due = waiting.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES)
             for call_id, step in due:
                 run_step(parts, step, call_id)
 
@@ -310,7 +310,7 @@ def test_a_text_that_was_mended_and_put_again_is_read_anew(desk):
 def test_a_failed_reading_is_tried_again_at_the_reading(desk):
     call = desk.read(b"WEBVTT\n", "a.vtt")
     with desk.database.write() as connection:
-        assert jobs.retry(connection, now=datetime.now(UTC)) == 1
+        assert retries.retry(connection, now=datetime.now(UTC)) == 1
     assert desk.job_step(call.line.id) == READ.name
     desk.work()
     assert desk.call(call.line.id).line.failed_code == "empty_conversation"

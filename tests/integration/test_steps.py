@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from calls.errors import EngineMisconfigured, ObjectGone, TransientError, UnusableAnswer
 from calls.money import Charge
 from calls.pipeline import FILE, QUEUES, TRANSCRIBE, UNDERSTAND
 from calls.recording import PEAKS, CallFacts, Direction, own_key
 from calls.transcript import Utterance
-from crm import jobs, tables
+from crm import retries, tables, waiting
 from crm.facts import set_facts
 from crm.intake import insert_received
 from crm.taxonomies import store_taxonomy
@@ -78,7 +79,7 @@ class Centre:
         """Do what is due, again and again, as workers would."""
         for _ in range(rounds):
             with self.database.read() as connection:
-                due = jobs.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES)
+                due = waiting.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES)
             for call_id, step in due:
                 run_step(parts, step, call_id)
 
@@ -264,11 +265,28 @@ def test_a_step_that_runs_twice_writes_once(centre, recording):
     assert len(centre.rows(tables.transcript)) == 1
 
 
+def test_a_worker_that_was_thought_dead_finds_its_claim_lost_before_it_writes_anything(centre, recording):
+    call_id = centre.receive(recording)
+
+    def overtaken(*_):
+        # Its lease has ended meanwhile, and another worker does the whole call.
+        with centre.database.write() as connection:
+            connection.execute(sa.update(tables.job).values(due_at=datetime.now(UTC)))
+        run_step(centre.parts(), TRANSCRIBE, call_id)
+        return SAID[1] + SAID[0]
+
+    with capture_logs() as logs:
+        run_step(centre.parts(speech=FakeSpeech(overtaken)), TRANSCRIBE, call_id)
+    assert [line["event"] for line in logs] == ["claim_lost"]
+    assert centre.call(call_id).stage == "done"
+    assert len(centre.rows(tables.transcript)) == 1
+
+
 def test_a_retried_call_goes_on_where_it_failed(centre, recording):
     call_id = centre.receive(recording)
     centre.work(centre.parts(language=FakeLanguage(failing(UnusableAnswer("no", code="refused")))))
     with centre.database.write() as connection:
-        assert jobs.retry(connection, now=datetime.now(UTC), code="refused") == 1
+        assert retries.retry(connection, now=datetime.now(UTC), code="refused") == 1
     centre.work(centre.parts(speech=FakeSpeech(failing(AssertionError("heard already")))))
     assert centre.call(call_id).stage == "done"
     assert len(centre.rows(tables.transcript)) == 1

@@ -3,18 +3,22 @@
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 from celery import Celery
 
+from bench.chaos.proxy import Proxy
 from calls.pipeline import PIPELINE, QUEUES, TRANSCRIBE, UNDERSTAND
 from crm import jobs
 from crm.tables import call, job, process_beat
+from runtime.settings import Settings
 from tests.servers.process import wait_until
 from workers.app import app as clock
-from workers.leases import Leases
+from workers.app import transport_options
+from workers.leases import RENEWED_EVERY, Leases
 from workers.run import SignsOfLife
 from workers.sweep import QUEUE_LIMIT, sweep
 
@@ -66,6 +70,26 @@ def test_a_full_queue_is_left_alone_and_the_oldest_work_comes_first(database, ap
     assert sweep(database, app) == QUEUE_LIMIT
     assert rung(database) == set(oldest)
     assert sweep(database, app) == 0
+
+
+def test_a_sweep_finds_its_broker_again_after_the_connection_that_it_keeps_was_cut(database, rabbitmq_url):
+    broker = urlsplit(rabbitmq_url)
+    proxy = Proxy(broker.port)
+    with Celery(broker=rabbitmq_url.replace(f":{broker.port}", f":{proxy.port}")) as app:
+        app.conf.task_create_missing_queues = True
+        standing(database, TRANSCRIBE, 1, since_s=0)
+        assert sweep(database, app) == 1
+        assert proxy.cut() == 1
+        (waiting,) = standing(database, UNDERSTAND, 1, since_s=0)
+        assert sweep(database, app) == 1
+        assert waiting in rung(database)
+    proxy.close()
+
+
+def test_a_dead_workers_open_request_to_sqs_ends_before_the_leases_of_its_calls():
+    for lease_s in (1.5, 2.0, 10.0, 12.0, 600.0):
+        asked = Settings(broker={"url": "sqs://"}, work={"lease_s": lease_s})
+        assert 1 <= transport_options(asked)["wait_time_seconds"] <= lease_s * (1 - RENEWED_EVERY)
 
 
 class BreaksOnce:

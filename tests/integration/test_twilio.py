@@ -10,12 +10,12 @@ from structlog.testing import capture_logs
 from calls.pipeline import FETCH, TRANSCRIBE
 from calls.recording import CallFacts, call_id_for
 from calls.telling import Rank, Telling
-from crm import jobs, tables
+from crm import retries, tables
 from crm.tellings import ToldOf, store_tellings
 from ingest.tellings import call_subject
 from ingest.twilio import recording_key
 from tests.servers.process import wait_until
-from tests.servers.twilio import Trouble, TwilioServer
+from tests.servers.twilio import Trouble
 from tests.twilio_centre import (
     ABSENT,
     CALL,
@@ -33,14 +33,6 @@ from workers.steps import Parts, run_step
 
 class Killed(BaseException):
     """As if the worker had been killed: nothing that runs afterwards can catch it and say so."""
-
-
-@pytest.fixture
-def twilio():
-    with TwilioServer() as server:
-        server.keep(RECORDING, SOUND)
-        server.keep(OTHER, OTHER_SOUND)
-        yield server
 
 
 @pytest.fixture
@@ -250,7 +242,7 @@ def test_a_recording_that_never_comes_is_failed_by_its_name_and_can_be_tried_aga
     call = centre.call()
     assert (call.stage, call.failed_step, call.failed_code) == ("failed", "call.fetch", "recording_gone")
     with centre.database.write() as connection:
-        assert jobs.retry(connection, now=datetime.now(UTC)) == 1
+        assert retries.retry(connection, now=datetime.now(UTC)) == 1
     centre.work()
     assert centre.call().stage == "done"
 

@@ -20,18 +20,11 @@ from ingest.twilio import sign
 from runtime.doctor import examine
 from runtime.settings import DatabaseSettings, TelephonySettings, TwilioSettings, WebSettings
 from runtime.wiring import Wiring
-from tests.servers.twilio import ACCOUNT, TOKEN, Trouble, TwilioServer
-from tests.twilio_centre import ABSENT, CALL, COMPLETED, PUBLIC_URL, RECORDING, SOUND, Centre
+from tests.servers.twilio import ACCOUNT, TOKEN, Trouble
+from tests.twilio_centre import ABSENT, CALL, COMPLETED, PUBLIC_URL, Centre
 from tests.web_client import PASSWORD, Hall
 from web.app import create_app
 from workers.steps import run_step
-
-
-@pytest.fixture
-def twilio():
-    with TwilioServer() as server:
-        server.keep(RECORDING, SOUND)
-        yield server
 
 
 @pytest.fixture

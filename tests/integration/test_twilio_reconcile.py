@@ -15,8 +15,8 @@ from crm import tables
 from engines.twilio import TwilioRecordings
 from ingest.kept_recordings import reconcile_kept
 from runtime.listening import make_intake
-from tests.servers.twilio import ACCOUNT, TOKEN, Trouble, TwilioServer
-from tests.twilio_centre import CALL, COMPLETED, OTHER, RECORDING, SOUND, STARTED, Centre
+from tests.servers.twilio import ACCOUNT, TOKEN, Trouble
+from tests.twilio_centre import CALL, COMPLETED, OTHER, RECORDING, STARTED, Centre
 
 SINCE = date(2026, 3, 14)
 
@@ -47,13 +47,6 @@ def listed(sid=RECORDING, **changes):
         "status": "completed",
         **changes,
     }
-
-
-@pytest.fixture
-def twilio():
-    with TwilioServer() as server:
-        server.keep(RECORDING, SOUND)
-        yield server
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.servers.local_http import Ending
 from tests.servers.openai_requests import SentRequest
 
 DEFAULT_WORDS = "Hello, how can I help you today?"
@@ -19,7 +20,7 @@ class Reply:
     body: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
-    ending: str = "whole"
+    ending: Ending = "whole"
     is_checked: bool = True
 
 

@@ -230,8 +230,8 @@ def _put_field(fields: dict[str, Any], name: str, value: str) -> None:
 def audio_length_s(content: bytes) -> float:
     """Seconds of audio in an uploaded file; 0 for anything that is none."""
     try:
-        with av.open(io.BytesIO(content)) as container:
+        with av.open(io.BytesIO(content), "r") as container:
             stream = container.streams.audio[0]
-            return sum(frame.samples for frame in container.decode(stream)) / stream.rate
+            return float(sum(frame.samples for frame in container.decode(stream)) / stream.rate)
     except (av.FFmpegError, IndexError):
         return 0.0

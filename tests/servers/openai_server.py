@@ -6,18 +6,15 @@ request is answered with a 400 and stays in `problems`. Nothing here needs pytes
 
 import json
 import re
-import socket
 import threading
 from collections import deque
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tests.servers.local_http import LocalHandler, LocalServer
 from tests.servers.openai_answers import Answer, Reply, default_answer, fails
-from tests.servers.openai_requests import SentRequest, audio_length_s, describe, find_description, read_form
+from tests.servers.openai_requests import SentFile, SentRequest, audio_length_s, describe, find_description, read_form
 
 API_KEY = "test-key"
 API_VERSION = "2025-04-01-preview"
@@ -26,35 +23,18 @@ _AZURE_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/.+)")
 _PREFIX = re.compile(r"(?:/openai)?/v1(/.+)|/openai(/(?!deployments/).+)")
 
 
-class OpenAIServer:
-    """One server on a free port of this machine, from `with` until its end."""
+class OpenAIServer(LocalServer):
+    """What stands in for OpenAI or Azure, from `with` until its end."""
 
     def __init__(self, description: Path | None = None) -> None:
+        super().__init__(_handler_of(self))
         found = description or find_description()
         self._description = describe(found) if found else None
         self._once: deque[Answer] = deque()
         self._always: Answer = default_answer
         self._lock = threading.Lock()
-        self.closing = threading.Event()
         self.requests: list[SentRequest] = []
         self.problems: list[str] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._http.daemon_threads = True
-        # A client that never gets its answer must not hold up the end of a test.
-        self._http.block_on_close = False
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
 
     @property
     def is_checking(self) -> bool:
@@ -64,7 +44,7 @@ class OpenAIServer:
     @property
     def azure_endpoint(self) -> str:
         """What an Azure client takes as its endpoint."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return self.url
 
     @property
     def base_url(self) -> str:
@@ -113,7 +93,7 @@ def read_request(method: str, target: str, headers: dict[str, str], body: bytes)
             operation = "/models/{model}"
     content_type = headers.get("content-type", "")
     fields: dict[str, Any] = {}
-    files = {}
+    files: dict[str, SentFile] = {}
     if content_type.startswith("multipart/form-data"):
         fields, files = read_form(content_type, body)
     elif body:
@@ -143,22 +123,9 @@ def refuse(request: SentRequest) -> Reply | None:
     return None if API_KEY in keys else fails(401, "invalid_api_key")(request)
 
 
-def _handler_of(server: OpenAIServer) -> Callable[..., BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Head and body leave in two writes: without this each answer waits 40 ms for a delayed acknowledgement.
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            self._serve()
-
-        def do_POST(self) -> None:
-            self._serve()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing: tests read `requests` instead."""
-
-        def _serve(self) -> None:
+def _handler_of(server: OpenAIServer) -> type[LocalHandler]:
+    class Handler(LocalHandler):
+        def serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = read_request(self.command, self.path, headers, body)
@@ -168,28 +135,8 @@ def _handler_of(server: OpenAIServer) -> Callable[..., BaseHTTPRequestHandler]:
                 # A fault of this server or of a test's answer must fail the test, not look like a network's.
                 server.problems.append(f"{request.path}: {error!r}")
                 raise
-            self._send(reply)
-
-        def _send(self, reply: Reply) -> None:
-            if reply.ending == "never":
-                server.closing.wait()
-                self.close_connection = True
-                return
             text = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
-            content = text.encode()
-            self.send_response(reply.status)
-            self.send_header("content-type", reply.content_type)
-            self.send_header("content-length", str(len(content)))
-            self.send_header("x-request-id", f"req_{len(server.requests)}")
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if reply.ending == "cut":
-                self.wfile.write(content[: len(content) // 2])
-                self.wfile.flush()
-                self.connection.shutdown(socket.SHUT_RDWR)
-                self.close_connection = True
-                return
-            self.wfile.write(content)
+            about = {"content-type": reply.content_type, "x-request-id": f"req_{len(server.requests)}"}
+            self.send(reply.status, {**about, **reply.headers}, text.encode(), reply.ending)
 
     return Handler

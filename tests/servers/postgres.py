@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the tests, without fsync: its data need not outlive them."""
+"""A PostgreSQL server for the tests, without fsync: its data need not outlive the machine's next crash."""
 
 import os
 import shutil
@@ -13,7 +13,8 @@ import psycopg
 from tests.servers.process import ServerProcess, answers, find_program, free_port, missing
 
 _INSTALL = "apt-get install postgresql (macOS: brew install postgresql@17)"
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+# Safe for as long as the machine itself stands: what is committed outlives a kill of the server.
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=200")
 
 
 class PostgresServer(ServerProcess):

@@ -1,4 +1,4 @@
-"""A proxy before the SQS server of the tests, which counts what is asked of it and can spoil a request on the way."""
+"""A proxy before the SQS server of the tests, which counts what is asked of it and can spoil or refuse a request."""
 
 import json
 from collections import Counter
@@ -22,6 +22,7 @@ class SqsProxy(ThreadingHTTPServer):
         self.endpoint_url = f"http://127.0.0.1:{self.server_port}"
         self.counts: Counter[str] = Counter()
         self._spoilt: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
         self._lock = Lock()
         self.client = httpx2.Client(trust_env=False, timeout=60)
 
@@ -29,6 +30,24 @@ class SqsProxy(ThreadingHTTPServer):
         """Make the first entry of the next `times` requests of this batch action name a message that is not there."""
         with self._lock:
             self._spoilt[action] += times
+
+    def refuse(self, action: str, times: int) -> None:
+        """Answer the next `times` requests of this action as SQS does when it cannot: 503."""
+        with self._lock:
+            self._refused[action] += times
+
+    def refused_count(self, action: str) -> int:
+        """How many requests of this action will still be refused."""
+        with self._lock:
+            return self._refused[action]
+
+    def is_refused(self, action: str) -> bool:
+        """Whether this request is one of those."""
+        with self._lock:
+            if not self._refused[action]:
+                return False
+            self._refused[action] -= 1
+            return True
 
     def on_the_way(self, action: str, asked: dict[str, Any]) -> dict[str, Any]:
         """Count the request, and spoil it where a test wants it so."""
@@ -48,6 +67,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Pass one request on, and its answer back."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         action = self.headers["X-Amz-Target"].rpartition(".")[2]
+        if self.server.is_refused(action):
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         asked = json.dumps(self.server.on_the_way(action, json.loads(body))).encode()
         headers = {
             name: value for name, value in self.headers.items() if name.lower() not in {"host", "content-length"}

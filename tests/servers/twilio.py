@@ -5,16 +5,12 @@ elsewhere, not yet, or not at all.
 import base64
 import json
 import re
-import socket
-import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Literal, Self
 from urllib.parse import parse_qs, urlsplit
+
+from tests.servers.local_http import Ending, LocalHandler, LocalServer
 
 ACCOUNT = "AC" + "a1" * 16
 TOKEN = "planted-twilio-token-6d1f"
@@ -41,17 +37,18 @@ class Trouble:
     location: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    ending: Literal["whole", "cut", "never"] = "whole"
+    ending: Ending = "whole"
 
 
-class TwilioServer:
-    """One server on a free port of this machine, from `with` until its end.
+class TwilioServer(LocalServer):
+    """What stands in for https://api.twilio.com, from `with` until its end.
 
     `keep` gives it a recording; `trouble` lets the next requests fail, each in its own way. With `sends_elsewhere` it
     answers as Twilio does where media lie at another host: with a redirect to an address that takes no token.
     """
 
     def __init__(self, *, sends_elsewhere: bool = False) -> None:
+        super().__init__(_handler_of(self))
         self.sends_elsewhere = sends_elsewhere
         self.asked: list[Asked] = []
         # What the list of recordings says, newest first, and how many are on a page of it.
@@ -59,28 +56,6 @@ class TwilioServer:
         self.page_size = 2
         self._kept: dict[str, tuple[bytes, int]] = {}
         self._troubles: deque[Trouble] = deque()
-        self.closing = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._http.daemon_threads = True
-        self._http.block_on_close = False
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """What stands in for https://api.twilio.com."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
 
     def keep(self, recording_sid: str, sound: bytes, *, channels: int = 2) -> None:
         """Keep a recording."""
@@ -128,34 +103,12 @@ class TwilioServer:
         return Trouble(body=json.dumps(page).encode())
 
 
-def _handler_of(server: TwilioServer) -> Callable[..., BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
+def _handler_of(server: TwilioServer) -> type[LocalHandler]:
+    class Handler(LocalHandler):
+        def serve(self) -> None:
             answer = server.answer(self.path, self.headers.get("authorization", ""))
-            if answer.ending == "never":
-                server.closing.wait()
-                self.close_connection = True
-                return
-            self.send_response(answer.status)
-            self.send_header("content-type", "audio/x-wav" if answer.status == 200 else "application/json")
-            self.send_header("content-length", str(len(answer.body)))
-            if answer.location:
-                self.send_header("location", answer.location)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if answer.ending == "cut":
-                self.wfile.write(answer.body[: len(answer.body) // 2])
-                self.wfile.flush()
-                self.connection.shutdown(socket.SHUT_RDWR)
-                self.close_connection = True
-                return
-            self.wfile.write(answer.body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing: tests read `asked` instead."""
+            headers = {"content-type": "audio/x-wav" if answer.status == 200 else "application/json"}
+            headers |= ({"location": answer.location} if answer.location else {}) | answer.headers
+            self.send(answer.status, headers, answer.body, answer.ending)
 
     return Handler

@@ -1,0 +1,5 @@
+"""What the integration tests share."""
+
+from tests.twilio_centre import twilio
+
+__all__ = ["twilio"]
