@@ -73,7 +73,9 @@ class Intake:
             rings = self.ring is not None and len(arrivals) <= RUNG_AT_ONCE
             answers = insert_batch(connection, arrivals, now=now, rung_at=now if rings else None)
             new_keys = {a.ref.key for a, received in zip(arrivals, answers, strict=True) if received.is_new}
-            merging.retell(connection, heard, but=new_keys, now=now)
+            # Whoever brought a known one may have died before it looked again.
+            known_keys = {arrival.ref.key for arrival in arrivals} - new_keys
+            merging.retell(connection, heard, known=known_keys, but=new_keys, now=now)
             self._await(connection, looked, taken, now)
             self.observe("writing")
         self.observe("committed")

@@ -55,16 +55,26 @@ class Merging:
         return self._beside_texts(connection, made)
 
     def retell(
-        self, connection: sa.Connection, heard: Iterable[Heard], *, now: datetime, but: Collection[str] = ()
+        self,
+        connection: sa.Connection,
+        heard: Iterable[Heard],
+        *,
+        now: datetime,
+        known: Iterable[str] = (),
+        but: Collection[str] = (),
     ) -> int:
         """Let the calls that are there hear what was told of them; returns how many changed.
 
-        `but` are the keys of recordings that have just come with all of it.
+        `known` are the keys of recordings that were announced again, `but` those of recordings that have just come with
+        all of it.
         """
         concerned = {one.concerned for one in heard}
         found = calls_of(
             connection,
-            keys=[(self._bucket, key) for one in concerned for key in one.keys if key not in but],
+            keys=[
+                *((self._bucket, key) for one in concerned for key in one.keys if key not in but),
+                *((self._bucket, key) for key in known),
+            ],
             ids=[one.call for one in concerned if one.call],
             conversations=[one.conversation for one in concerned if one.conversation],
         )

@@ -212,6 +212,25 @@ def test_two_listeners_that_take_a_recording_and_its_sidecar_side_by_side_lose_n
     assert [call.from_number_e164 for call in calls(postgres_database)] == ["+12065550118"]
 
 
+def test_who_dies_before_the_second_look_leaves_it_to_who_is_told_again(postgres_database):
+    stores = {shown: HalfSidecarStore(shown) for shown in ("x.wav", "x.json")}
+    stores["x.wav"].put("x.wav", b"sound")
+    stores["x.json"].put("x.json", SIDECAR)
+
+    def die_after_the_commit(moment: str) -> None:
+        if moment == "writing":
+            make_intake(postgres_database, stores["x.json"]).take(announce("x.json"))
+        if moment == "committed":
+            raise KeyboardInterrupt
+
+    intake = make_intake(postgres_database, stores["x.wav"])
+    with pytest.raises(KeyboardInterrupt):
+        replace(intake, observe=die_after_the_commit).take(announce("x.wav"))
+    assert [call.from_number_e164 for call in calls(postgres_database)] == [None]
+    assert intake.take(announce("x.wav")).known_count == 1
+    assert [call.from_number_e164 for call in calls(postgres_database)] == ["+12065550118"]
+
+
 def test_the_bell_is_rung_after_the_commit_and_only_for_new_calls(database):
     store = MemoryStore()
     store.put("a.wav", b"sound")
