@@ -11,11 +11,12 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from calls.analysis import Analysis, SkippedFeature
+from calls.pipeline import Lane
 from calls.recording import Direction, ObjectRef
 from calls.sides import Sides
 from calls.transcript import Speaker, Utterance, Word
 from crm.people import leave_chain, link_into_chain, match_contact
-from crm.tables import call, call_analysis, recording, transcript, utterance
+from crm.tables import call, call_analysis, job, recording, transcript, utterance
 
 # The engine of transcripts that came as text, before the kind of document: "given/vcon".
 GIVEN = "given/"
@@ -45,6 +46,7 @@ _WORK = (
         recording.c.size_bytes,
         _latest(transcript).label("transcript_revision"),
         _latest(call_analysis).label("analysis_revision"),
+        sa.select(job.c.lane).where(job.c.call_id == call.c.id).scalar_subquery().label("lane"),
     )
     .join_from(call, recording, recording.c.call_id == call.c.id)
     .where(call.c.id == _OF_CALL, recording.c.is_current)
@@ -88,6 +90,7 @@ class Work:
     started_at: datetime | None
     transcript_revision: int
     analysis_revision: int
+    lane: Lane = Lane.LIVE
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ def work_for(connection: sa.Connection, call_id: UUID) -> Work | None:
         started_at=row.started_at,
         transcript_revision=row.transcript_revision,
         analysis_revision=row.analysis_revision,
+        lane=Lane(row.lane or 0),
     )
 
 

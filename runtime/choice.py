@@ -145,17 +145,17 @@ def _language(settings: Settings, engine: str, why: str) -> Choice[LanguageEngin
 
             return OfflineLanguage()
         from engines.language_api import ApiLanguage
+        from engines.language_requests import LanguageRequests
 
-        return ApiLanguage(
+        requests = LanguageRequests(
             cast("Provider", engine),
             model=given.model,
             api_key=given.api_key.get_secret_value(),
             base_url=given.base_url,
             api_version=given.api_version,
-            max_output_tokens=given.max_output_tokens,
-            summary_language=given.summary_language,
             price=price_of(settings, given.model),
         )
+        return ApiLanguage(requests, max_output_tokens=given.max_output_tokens, summary_language=given.summary_language)
 
     return Choice(engine, why, engine == "offline", make)
 

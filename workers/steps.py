@@ -233,6 +233,7 @@ def understand(parts: Parts, work: results.Work) -> Write:
         started_at=work.started_at,
         duration_s=transcript.duration_s,
         language=transcript.language,
+        lane=work.lane,
     )
     engine = parts.language()
     analysis = check_analysis(engine.analyse(conversation, taxonomy, _ledger(parts, work.call_id)), turns, taxonomy)

@@ -21,6 +21,7 @@ from engines.language import Conversation, LanguageEngine
 from engines.language_api import ApiLanguage
 from engines.language_fake import FakeLanguage
 from engines.language_offline import OfflineLanguage
+from engines.language_requests import LanguageRequests
 from tests.servers import openai_answers as answers
 from tests.servers.openai_requests import SentRequest
 from tests.servers.openai_server import API_KEY, API_VERSION, OpenAIServer
@@ -81,7 +82,8 @@ def api_engine(provider: str, server: OpenAIServer, **changes) -> ApiLanguage:
         "base_url": server.azure_endpoint if provider == "azure" else server.base_url,
         "price": Price(input=0.75, cached=0.075, output=4.5),
     }
-    return ApiLanguage(provider, **(settings | changes))
+    of_answers = {name: changes.pop(name) for name in ("max_output_tokens", "summary_language") if name in changes}
+    return ApiLanguage(LanguageRequests(provider, **(settings | changes)), **of_answers)
 
 
 def right_answer(request: SentRequest) -> answers.Reply:

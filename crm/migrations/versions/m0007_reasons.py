@@ -1,0 +1,10 @@
+"""Reasons: mappings between versions, re-classification runs, corrections by people."""
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass

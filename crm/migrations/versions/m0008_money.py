@@ -1,0 +1,10 @@
+"""Money: budgets, batches of requests, what was paid for which reason."""
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
