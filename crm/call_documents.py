@@ -155,6 +155,8 @@ def _analysis(given: AnalysisRow, cost_microusd: int | None) -> dict[str, Any]:
         "model": given.model,
         "is_demo": given.is_demo,
         "prompt_version": given.prompt_version,
+        "tier": given.tier,
+        "escalated_for": given.escalated_for,
         "taxonomy_version": given.taxonomy_version,
         "revision": given.revision,
         "created_at": _moment(given.created_at),

@@ -114,6 +114,9 @@ class AnalysisRow:
     taxonomy_version: str
     revision: int
     created_at: datetime
+    # Which engine of several answered, counted from 0, and why the one before did not do; None where there is one alone.
+    tier: int | None = None
+    escalated_for: str | None = None
 
 
 @dataclass(frozen=True)

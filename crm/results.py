@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.analysis import Analysis, SkippedFeature
+from calls.analysis import Analysis, AnsweredBy, SkippedFeature
 from calls.pipeline import Lane
 from calls.recording import Direction, ObjectRef
 from calls.sides import Sides
@@ -229,7 +229,12 @@ def save_analysis(
     taxonomy_version: str,
     now: datetime,
 ) -> None:
-    """Store a revision of the analysis and make it the current one."""
+    """Store a revision of the analysis and make it the current one.
+
+    `model`, `is_demo` and `prompt_version` are those of the engine; where it is made of several, the analysis itself
+    says which of them answered.
+    """
+    by = given.answered_by or AnsweredBy(model, prompt_version, is_demo)
     row = {
         "id": uuid4(),
         "call_id": work.call_id,
@@ -256,10 +261,12 @@ def save_analysis(
         "sentiment_customer": given.sentiment.overall,
         "sentiment_customer_start": given.sentiment.start,
         "sentiment_customer_end": given.sentiment.end,
-        "model": model,
-        "is_demo": is_demo,
-        "prompt_version": prompt_version,
+        "model": by.model,
+        "is_demo": by.is_demo,
+        "prompt_version": by.prompt_version,
         "taxonomy_version": taxonomy_version,
+        "tier": given.answered_by and by.tier,
+        "escalated_for": by.escalated_for or None,
     }
     _retire(connection, call_analysis, work.call_id, work.analysis_revision)
     connection.execute(_NEW[call_analysis], row)
