@@ -6,15 +6,17 @@ schema, with no tools and nothing stored at the vendor's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import openai
 
 from calls.answers import SCHEMA_NAME
 from calls.errors import TransientError
 from calls.money import Charge
-from calls.prices import Price, cost_microusd
+from calls.pipeline import Lane
+from calls.prices import Price, PriceHistory, cost_microusd, price_on
 from calls.prompts import estimate_tokens
 from engines.openai_client import Provider, build_client, check_client, translated_errors
 
@@ -26,7 +28,10 @@ Messages = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: its text, how it ended, and what it used. Token counts are the server's where it gives any."""
+    """What came back: its text, how it ended, and what it used. Token counts are the server's where it gives any.
+
+    `deployment` names which of several answered.
+    """
 
     text: str
     ending: Ending
@@ -34,6 +39,39 @@ class Answer:
     input_tokens: int
     cached_tokens: int
     output_tokens: int
+    deployment: str = ""
+
+
+class Requests(Protocol):
+    """Where questions to a model go: one deployment, or several behind one face.
+
+    `name` ("provider/model") is stored beside what is made of the answers.
+    """
+
+    name: str
+
+    def ask(
+        self,
+        system: str,
+        messages: Messages,
+        schema: dict[str, Any],
+        max_output_tokens: int,
+        *,
+        lane: Lane = Lane.LIVE,
+        kind: str = "",
+    ) -> Answer:
+        """One request.
+
+        Where `kind` names what is asked, the answer may get less room than `max_output_tokens`: as much as answers of
+        that kind have needed. One that is cut off (`truncated`) is to be asked for again without a kind. A question of
+        the live lane goes before those of the other. Raises what `translated_errors` raises, and Paced.
+        """
+
+    def charge(self, answer: Answer) -> Charge:
+        """What the answer costs, as a row of the ledger."""
+
+    def check(self) -> None:
+        """Whether the server answers, takes the key and knows the model; see LanguageEngine.check."""
 
 
 class LanguageRequests:
@@ -52,7 +90,7 @@ class LanguageRequests:
         api_key: str = "",
         base_url: str = "",
         api_version: str = "",
-        price: Price | None = None,
+        price: PriceHistory | Price | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.name = f"{provider}/{model}"
@@ -70,8 +108,17 @@ class LanguageRequests:
         """Whether the server answers, takes the key and knows the model; see LanguageEngine.check."""
         check_client(self._client, self._provider, self._model, "language")
 
-    def ask(self, system: str, messages: Messages, schema: dict[str, Any], max_output_tokens: int) -> Answer:
-        """One request. Raises what `translated_errors` raises."""
+    def ask(
+        self,
+        system: str,
+        messages: Messages,
+        schema: dict[str, Any],
+        max_output_tokens: int,
+        *,
+        lane: Lane = Lane.LIVE,
+        kind: str = "",
+    ) -> Answer:
+        """See Requests. Nothing is paced here."""
         ask = self._ask_chat if self._provider == "compatible" else self._ask_responses
         return ask(system, messages, schema, max_output_tokens)
 
@@ -154,7 +201,7 @@ class LanguageRequests:
             cached_tokens=answer.cached_tokens,
             output_tokens=answer.output_tokens,
             cost_microusd=cost_microusd(
-                self._price,
+                price_on(self._price, datetime.now(UTC).date()),
                 input_tokens=answer.input_tokens,
                 cached_tokens=answer.cached_tokens,
                 output_tokens=answer.output_tokens,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from calls.errors import EngineMisconfigured, SettingsError
-from calls.prices import Price
+from calls.prices import Price, PriceHistory
 from engines.language import LanguageEngine
 from engines.speech import SpeechEngine
 from runtime.settings import Settings
@@ -160,7 +160,7 @@ def _language(settings: Settings, engine: str, why: str) -> Choice[LanguageEngin
     return Choice(engine, why, engine == "offline", make)
 
 
-def price_of(settings: Settings, model: str) -> Price | None:
-    """The owner's price of a model; None when the table has none: an unknown price is not a price of nothing."""
+def price_of(settings: Settings, model: str) -> PriceHistory | None:
+    """The owner's prices of a model; None when the table has none: an unknown price is not a price of nothing."""
     found = settings.prices.get(model)
-    return Price(found.input, found.cached, found.output, found.minute) if found else None
+    return PriceHistory([Price(**price.model_dump()) for price in found]) if found else None

@@ -1,5 +1,6 @@
 """Every setting, typed and documented, read once: environment (`CALLWISE_...`), `.env`, `callwise.toml`."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -216,12 +218,47 @@ class LanguageSettings(Part):
 
 
 class Price(Part):
-    """Dollars per million tokens, or per minute of audio."""
+    """Dollars per million tokens, or per minute of audio, from a day on."""
 
-    input: float = Field(0, description="Per million input tokens.")
-    cached: float | None = Field(None, description="Per million cached input tokens; empty: as input.")
-    output: float = Field(0, description="Per million output tokens.")
-    minute: float = Field(0, description="Per minute of audio.")
+    input: float = Field(0, ge=0, description="Per million input tokens.")
+    cached: float | None = Field(None, ge=0, description="Per million cached input tokens; empty: as input.")
+    output: float = Field(0, ge=0, description="Per million output tokens.")
+    minute: float = Field(0, ge=0, description="Per minute of audio.")
+    batch: float = Field(0.5, ge=0, le=1, description="What the Batch API charges of these prices, as a share of 1.")
+    valid_from: date = Field(
+        date.min, description="First day (UTC) on which this price counts; the one before counts until then."
+    )
+
+
+def _as_dated(given: object) -> object:
+    """One price where the model has only one, else the list of its prices, each with the day from which it counts."""
+    if not isinstance(given, dict):
+        return given
+    return {model: [prices] if isinstance(prices, dict) else prices for model, prices in given.items()}
+
+
+def _distinct_days(prices: tuple[Price, ...]) -> tuple[Price, ...]:
+    days = [price.valid_from for price in prices]
+    if len(set(days)) < len(days):
+        raise ValueError("two prices of one model count from the same day; give each its own valid_from")
+    return prices
+
+
+class BudgetSettings(Part):
+    language_usd_per_day: float | None = Field(
+        None,
+        ge=0,
+        description="Dollars a day for the language engine; what comes after they are spent waits for the next day in"
+        " site.time_zone. Empty: no bound.",
+    )
+    speech_usd_per_day: float | None = Field(None, ge=0, description="Dollars a day for the speech engine; likewise.")
+    live_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of each budget that is kept for calls that just ended: old recordings wait when the rest is"
+        " spent.",
+    )
 
 
 class WorkSettings(Part):
@@ -298,7 +335,12 @@ class Settings(BaseSettings):
     telephony: TelephonySettings = TelephonySettings()
     speech: SpeechSettings = SpeechSettings()
     language: LanguageSettings = LanguageSettings()
-    prices: Annotated[dict[str, Price], Field(description="Price table in dollars, by model name.")] = {}
+    prices: Annotated[
+        dict[str, Annotated[tuple[Price, ...], AfterValidator(_distinct_days)]],
+        BeforeValidator(_as_dated),
+        Field(description="Price table in dollars, by model name: one price, or a list of dated ones."),
+    ] = {}
+    budgets: BudgetSettings = BudgetSettings()
     work: WorkSettings = WorkSettings()
     web: WebSettings = WebSettings()
     exports: ExportSettings = ExportSettings()

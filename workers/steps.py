@@ -20,7 +20,7 @@ import structlog
 
 from calls.analysis import SkippedFeature
 from calls.checking import check_analysis
-from calls.errors import CallwiseError, SetupBroken, TerminalError, TransientError
+from calls.errors import CallwiseError, NotYet, SetupBroken, TerminalError, TransientError
 from calls.gates import gate
 from calls.money import Charge
 from calls.pipeline import FETCH, SkipReason, Step
@@ -136,6 +136,9 @@ def _do(parts: Parts, begun: _Begun) -> _Begun | Step | None:
             return _Begun(following, _work_after(parts, begun)) if isinstance(following, jobs.Claim) else following
     except jobs.ClaimLost:
         bound.warning("claim_lost")
+    except NotYet as error:
+        bound.info("step_waits", code=error.code)
+        _put_back(parts, claim, error, wait_s=error.retry_after_s or BROKEN_WAIT_S, counts=False)
     except SetupBroken as error:
         bound.error("step_waits", code=error.code, detail=error.detail)
         _put_back(parts, claim, error, wait_s=BROKEN_WAIT_S, counts=False)
