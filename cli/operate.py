@@ -13,7 +13,7 @@ from crm import jobs
 from crm.calls import find_call
 from crm.schema import require_current, upgrade, versions
 from crm.status import status as read_status
-from crm.taxonomies import current_taxonomy, store_taxonomy
+from crm.taxonomies import take_from_file
 from runtime.wiring import Wiring
 
 db = typer.Typer(help="The database's version.", no_args_is_help=True)
@@ -33,9 +33,8 @@ def prepare(wired: Wiring) -> None:
     upgrade(wired.database)
     taxonomy = wired.taxonomy_from_file()
     with wired.database.write() as connection:
-        current = current_taxonomy(connection)
-        if current is None or current.version != taxonomy.version:
-            store_taxonomy(connection, taxonomy, datetime.now(UTC))
+        is_own = wired.settings.site.reasons_file is not None
+        take_from_file(connection, taxonomy, datetime.now(UTC), is_own=is_own)
 
 
 def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
