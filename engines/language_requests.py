@@ -5,7 +5,7 @@ schema, with no tools and nothing stored at the vendor's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -15,10 +15,11 @@ import openai
 from calls.answers import SCHEMA_NAME
 from calls.errors import TransientError
 from calls.money import Charge
+from calls.pacing import Told
 from calls.pipeline import Lane
 from calls.prices import Price, PriceHistory, cost_microusd, price_on
 from calls.prompts import estimate_tokens
-from engines.openai_client import Provider, build_client, check_client, translated_errors
+from engines.openai_client import Provider, build_client, check_client, told_by, translated_errors
 
 TIMEOUT_S = 120.0
 
@@ -30,7 +31,7 @@ Messages = list[dict[str, str]]
 class Answer:
     """What came back: its text, how it ended, and what it used. Token counts are the server's where it gives any.
 
-    `deployment` names which of several answered.
+    `deployment` names which of several answered; `told` is what the server said of its limits.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Answer:
     cached_tokens: int
     output_tokens: int
     deployment: str = ""
+    told: Told = field(default_factory=Told)
 
 
 class Requests(Protocol):
@@ -125,7 +127,7 @@ class LanguageRequests:
     def _ask_responses(self, system: str, messages: Messages, schema: dict[str, Any], max_output_tokens: int) -> Answer:
         input_items: Any = messages
         with translated_errors("language"):
-            response = self._client.responses.create(
+            raw = self._client.responses.with_raw_response.create(
                 model=self._model,
                 instructions=system,
                 input=input_items,
@@ -133,6 +135,7 @@ class LanguageRequests:
                 max_output_tokens=max_output_tokens,
                 store=False,
             )
+            response = raw.parse()
         # The SDK does not check shapes: a proxy's page or an empty object gets this far.
         if not isinstance(getattr(response, "output", None), list):
             raise TransientError("the server's answer has no output", code="invalid_response")
@@ -155,12 +158,13 @@ class LanguageRequests:
             input_tokens=usage.input_tokens if usage else _estimate(system, messages),
             cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,
             output_tokens=usage.output_tokens if usage else estimate_tokens(text),
+            told=told_by(raw.headers),
         )
 
     def _ask_chat(self, system: str, messages: Messages, schema: dict[str, Any], max_output_tokens: int) -> Answer:
         told: Any = [{"role": "system", "content": system}, *messages]
         with translated_errors("language"):
-            completion = self._client.chat.completions.create(
+            raw = self._client.chat.completions.with_raw_response.create(
                 model=self._model,
                 messages=told,
                 response_format={
@@ -170,6 +174,7 @@ class LanguageRequests:
                 # Not `max_completion_tokens`: many compatible servers know the older name only.
                 max_tokens=max_output_tokens,
             )
+            completion = raw.parse()
         if not getattr(completion, "choices", None):
             raise TransientError("the server's answer has no choice", code="invalid_response")
         choice = completion.choices[0]
@@ -188,6 +193,7 @@ class LanguageRequests:
             input_tokens=usage.prompt_tokens if usage else _estimate(system, messages),
             cached_tokens=(details.cached_tokens or 0) if details else 0,
             output_tokens=usage.completion_tokens if usage else estimate_tokens(text),
+            told=told_by(raw.headers),
         )
 
     def charge(self, answer: Answer) -> Charge:
