@@ -8,7 +8,7 @@ writing.
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -66,6 +66,7 @@ _MOVE = (
     .returning(call.c.happened_at)
 )
 _MARK = sa.insert(touched_day)
+_LOST = "another worker holds this call by now"
 
 # A message that has brought nothing for this long is taken for lost.
 RING_AGAIN_AFTER = timedelta(seconds=60)
@@ -200,12 +201,12 @@ def hand_over(connection: sa.Connection, held: Claim, step: Step, *, now: dateti
 
 
 def skip(connection: sa.Connection, held: Claim, reason: str, *, now: datetime) -> None:
-    """End the call as skipped, for a stated reason. Raises ClaimLost."""
+    """End the call as skipped, for a stated reason; one that is done stays so. Raises ClaimLost."""
     _finish(connection, held, Stage.SKIPPED, now, skip_reason=reason)
 
 
 def fail(connection: sa.Connection, held: Claim, code: str, detail: str, *, now: datetime) -> None:
-    """Park the call as failed at this step, for a person to see and retry. Raises ClaimLost."""
+    """Park the call as failed at this step, for a person to see and retry; a done one stays so. Raises ClaimLost."""
     _finish(
         connection, held, Stage.FAILED, now, failed_step=held.step.name, failed_code=code, failed_detail=detail[:500]
     )
@@ -380,17 +381,21 @@ def _held(held: Claim) -> dict[str, object]:
 
 def _finish(connection: sa.Connection, held: Claim, stage: Stage, now: datetime, **facts: str) -> None:
     _require_one(connection.execute(_END, _held(held)).rowcount)
-    _move(connection, held, stage=stage, finished_at=now, modified_at=now, **facts)
+    if held.step.needs not in TERMINAL_STAGES:
+        touch(connection, _move(connection, held, stage=stage, finished_at=now, modified_at=now, **facts))
+    elif stage == held.step.gives:
+        # It had ended before, and ended then; where it failed to be done anew, it is as it was.
+        touch(connection, _move(connection, held, modified_at=now))
 
 
-def _move(connection: sa.Connection, held: Claim, **change: object) -> None:
+def _move(connection: sa.Connection, held: Claim, **change: object) -> datetime:
     given = {"of_call": held.call_id, "from_stage": held.step.needs} | change
     moved = connection.execute(_MOVE, given).one_or_none()
-    _require_one(0 if moved is None else 1)
-    if moved is not None and "finished_at" in change:
-        touch(connection, moved.happened_at)
+    if moved is None:
+        raise ClaimLost(_LOST)
+    return cast("datetime", moved.happened_at)
 
 
 def _require_one(count: int) -> None:
     if count != 1:
-        raise ClaimLost("another worker holds this call by now")
+        raise ClaimLost(_LOST)
