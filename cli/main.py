@@ -17,6 +17,7 @@ COMMANDS = {
     "ingest": ("push", "listen", "reconcile", "profiles"),
     "calls": ("calls", "call", "users"),
     "analytics": ("trends", "export"),
+    "costs": ("costs",),
     "evaluate": ("eval",),
     "operate": ("status", "retry", "doctor", "db"),
 }

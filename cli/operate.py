@@ -49,7 +49,8 @@ def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
     """Read the status; show it as a table unless it will be shown as JSON."""
     with wired.database.read() as connection:
-        document = read_status(connection, datetime.now(UTC))
+        now = datetime.now(UTC)
+        document = read_status(connection, now) | {"money_today": wired.budgets.document(connection, now)}
     if not as_json:
         table = Table("what", "calls", title="Calls")
         for stage in ("announced", "received", "transcribed", "understood", "done"):
@@ -65,6 +66,10 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
             table.add_row("names that no telephony profile reads", str(document["unread_names"]))
         if document["unreadable_events"]:
             table.add_row("events that nobody can read", str(document["unreadable_events"]))
+        for service, today in document["money_today"].items():
+            if today["spent_microusd"] or today["budget_microusd"] is not None:
+                bound = "" if today["budget_microusd"] is None else f" of {today['budget_microusd'] / 1e6:,.2f}"
+                table.add_row(f"dollars spent today: {service}", f"{today['spent_microusd'] / 1e6:,.2f}{bound}")
         Console().print(table)
         if document["oldest_waiting_s"] is not None:
             say(f"The longest-waiting call has waited {document['oldest_waiting_s']:.0f} s.")

@@ -94,7 +94,7 @@ def work(
     from runtime.listening import catch_up
     from workers.app import make_parts
     from workers.run import work_until_idle
-    from workers.sweep import roll_up
+    from workers.sweep import roll_up, wake_parked
 
     wired = wire(home)
     set_up_logs(wired.settings.log_level)
@@ -102,6 +102,7 @@ def work(
         prepare(wired)
     require_current(wired.database)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    wake_parked(wired)
     idle = work_until_idle(
         make_parts(wired, ring=None),
         catch_up=lambda: catch_up(wired),

@@ -7,7 +7,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-import crm.reason_tables  # noqa: F401 - its tables belong to the schema, whoever asks for them
+import crm.batch_tables
+import crm.reason_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
 from calls.errors import SetupBroken
 from crm.database import Database
 

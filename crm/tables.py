@@ -251,6 +251,15 @@ job = sa.Table(
     sa.Column("last_code", sa.Text),
     sa.Column("last_detail", sa.Text),
     sa.Index("ix_job_step_lane_due_at", "step", "lane", "due_at"),
+    # What waits for a budget, a batch or a person may be a pile that the live work is not to be read through.
+    sa.Index(
+        "ix_job_last_code_lane_due_at",
+        "last_code",
+        "lane",
+        "due_at",
+        sqlite_where=sa.text("last_code IS NOT NULL"),
+        postgresql_where=sa.text("last_code IS NOT NULL"),
+    ),
 )
 
 transcript = sa.Table(
@@ -381,7 +390,7 @@ paid_request = sa.Table(
     metadata,
     _id(),
     _ref("call_id", "call", index=True),
-    sa.Column("paid_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("paid_at", UtcDateTime, nullable=False),
     sa.Column("provider", sa.Text, nullable=False),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("purpose", sa.Text, nullable=False),
@@ -391,6 +400,9 @@ paid_request = sa.Table(
     sa.Column("output_tokens", sa.Integer, nullable=False),
     sa.Column("audio_s", sa.Float, nullable=False),
     sa.Column("cost_microusd", sa.BigInteger),
+    sa.Column("is_batch", sa.Boolean, nullable=False, server_default=sa.false()),
+    # What budgets add up before each piece of work: it must not read the rows.
+    sa.Index("ix_paid_request_paid_at", "paid_at", "purpose", "cost_microusd"),
 )
 
 unreadable_event = sa.Table(

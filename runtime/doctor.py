@@ -13,9 +13,12 @@ from kombu import Connection
 from kombu.exceptions import KombuError
 
 from calls.errors import CallwiseError, ObjectGone
+from calls.pipeline import Lane
 from calls.recording import OWN_PREFIX
+from crm.money import parked_counts
 from crm.schema import versions
 from crm.status import beats
+from runtime.budgets import SERVICES
 from runtime.choice import Choice, choose_language, choose_speech
 from runtime.listening import http_tokens, make_all_listeners
 from runtime.settings import Settings
@@ -48,6 +51,7 @@ def examine(wired: Wiring) -> list[Check]:
         ("reasons", _reasons),
         ("speech", _speech),
         ("language", _language),
+        ("budgets", _budgets),
         ("processes", _processes),
     ]
     return [_looked(name, look, wired) for name, look in looks]
@@ -165,6 +169,26 @@ def _language(wired: Wiring) -> Check:
     choice = choose_language(wired.settings)
     wired.language.check()
     return _chosen("language", choice, "CALLWISE_LANGUAGE__ENGINE=openai with CALLWISE_LANGUAGE__API_KEY")
+
+
+def _budgets(wired: Wiring) -> Check:
+    now = datetime.now(UTC)
+    with wired.database.read() as connection:
+        days = [day for day in (wired.budgets.spent(connection, service, now) for service in SERVICES) if day]
+        parked = sum(parked_counts(connection, now=now).values())
+    if not days:
+        return Check("budgets", "ok", "nothing is bounded")
+    unpriced = [model for day in days for model in day.unpriced_models]
+    if unpriced:
+        detail = f"no price counts today for {', '.join(unpriced)}: a budget cannot be kept to, and work waits"
+        return Check("budgets", "wrong", detail, f'add [prices."{unpriced[0]}"] to callwise.toml')
+    detail = "; ".join(
+        f"{day.service}: {day.spent_microusd / 1e6:.2f} of {day.budget.usd_per_day:g} dollars today" for day in days
+    )
+    if parked or any(day.room_microusd(Lane.LIVE) == 0 for day in days):
+        fix = "raise the budget and start the workers anew; otherwise it goes on at the day's turn"
+        return Check("budgets", "note", f"{detail}; {parked} calls wait (budget_spent)", fix)
+    return Check("budgets", "ok", detail)
 
 
 def _chosen(name: str, choice: Choice[object] | Choice, better: str) -> Check:  # type: ignore[type-arg]

@@ -10,6 +10,7 @@ from crm.database import Database
 from engines.language import LanguageEngine
 from engines.objects import ObjectStore
 from engines.speech import SpeechEngine
+from runtime.budgets import Budgets
 from runtime.choice import choose_language, choose_speech
 from runtime.settings import Settings
 
@@ -72,6 +73,11 @@ class Wiring:
         return TwilioRecordings(
             chosen.account_sid, chosen.auth_token.get_secret_value(), api_base_url=chosen.api_base_url or API_URL
         )
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """What may be spent today."""
+        return Budgets(self.settings, self.database)
 
     def taxonomy_from_file(self) -> Taxonomy:
         """The owner's reasons as their file says, the bundled ones where the owner has none. Raises SettingsError."""

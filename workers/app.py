@@ -85,6 +85,7 @@ def make_parts(wired: Wiring, *, ring: Bell | None) -> Parts:
         lease_s=settings.work.lease_s,
         max_attempts=settings.work.max_attempts,
         backoff_s=settings.work.backoff_s,
+        may_spend=wired.budgets.require,
     )
 
 

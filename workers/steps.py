@@ -22,8 +22,8 @@ from calls.analysis import SkippedFeature
 from calls.checking import check_analysis
 from calls.errors import CallwiseError, NotYet, SetupBroken, TerminalError, TransientError
 from calls.gates import gate
-from calls.money import Charge
-from calls.pipeline import FETCH, SkipReason, Step
+from calls.money import Charge, Service
+from calls.pipeline import FETCH, Lane, SkipReason, Step
 from calls.reasons import Taxonomy
 from calls.recording import PEAKS, PLAYBACK, own_key
 from calls.redaction import redact_turns
@@ -85,6 +85,8 @@ class Parts:
     twilio: Callable[[], "TwilioRecordings"] = no_twilio
     decode: Callable[[Path], DecodedAudio] = decode_beside
     write_playback: Callable[[ChannelAudio, Path], None] = write_playback
+    # Raises BudgetSpent where the day's money for that service is spent, for work of that lane.
+    may_spend: Callable[[Service, Lane], None] = lambda _service, _lane: None
     # Told of each moment of a step: `claimed`, `worked` (the engine has answered), `writing` (before the commit),
     # `committed`. Kill tests kill by it.
     observe: Callable[[Step, str], None] = lambda _step, _moment: None
@@ -164,6 +166,7 @@ def _work_after(parts: Parts, begun: _Begun) -> results.Work | None:
 
 def transcribe(parts: Parts, work: results.Work) -> Write:
     """Hear the recording: its words, who said them, its timing, a playback copy."""
+    parts.may_spend("speech", work.lane)
     with private_folder(parts.scratch) as folder:
         source = folder / "recording"
         parts.objects.fetch(work.ref, source)
@@ -222,6 +225,7 @@ def _keep_copies(parts: Parts, folder: Path, audio: ChannelAudio, recording_id: 
 
 def understand(parts: Parts, work: results.Work) -> Write:
     """Ask once what the call was about, and keep only what its own turns bear out."""
+    parts.may_spend("language", work.lane)
     with parts.database.read() as connection:
         transcript = results.current_transcript(connection, work.call_id)
         taxonomy = current_taxonomy(connection, parts.taxonomies)

@@ -66,6 +66,12 @@ def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES, *, ba
     return len(rung)
 
 
+def wake_parked(wired: Wiring) -> None:
+    """Let calls go on that wait for a budget, where there is room again."""
+    if woken := wired.budgets.wake():
+        log.info("budget_has_room", calls=woken)
+
+
 def drip_now(settings: Settings, over_s: float) -> int | None:
     """How many pieces of old work a sweep lets in now, when sweeps are `over_s` apart; None where nothing limits it."""
     return jobs.drip(settings.work.backfill_per_minute, datetime.now(UTC), over_s)
@@ -129,6 +135,7 @@ class EmbeddedSweep:
                 sweep(self._wired.database, self._app, backfill_limit=drip_now(self._wired.settings, EMBEDDED_SWEEP_S))
                 if count % sweeps_per_roll_up == 0:
                     roll_up(self._wired)
+                    wake_parked(self._wired)
                     if pool.is_stuck():
                         log.error("pool_stuck")
                         _die()

@@ -49,6 +49,7 @@ def file(call_id: str) -> None:
 def sweep_all() -> None:
     """Ring again for whatever stands still."""
     settings = wiring().settings
+    sweep.wake_parked(wiring())
     sweep.sweep(parts().database, app, backfill_limit=sweep.drip_now(settings, settings.work.sweep_s))
 
 
