@@ -48,6 +48,12 @@ class Paced(NotYet):
     code = "paced"
 
 
+class InBatch(NotYet):
+    """The question goes to the model in a batch: the work goes on when its answer has come."""
+
+    code = "in_batch"
+
+
 class BudgetSpent(NotYet):
     """What may be spent today is spent: the work goes on at the day's turn, or when the budget is raised."""
 

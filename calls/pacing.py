@@ -60,15 +60,16 @@ class Meter:
     """The state of one deployment, shared by all who send to it.
 
     `tokens_until` and `requests_until`: when what was granted will have run off. `closed_until`: the server wants
-    nothing before. `next_try_at`: when the next one of those tries who wait for old work; `next_turn_at`: end of the
-    queue of old work that was sent away until its turn. `held_until`: a live call was promised its turn before that.
-    `window_left`: tokens that a fixed window has left until `window_until`; None when nobody said. `pace` (a share of
-    the limit) and `burst` (of the tolerance) fall with refusals.
+    nothing before. `granted`: tokens, all there ever were. `next_try_at`: when the next one of those tries who wait for
+    old work; `next_turn_at`: end of the queue of old work that was sent away until its turn. `held_until`: a live call
+    was promised its turn before that. `window_left`: tokens that a fixed window has left until `window_until`; None
+    when nobody said. `pace` (a share of the limit) and `burst` (of the tolerance) fall with refusals.
     """
 
     tokens_until: float = 0.0
     requests_until: float = 0.0
     closed_until: float = 0.0
+    granted: float = 0.0
     next_try_at: float = 0.0
     next_turn_at: float = 0.0
     held_until: float = 0.0
@@ -90,7 +91,9 @@ class Meter:
     def of_document(cls, document: Mapping[str, Any]) -> "Meter":
         """The meter that such an object says; names of another version are left out."""
         known = {one.name for one in fields(cls)}
-        return cls(**{name: value for name, value in document.items() if name in known})
+        found = {name: value for name, value in document.items() if name in known}
+        needed = {kind: tuple(counts) for kind, counts in found.pop("needed", {}).items()}
+        return cls(**found, needed=needed)
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Grant:
-    """Leave to send at `at`, with that much room for the answer; the tokens are what the meter counts for it."""
+    """Leave to send at `at`, with that much room for the answer; the tokens are what the meter counts for it.
+
+    `granted` is what the meter had granted with this one.
+    """
 
     at: float
     max_output_tokens: int
@@ -116,6 +122,12 @@ class Grant:
     output_tokens: float
     prompt_bytes: int
     kind: str = ""
+    granted: float = 0.0
+
+    @property
+    def tokens(self) -> float:
+        """What is counted for it in all."""
+        return self.prompt_tokens + self.output_tokens
 
 
 @dataclass(frozen=True)
@@ -152,10 +164,11 @@ def ask_leave(
             meter,
             tokens_until=max(meter.tokens_until, start) + cost_s,
             requests_until=max(meter.requests_until, start) + apart_s,
-            window_left=None if left is None else left - grant.prompt_tokens - grant.output_tokens,
+            granted=meter.granted + grant.tokens,
+            window_left=None if left is None else left - grant.tokens,
             held_until=0.0 if is_live else meter.held_until,
         )
-        return meter, replace(grant, at=start)
+        return meter, replace(grant, at=start, granted=meter.granted)
     if is_live:
         until = min(start, now + LONGEST_WAIT_S)
         return replace(meter, held_until=until + LIVE_GRACE_S), Wait(until)
@@ -173,11 +186,9 @@ def soonest(meter: Meter, limits: Limits, wanted: Wanted, now: float) -> float:
     return _earliest(meter, limits, wanted, grant, now)
 
 
-def answered(
-    meter: Meter, limits: Limits, grant: Grant, used: Used, *, told: Told, sent_at: float, now: float
-) -> Meter:
+def answered(meter: Meter, limits: Limits, grant: Grant, used: Used, *, told: Told, sent_at: float) -> Meter:
     """The meter after an answer: what was counted too much or too little is set right, and the server's word kept."""
-    meter = _heed(meter, limits, told, sent_at, now)
+    meter = _heed(meter, limits, told, grant, sent_at)
     off = used.input_tokens - grant.prompt_tokens
     if meter.returns_unused:
         off += used.output_tokens - grant.output_tokens
@@ -204,13 +215,14 @@ def refused(
 
     What the request was counted for is given back: a refused one uses no tokens.
     """
-    meter = _heed(meter, limits, told, now, now)
+    meter = _heed(meter, limits, told, grant, now)
     rate = _tokens_per_s(meter, limits)
     is_first = now >= meter.closed_until
     closed_until = max(meter.closed_until, now + (UNTOLD_WAIT_S if retry_after_s is None else retry_after_s))
     return replace(
         meter,
-        tokens_until=meter.tokens_until - ((grant.prompt_tokens + grant.output_tokens) / rate if rate else 0.0),
+        tokens_until=meter.tokens_until - (grant.tokens / rate if rate else 0.0),
+        granted=meter.granted - grant.tokens,
         closed_until=closed_until,
         # The others that were on their way say nothing new.
         pace=max(SLOWEST, meter.pace * SLOWER) if is_first else meter.pace,
@@ -226,8 +238,8 @@ def troubled(meter: Meter, wait_s: float, now: float) -> Meter:
     return replace(meter, closed_until=max(meter.closed_until, now + wait_s))
 
 
-def _heed(meter: Meter, limits: Limits, told: Told, sent_at: float, now: float) -> Meter:
-    """The meter with what the server said about its limits."""
+def _heed(meter: Meter, limits: Limits, told: Told, grant: Grant, sent_at: float) -> Meter:
+    """The meter with what the server said about its limits when this request came there."""
     meter = replace(
         meter,
         tokens_limit=meter.tokens_limit if told.tokens_limit is None else told.tokens_limit,
@@ -242,11 +254,11 @@ def _heed(meter: Meter, limits: Limits, told: Told, sent_at: float, now: float) 
     # differ where it matters, when little is left.
     is_bucket = told.tokens_reset_s >= limits.window_s * spent_share / 2
     window_until = sent_at + told.tokens_reset_s
-    if spent_share < 0.5 or is_bucket or window_until <= now:
+    if spent_share < 0.5 or is_bucket or window_until < meter.window_until - limits.window_s / 10:
         return meter
-    left = float(told.tokens_left)
-    if meter.window_left is not None and abs(window_until - meter.window_until) < limits.window_s / 10:
-        # The same window: what was granted since this answer's request arrived there is missing from its word.
+    # What left after this request is missing from the server's word.
+    left = told.tokens_left - max(0.0, meter.granted - grant.granted)
+    if meter.window_left is not None and window_until < meter.window_until + limits.window_s / 10:
         left = min(left, meter.window_left)
     return replace(meter, window_left=left, window_until=window_until)
 
@@ -262,13 +274,12 @@ def _priced(meter: Meter, limits: Limits, wanted: Wanted) -> tuple[Grant, float,
 
 
 def _earliest(meter: Meter, limits: Limits, wanted: Wanted, grant: Grant, now: float) -> float:
-    rate = _tokens_per_s(meter, limits)
-    need = grant.prompt_tokens + grant.output_tokens
     tolerance_s = TOLERANCE_SHARE * limits.window_s * meter.burst
     is_live = wanted.lane is Lane.LIVE
-    if is_live and rate:
-        # One piece of old work that is ahead does not hold up a call that just ended.
-        tolerance_s += need / rate * meter.burst
+    if is_live:
+        # What old work is ahead of does not hold up a call that just ended, where the server is known to bear that.
+        is_borne = meter.returns_unused or meter.window_left is not None
+        tolerance_s *= 5 if is_borne else 3
     start = max(meter.closed_until, meter.tokens_until - tolerance_s, meter.requests_until)
     if not is_live:
         start = max(start, meter.held_until)
@@ -276,7 +287,7 @@ def _earliest(meter: Meter, limits: Limits, wanted: Wanted, grant: Grant, now: f
         window = meter.tokens_limit * limits.window_s / 60
         # A request larger than the window is let through when it is fresh: only the server can say no to it.
         spared = 0.0 if is_live else HEADROOM_SHARE * window
-        if meter.window_left < min(need, window / 2) + spared:
+        if meter.window_left < min(grant.tokens, window / 2) + spared:
             start = max(start, meter.window_until)
     return start
 

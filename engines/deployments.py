@@ -117,7 +117,7 @@ class Deployments:
 
         def settle(meter: Meter, now: float) -> tuple[Meter, None]:
             sent_at = now - (time.monotonic() - began)
-            return answered(meter, chosen.limits, grant, used, told=answer.told, sent_at=sent_at, now=now), None
+            return answered(meter, chosen.limits, grant, used, told=answer.told, sent_at=sent_at), None
 
         self._meters.change(chosen.name, settle)
         return replace(answer, deployment=chosen.name)
