@@ -60,6 +60,8 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
                 table.add_row(f"{group}: {code}", str(count))
         if document["backfill"]:
             table.add_row("of these, old recordings behind the live calls", str(document["backfill"]))
+        if document["reclassifying"]:
+            table.add_row("done, and to be asked about under other reasons", str(document["reclassifying"]))
         if document["awaited_objects"]:
             table.add_row("announced, and not in the store yet", str(document["awaited_objects"]))
         if document["unread_names"]:

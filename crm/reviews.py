@@ -133,11 +133,11 @@ def file_under(
 
 def keep_peoples_word(
     connection: sa.Connection, work: Work, analysis: Analysis, taxonomy: Taxonomy
-) -> tuple[Work, Analysis] | None:
+) -> tuple[Work, Analysis | None]:
     """What is to be written of an engine's analysis of a call that had one before: under the reason that a person gave.
 
     Locks the call, and gives the work the latest revision: somebody may have corrected it while the engine thought.
-    None where the person's reason has no counterpart in `taxonomy`, so that the word would be lost.
+    No analysis where the person's reason has no counterpart in `taxonomy`, so that the word would be lost.
     """
     connection.execute(sa.select(call.c.id).where(call.c.id == work.call_id).with_for_update())
     latest = connection.execute(
@@ -149,7 +149,7 @@ def keep_peoples_word(
         return work, analysis
     code = in_taxonomy(connection, last.after, taxonomy)
     if code is None:
-        return None
+        return work, None
     if code == analysis.reason_code:
         return work, analysis
     return work, replace(

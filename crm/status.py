@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from calls.pipeline import Lane, Stage
+from calls.pipeline import RECLASSIFY, Lane, Stage
 from crm.awaited import awaited_count
 from crm.database import insert
 from crm.tables import call, call_analysis, job, process_beat, unreadable_event
@@ -16,6 +16,7 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
 
     `oldest_waiting_s` is the age of the longest-waiting unfinished call in seconds, None when nothing waits; `waiting`
     counts unfinished calls by the code of their last failed attempt, `backfill` those in the lane behind the live ones,
+    `reclassifying` done calls that are to be asked about under other reasons,
     `awaited_objects` what was announced and is not in the store yet, `language_tiers` how many current analyses came
     from engines in tiers and which share of them (0..1) was not left to the first, None where there are none.
     """
@@ -37,7 +38,9 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
         else:
             document[row.stage] += row.calls
     oldest = connection.execute(
-        sa.select(sa.func.min(call.c.received_at)).join_from(job, call, job.c.call_id == call.c.id)
+        sa.select(sa.func.min(call.c.received_at))
+        .join_from(job, call, job.c.call_id == call.c.id)
+        .where(job.c.step != RECLASSIFY.name)
     ).scalar_one()
     document["oldest_waiting_s"] = None if oldest is None else max(0.0, round((now - oldest).total_seconds(), 1))
     document["waiting"] = {
@@ -53,7 +56,10 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     ).scalar_one()
     document["awaited_objects"] = awaited_count(connection)
     document["backfill"] = connection.execute(
-        sa.select(sa.func.count()).where(job.c.lane == Lane.BACKFILL)
+        sa.select(sa.func.count()).where(job.c.lane == Lane.BACKFILL, job.c.step != RECLASSIFY.name)
+    ).scalar_one()
+    document["reclassifying"] = connection.execute(
+        sa.select(sa.func.count()).where(job.c.step == RECLASSIFY.name)
     ).scalar_one()
     document["language_tiers"] = _tiers(connection)
     document["unreadable_events"] = connection.execute(

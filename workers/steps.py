@@ -23,7 +23,7 @@ from calls.checking import check_analysis
 from calls.errors import CallwiseError, NotYet, SetupBroken, TerminalError, TransientError
 from calls.gates import gate
 from calls.money import Charge, Service
-from calls.pipeline import FETCH, Lane, SkipReason, Step
+from calls.pipeline import FETCH, RECLASSIFY, Lane, SkipReason, Step
 from calls.reasons import Taxonomy
 from calls.recording import PEAKS, PLAYBACK, own_key
 from calls.redaction import redact_turns
@@ -33,6 +33,9 @@ from crm import jobs, results
 from crm.database import Database
 from crm.heard_pieces import forget_answers
 from crm.money import note_charge
+from crm.reclassify import KEPT_BY_PERSON, note_ended, settle
+from crm.reviews import keep_peoples_word
+from crm.tables import call
 from crm.taxonomies import current_taxonomy, store_taxonomy
 from engines.audio import DecodedAudio, decode_beside, write_peaks, write_playback
 from engines.language import Conversation, LanguageEngine
@@ -223,8 +226,12 @@ def _keep_copies(parts: Parts, folder: Path, audio: ChannelAudio, recording_id: 
         parts.objects.put(own_key(kind, recording_id), copy)
 
 
-def understand(parts: Parts, work: results.Work) -> Write:
-    """Ask once what the call was about, and keep only what its own turns bear out."""
+def understand(parts: Parts, work: results.Work, *, refuse: Callable[[sa.Connection], None] | None = None) -> Write:
+    """Ask once what the call was about, and keep only what its own turns bear out.
+
+    A reason that a person has given stays. Where it has no counterpart among the reasons of now, the engine's counts,
+    unless somebody is there to `refuse` it: then nothing is written but what that writes.
+    """
     parts.may_spend("language", work.lane)
     with parts.database.read() as connection:
         transcript = results.current_transcript(connection, work.call_id)
@@ -246,11 +253,18 @@ def understand(parts: Parts, work: results.Work) -> Write:
     analysis = check_analysis(engine.analyse(conversation, taxonomy, _ledger(parts, work.call_id)), turns, taxonomy)
 
     def write(connection: sa.Connection, now: datetime) -> None:
+        onto, kept = work, analysis
+        if work.analysis_revision:
+            onto, word = keep_peoples_word(connection, work, analysis, taxonomy)
+            if word is None and refuse is not None:
+                refuse(connection)
+                return
+            kept = word or analysis
         results.save_analysis(
             connection,
-            work,
+            onto,
             transcript.id,
-            analysis,
+            kept,
             model=engine.name,
             is_demo=engine.is_demo,
             prompt_version=engine.prompt_version,
@@ -259,6 +273,16 @@ def understand(parts: Parts, work: results.Work) -> Write:
         )
 
     return write
+
+
+def reclassify(parts: Parts, work: results.Work) -> Write:
+    """Ask anew about a call that has ended, under the reasons of now, where asking is needed at all."""
+    with parts.database.write() as connection:
+        taxonomy = current_taxonomy(connection, parts.taxonomies)
+        connection.execute(sa.select(call.c.id).where(call.c.id == work.call_id).with_for_update())
+        if taxonomy is not None and settle(connection, work.call_id, taxonomy, now=_now()) is not None:
+            return lambda _connection, _now: None
+    return understand(parts, work, refuse=lambda connection: note_ended(connection, work.call_id, KEPT_BY_PERSON))
 
 
 def file(_parts: Parts, work: results.Work) -> Write:
@@ -275,6 +299,7 @@ _WORK: dict[str, Callable[[Parts, results.Work], Write]] = {
     "call.transcribe": transcribe,
     "call.read": read,
     "call.understand": understand,
+    "call.reclassify": reclassify,
     "call.file": file,
 }
 
@@ -323,6 +348,8 @@ def _put_back(parts: Parts, claim: jobs.Claim, error: CallwiseError, *, wait_s: 
 def _park(parts: Parts, claim: jobs.Claim, code: str, detail: str) -> None:
     with suppress(jobs.ClaimLost), parts.database.write() as connection:
         jobs.fail(connection, claim, code, detail, now=_now())
+        if claim.step is RECLASSIFY:
+            note_ended(connection, claim.call_id, code)
 
 
 def _ledger(parts: Parts, call_id: UUID) -> Callable[[Charge], None]:

@@ -39,6 +39,12 @@ def understand(call_id: str) -> None:
     run_step(parts(), step_named("call.understand"), UUID(call_id))
 
 
+@task("call.reclassify", soft_limit_s=600)
+def reclassify(call_id: str) -> None:
+    """Give a call that has ended an analysis under the reasons of now; a second run finds it there and returns."""
+    run_step(parts(), step_named("call.reclassify"), UUID(call_id))
+
+
 @task("call.file", soft_limit_s=60)
 def file(call_id: str) -> None:
     """Put the call with its customer; a second run finds it there and returns."""
