@@ -3,15 +3,16 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from calls.errors import EngineMisconfigured, Paced, TransientError
 from calls.money import Charge
 from calls.pacing import Grant, Limits, Meter, Used, Wait, Wanted, answered, ask_leave, refused, soonest, troubled
 from calls.pipeline import Lane
 from engines.language_requests import Answer, Messages, Requests
+from engines.meters import Meters
 from engines.openai_client import told_with
 
 # How long a request waits in its worker. Old work's is above the time between two sweeps: what comes back to its turn
@@ -20,41 +21,6 @@ PATIENCE_S: Mapping[Lane, float] = {Lane.LIVE: 5.0, Lane.BACKFILL: 2.5}
 # For so long the others come first when one answers with errors of its own, or cannot work at all.
 TROUBLE_S = 2.0
 BROKEN_S = 30.0
-
-Result = TypeVar("Result")
-
-
-class Meters(Protocol):
-    """Where the meters are kept that all workers share. A meter that nobody has changed yet is Meter()."""
-
-    def change(self, name: str, step: Callable[[Meter, float], tuple[Meter, Result]]) -> Result:
-        """Replace the meter by what `step` makes of it at this moment (seconds), and return what else it says.
-
-        Nobody else changes the meter meanwhile; `step` may be called more than once. Raises TransientError where the
-        meters cannot be reached.
-        """
-
-    def read(self, name: str) -> tuple[Meter, float]:
-        """The meter, and the moment (seconds). Raises TransientError."""
-
-
-class MemoryMeters:
-    """Meters of one process: for its own use alone, and for tests, which set `clock`."""
-
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        self._meters: dict[str, Meter] = {}
-        self._lock = threading.Lock()
-
-    def change(self, name: str, step: Callable[[Meter, float], tuple[Meter, Result]]) -> Result:
-        """See Meters."""
-        with self._lock:
-            self._meters[name], result = step(self._meters.get(name, Meter()), self._clock())
-        return result
-
-    def read(self, name: str) -> tuple[Meter, float]:
-        """See Meters."""
-        return self._meters.get(name, Meter()), self._clock()
 
 
 @dataclass(frozen=True)

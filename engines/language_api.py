@@ -7,10 +7,14 @@ from calls.analysis import Analysis
 from calls.answers import answer_schema, read_answer
 from calls.errors import UnusableAnswer
 from calls.money import Charge
+from calls.pipeline import Lane
 from calls.prompts import PROMPT_VERSION, Prompt, build_prompt, repair_prompt
 from calls.reasons import Taxonomy
 from engines.language import Conversation
-from engines.language_requests import Answer, LanguageRequests, Messages
+from engines.language_requests import Answer, Messages, Requests
+
+# What the first question about a call is called: how much room its answers need is learned under this name.
+KIND = "analysis"
 
 
 class ApiLanguage:
@@ -23,9 +27,7 @@ class ApiLanguage:
     prompt_version = PROMPT_VERSION
     is_demo = False
 
-    def __init__(
-        self, requests: LanguageRequests, *, max_output_tokens: int = 1200, summary_language: str = ""
-    ) -> None:
+    def __init__(self, requests: Requests, *, max_output_tokens: int = 1200, summary_language: str = "") -> None:
         self.name = requests.name
         self._requests = requests
         self._max_output_tokens = max_output_tokens
@@ -51,15 +53,16 @@ class ApiLanguage:
         )
         schema = answer_schema(taxonomy)
         messages: Messages = [{"role": "user", "content": prompt.user}]
-        answer = self._ask(prompt, messages, schema, self._max_output_tokens, pay)
+        lane = conversation.lane
+        answer = self._ask(prompt, messages, schema, self._max_output_tokens, pay, lane=lane, kind=KIND)
         if answer.ending == "truncated":
-            answer = self._ask(prompt, messages, schema, 2 * self._max_output_tokens, pay)
+            answer = self._ask(prompt, messages, schema, 2 * self._max_output_tokens, pay, lane=lane)
         elif answer.ending == "whole":
             try:
                 return read_answer(answer.text, taxonomy)
             except UnusableAnswer:
                 retold = [{"role": "assistant", "content": answer.text}, {"role": "user", "content": repair_prompt()}]
-                answer = self._ask(prompt, messages + retold, schema, self._max_output_tokens, pay)
+                answer = self._ask(prompt, messages + retold, schema, self._max_output_tokens, pay, lane=lane)
         if answer.ending == "refused":
             raise UnusableAnswer("the model declined to analyse the call", code="refused")
         if answer.ending == "truncated":
@@ -73,8 +76,11 @@ class ApiLanguage:
         schema: dict[str, Any],
         max_output_tokens: int,
         pay: Callable[[Charge], None],
+        *,
+        lane: Lane,
+        kind: str = "",
     ) -> Answer:
         """One request, paid for as soon as its answer is there."""
-        answer = self._requests.ask(prompt.system, messages, schema, max_output_tokens)
+        answer = self._requests.ask(prompt.system, messages, schema, max_output_tokens, lane=lane, kind=kind)
         pay(self._requests.charge(answer))
         return answer

@@ -4,13 +4,14 @@ OpenAI and Azure OpenAI over the Responses API, other servers over chat completi
 schema, with no tools and nothing stored at the vendor's.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import openai
+from openai.types.responses import Response
 
 from calls.answers import SCHEMA_NAME
 from calls.errors import TransientError
@@ -79,9 +80,9 @@ class Requests(Protocol):
 class LanguageRequests:
     """Requests to one deployment.
 
-    `provider` is `openai`, `azure` (then `model` is the deployment's name) or `compatible` (any server that speaks chat
-    completions with `json_schema`: vLLM, Ollama, llama.cpp, with its `base_url`). `price` None means that the owner
-    stated none.
+    `provider` is `openai`, `azure` (then `model` is the deployment's name, and `api_key` may be what gives an Entra
+    token) or `compatible` (any server that speaks chat completions with `json_schema`: vLLM, Ollama, llama.cpp, with
+    its `base_url`). `price` None means that the owner stated none.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class LanguageRequests:
         provider: Provider,
         *,
         model: str,
-        api_key: str = "",
+        api_key: str | Callable[[], str] = "",
         base_url: str = "",
         api_version: str = "",
         price: PriceHistory | Price | None = None,
@@ -100,11 +101,12 @@ class LanguageRequests:
         self._model = model
         self._price = price
         self._timeout_s = timeout_s
-        self._address = {"api_key": api_key, "base_url": base_url, "api_version": api_version}
+        self._api_key = api_key
+        self._address = {"base_url": base_url, "api_version": api_version}
 
     @cached_property
     def _client(self) -> openai.OpenAI:
-        return build_client(self._provider, timeout_s=self._timeout_s, **self._address)
+        return build_client(self._provider, timeout_s=self._timeout_s, api_key=self._api_key, **self._address)
 
     def check(self) -> None:
         """Whether the server answers, takes the key and knows the model; see LanguageEngine.check."""
@@ -125,41 +127,14 @@ class LanguageRequests:
         return ask(system, messages, schema, max_output_tokens)
 
     def _ask_responses(self, system: str, messages: Messages, schema: dict[str, Any], max_output_tokens: int) -> Answer:
-        input_items: Any = messages
+        asked = fixed_body(self._model, system, schema) | variable_body(messages, max_output_tokens)
         with translated_errors("language"):
-            raw = self._client.responses.with_raw_response.create(
-                model=self._model,
-                instructions=system,
-                input=input_items,
-                text={"format": {"type": "json_schema", "name": SCHEMA_NAME, "schema": schema, "strict": True}},
-                max_output_tokens=max_output_tokens,
-                store=False,
-            )
+            raw = self._client.responses.with_raw_response.create(**asked)
             response = raw.parse()
-        # The SDK does not check shapes: a proxy's page or an empty object gets this far.
-        if not isinstance(getattr(response, "output", None), list):
-            raise TransientError("the server's answer has no output", code="invalid_response")
-        if response.status == "failed":
-            code = response.error.code if response.error else "unknown"
-            raise TransientError(f"the server gave the answer up ({code})", code="server_error")
-        text = response.output_text
-        parts = [part for item in response.output if item.type == "message" for part in item.content]
-        ending: Ending = "whole"
-        if any(part.type == "refusal" for part in parts):
-            ending = "refused"
-        elif response.status == "incomplete":
-            reason = response.incomplete_details.reason if response.incomplete_details else None
-            ending = "refused" if reason == "content_filter" else "truncated"
-        usage = response.usage
-        return Answer(
-            text=text,
-            ending=ending,
-            request_id=str(response._request_id or ""),
-            input_tokens=usage.input_tokens if usage else _estimate(system, messages),
-            cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,
-            output_tokens=usage.output_tokens if usage else estimate_tokens(text),
-            told=told_by(raw.headers),
-        )
+        answer = read_response(response, request_id=str(getattr(response, "_request_id", "") or ""))
+        if answer.input_tokens == 0:
+            answer = replace(answer, input_tokens=_estimate(system, messages))
+        return replace(answer, told=told_by(raw.headers))
 
     def _ask_chat(self, system: str, messages: Messages, schema: dict[str, Any], max_output_tokens: int) -> Answer:
         told: Any = [{"role": "system", "content": system}, *messages]
@@ -213,6 +188,48 @@ class LanguageRequests:
                 output_tokens=answer.output_tokens,
             ),
         )
+
+
+def fixed_body(model: str, system: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The part of a request to the Responses API that all questions of one kind share."""
+    return {
+        "model": model,
+        "instructions": system,
+        "text": {"format": {"type": "json_schema", "name": SCHEMA_NAME, "schema": schema, "strict": True}},
+        "store": False,
+    }
+
+
+def variable_body(messages: Messages, max_output_tokens: int) -> dict[str, Any]:
+    """The rest of it."""
+    return {"input": messages, "max_output_tokens": max_output_tokens}
+
+
+def read_response(response: Response, *, request_id: str) -> Answer:
+    """What the Responses API said; `input_tokens` is 0 where it told no usage. Raises TransientError."""
+    # The SDK does not check shapes: a proxy's page or an empty object gets this far.
+    if not isinstance(getattr(response, "output", None), list):
+        raise TransientError("the server's answer has no output", code="invalid_response")
+    if response.status == "failed":
+        code = response.error.code if response.error else "unknown"
+        raise TransientError(f"the server gave the answer up ({code})", code="server_error")
+    text = response.output_text
+    parts = [part for item in response.output if item.type == "message" for part in item.content]
+    ending: Ending = "whole"
+    if any(part.type == "refusal" for part in parts):
+        ending = "refused"
+    elif response.status == "incomplete":
+        reason = response.incomplete_details.reason if response.incomplete_details else None
+        ending = "refused" if reason == "content_filter" else "truncated"
+    usage = response.usage
+    return Answer(
+        text=text,
+        ending=ending,
+        request_id=request_id,
+        input_tokens=usage.input_tokens if usage else 0,
+        cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,
+        output_tokens=usage.output_tokens if usage else estimate_tokens(text),
+    )
 
 
 def _estimate(system: str, messages: Sequence[dict[str, str]]) -> int:

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -56,13 +56,19 @@ _PLAIN_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 
 
 def build_client(
-    provider: Provider, *, api_key: str = "", base_url: str = "", api_version: str = "", timeout_s: float = 120.0
+    provider: Provider,
+    *,
+    api_key: str | Callable[[], str] = "",
+    base_url: str = "",
+    api_version: str = "",
+    timeout_s: float = 120.0,
 ) -> openai.OpenAI:
     """A client that never retries by itself: the pipeline's back-off is the only retry layer.
 
     `azure` takes the resource's endpoint as `base_url`: with `api_version` it speaks the deployments paths; an endpoint
     that ends in `/openai/v1` is spoken to without one. An empty key means OPENAI_API_KEY or AZURE_OPENAI_API_KEY, and
-    these go to OpenAI or Azure only: any other server gets the key it was configured with, or none.
+    these go to OpenAI or Azure only: any other server gets the key it was configured with, or none. For Azure, an
+    `api_key` to call gives an Entra token whenever a request leaves.
     Raises EngineMisconfigured.
     """
     # At debug the SDK logs whole requests, and with them what people said.
@@ -77,7 +83,8 @@ def build_client(
             return openai.AzureOpenAI(
                 azure_endpoint=base_url,
                 api_version=api_version or None,
-                api_key=api_key or None,
+                api_key=None if callable(api_key) else api_key or None,
+                azure_ad_token_provider=api_key if callable(api_key) else None,
                 timeout=timeout,
                 max_retries=0,
                 http_client=http_client,

@@ -23,7 +23,7 @@ class RedisMeters:
         self._redis = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=4)
 
     def change(self, name: str, step: Callable[[Meter, float], tuple[Meter, Result]]) -> Result:
-        """See engines.deployments.Meters."""
+        """See engines.meters.Meters."""
         key = _PREFIX + name
         try:
             with self._redis.pipeline() as pipe:
@@ -42,7 +42,7 @@ class RedisMeters:
         raise TransientError("Redis lets nobody change a meter", code="meters_unreachable")
 
     def read(self, name: str) -> tuple[Meter, float]:
-        """See engines.deployments.Meters."""
+        """See engines.meters.Meters."""
         try:
             return _read(self._redis.get(_PREFIX + name)), self._now(self._redis.time())
         except redis.RedisError as error:

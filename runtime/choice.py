@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from calls.errors import EngineMisconfigured, SettingsError
-from calls.prices import Price, PriceHistory
 from engines.language import LanguageEngine
+from engines.meters import MemoryMeters, Meters
 from engines.speech import SpeechEngine
+from runtime.deployments import price_of, tiers_of
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,16 +56,20 @@ def choose_speech(settings: Settings) -> Choice[SpeechEngine]:
     )
 
 
-def choose_language(settings: Settings) -> Choice[LanguageEngine]:
-    """The language engine for these settings. Raises SettingsError where none may be chosen."""
+def choose_language(settings: Settings, meters: Callable[[], Meters] = MemoryMeters) -> Choice[LanguageEngine]:
+    """The language engine for these settings, paced by `meters`. Raises SettingsError where none may be chosen."""
     wanted = settings.language.engine
     if wanted != "auto":
-        return _language(settings, wanted, f"language.engine = {wanted}")
+        return _language(settings, wanted, f"language.engine = {wanted}", meters)
+    if settings.language.deployments:
+        return _language(settings, settings.language.deployments[0].provider, "language.deployments is set", meters)
     if settings.language.api_key.get_secret_value():
-        return _language(settings, "openai", "language.api_key is set")
+        return _language(settings, "openai", "language.api_key is set", meters)
     if settings.language.base_url:
-        return _language(settings, "compatible", "language.base_url is set")
-    return _language(settings, "offline", _why_offline(settings, "language", "CALLWISE_LANGUAGE__ENGINE=openai"))
+        return _language(settings, "compatible", "language.base_url is set", meters)
+    return _language(
+        settings, "offline", _why_offline(settings, "language", "CALLWISE_LANGUAGE__ENGINE=openai"), meters
+    )
 
 
 def whisper_model_place(engine: str, model: str) -> Path | None:
@@ -136,7 +141,7 @@ def _speech(settings: Settings, engine: str, why: str) -> Choice[SpeechEngine]:
     return Choice(engine, why, engine == "offline", make)
 
 
-def _language(settings: Settings, engine: str, why: str) -> Choice[LanguageEngine]:
+def _language(settings: Settings, engine: str, why: str, meters: Callable[[], Meters]) -> Choice[LanguageEngine]:
     given = settings.language
 
     def make() -> LanguageEngine:
@@ -145,22 +150,8 @@ def _language(settings: Settings, engine: str, why: str) -> Choice[LanguageEngin
 
             return OfflineLanguage()
         from engines.language_api import ApiLanguage
-        from engines.language_requests import LanguageRequests
 
-        requests = LanguageRequests(
-            cast("Provider", engine),
-            model=given.model,
-            api_key=given.api_key.get_secret_value(),
-            base_url=given.base_url,
-            api_version=given.api_version,
-            price=price_of(settings, given.model),
-        )
+        requests = tiers_of(settings, engine, meters())[0]
         return ApiLanguage(requests, max_output_tokens=given.max_output_tokens, summary_language=given.summary_language)
 
     return Choice(engine, why, engine == "offline", make)
-
-
-def price_of(settings: Settings, model: str) -> PriceHistory | None:
-    """The owner's prices of a model; None when the table has none: an unknown price is not a price of nothing."""
-    found = settings.prices.get(model)
-    return PriceHistory([Price(**price.model_dump()) for price in found]) if found else None

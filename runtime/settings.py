@@ -205,6 +205,26 @@ class SpeechSettings(Part):
     min_speech_s: float = Field(1.0, ge=0, description="A recording with less speech than this is skipped(no_speech).")
 
 
+class DeploymentSettings(Part):
+    provider: Literal["openai", "azure", "compatible"] = Field("openai", description="Whose API it speaks.")
+    name: str = Field("", description="Its name in messages. Empty: the provider, the model and the host.")
+    model: str = Field("gpt-5.4-mini", description="Model name or Azure deployment.")
+    base_url: str = Field("", description="Base URL of a compatible server; for azure the resource's endpoint.")
+    api_key: SecretStr = Field(SecretStr(""), description="API key. Empty: OPENAI_API_KEY or AZURE_OPENAI_API_KEY.")
+    api_version: str = Field("2025-04-01-preview", description="Azure api-version.")
+    entra_token: str = Field(
+        "",
+        description="For azure, in place of a key: azure-identity (extra `azure`), or a command that prints a token.",
+    )
+    tokens_per_minute: int = Field(
+        0, ge=0, description="Tokens per minute that all workers together may use. 0: as many as the server says."
+    )
+    requests_per_minute: int = Field(0, ge=0, description="Requests per minute; likewise.")
+    tier: Literal["first", "strong"] = Field(
+        "first", description="first: asked about every call; strong: about those that the first one left doubtful."
+    )
+
+
 class LanguageSettings(Part):
     engine: Literal["auto", "offline", "openai", "azure", "compatible"] = Field(
         "auto", description="Language engine; auto: the best that is configured."
@@ -213,6 +233,13 @@ class LanguageSettings(Part):
     base_url: str = Field("", description="Base URL of a compatible server; for azure the resource's endpoint.")
     api_key: SecretStr = Field(SecretStr(""), description="API key. Empty: OPENAI_API_KEY or AZURE_OPENAI_API_KEY.")
     api_version: str = Field("2025-04-01-preview", description="Azure api-version.")
+    entra_token: str = Field("", description="As in language.deployments[].")
+    tokens_per_minute: int = Field(0, ge=0, description="As in language.deployments[].")
+    requests_per_minute: int = Field(0, ge=0, description="As in language.deployments[].")
+    deployments: tuple[DeploymentSettings, ...] = Field(
+        (),
+        description="Several deployments at once, in place of the single model above; see language.deployments[].",
+    )
     max_output_tokens: int = Field(1200, ge=1, description="Upper bound of an answer.")
     summary_language: str = Field("", description="Language of summaries (ISO 639-1). Empty: the caller's.")
 

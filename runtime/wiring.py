@@ -8,6 +8,7 @@ from calls.errors import SettingsError
 from calls.reasons import Taxonomy
 from crm.database import Database
 from engines.language import LanguageEngine
+from engines.meters import Meters
 from engines.objects import ObjectStore
 from engines.speech import SpeechEngine
 from runtime.budgets import Budgets
@@ -60,7 +61,19 @@ class Wiring:
     @cached_property
     def language(self) -> LanguageEngine:
         """The language engine that the settings choose."""
-        return choose_language(self.settings).make()
+        return choose_language(self.settings, lambda: self.meters).make()
+
+    @cached_property
+    def meters(self) -> Meters:
+        """The meters that all workers share: in the broker where that is Redis, else in the database."""
+        url = self.settings.broker.url
+        if url.startswith(("redis://", "rediss://")):
+            from engines.pacing_redis import RedisMeters
+
+            return RedisMeters(url)
+        from crm.pacing import DatabaseMeters
+
+        return DatabaseMeters(self.database)
 
     @cached_property
     def twilio(self) -> "TwilioRecordings | None":

@@ -13,7 +13,7 @@ from calls.output_room import note_output
 from calls.pacing import Meter
 from crm.database import Database
 from crm.pacing import DatabaseMeters
-from engines.deployments import MemoryMeters, Meters
+from engines.meters import MemoryMeters, Meters
 from engines.pacing_redis import RedisMeters
 from tests.servers.process import free_port
 
