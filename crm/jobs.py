@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.errors import CallwiseError
+from calls.errors import CallwiseError, Paced
 from calls.pipeline import (
     PIPELINE,
     READ,
@@ -213,12 +213,21 @@ def fail(connection: sa.Connection, held: Claim, code: str, detail: str, *, now:
 
 
 def put_back(
-    connection: sa.Connection, held: Claim, code: str, detail: str, *, due_at: datetime, counts: bool = True
+    connection: sa.Connection,
+    held: Claim,
+    code: str,
+    detail: str,
+    *,
+    due_at: datetime,
+    counts: bool = True,
+    was_tried: bool = True,
 ) -> None:
-    """Leave the step for a later attempt; with `counts=False` no attempt so far is held against the call."""
+    """Leave the step for a later attempt; with `counts=False` no attempt so far is held against the call, with
+    `was_tried=False` this one is none.
+    """
     change = {
         "due_at": due_at,
-        "attempt_count": held.attempt if counts else 0,
+        "attempt_count": (held.attempt if was_tried else held.attempt - 1) if counts else 0,
         "last_code": code,
         "last_detail": detail[:500],
     }
@@ -301,9 +310,14 @@ def unfinished_count(connection: sa.Connection) -> int:
 
 
 def waiting_count(connection: sa.Connection) -> int:
-    """How many unfinished calls wait for a person to mend the set-up: put back with a code, and no attempt counted."""
+    """How many unfinished calls wait for a person to mend the set-up: put back with a code, and no attempt counted.
+
+    Those whose turn only comes later (`paced`) are not among them.
+    """
     return connection.execute(
-        sa.select(sa.func.count()).where(job.c.last_code.is_not(None), job.c.attempt_count == 0)
+        sa.select(sa.func.count()).where(
+            job.c.last_code.is_not(None), job.c.last_code != Paced.code, job.c.attempt_count == 0
+        )
     ).scalar_one()
 
 
