@@ -80,6 +80,19 @@ def _reserved_microusd(connection: sa.Connection) -> int:
     return int(connection.execute(sa.select(reserved).where(language_batch.c.state != "ended")).scalar_one())
 
 
+def mean_output_tokens(connection: sa.Connection, model: str) -> int | None:
+    """How long the model's latest answers were, on average; None where there are none."""
+    latest = (
+        sa.select(paid_request.c.output_tokens)
+        .where(paid_request.c.model == model, paid_request.c.purpose != SPEECH)
+        .order_by(paid_request.c.paid_at.desc())
+        .limit(200)
+        .subquery()
+    )
+    mean = connection.execute(sa.select(sa.func.avg(latest.c.output_tokens))).scalar_one()
+    return None if mean is None else int(mean)
+
+
 def parked_counts(connection: sa.Connection, *, now: datetime) -> dict[tuple[str, Lane], int]:
     """How many calls wait for a budget, by step and lane."""
     rows = connection.execute(
