@@ -40,9 +40,10 @@ CALL = Conversation(
 )
 SILENCE = Conversation(turns=[])
 RIGHT_ANSWER = {
+    "addressed_to_model": [],
     "language": "en",
     "reason": {"quotes": [{"turn": 1, "quote": "still has not arrived"}], "code": "delivery_status", "confidence": 0.9},
-    "secondary_reason_codes": [],
+    "secondary_reasons": [],
     "headline": "Fridge is two weeks late",
     "summary": {
         "quotes": [{"turn": 1, "quote": "I ordered a fridge two weeks ago"}],
@@ -53,7 +54,7 @@ RIGHT_ANSWER = {
     "outcome": {"quotes": [{"turn": 2, "quote": "delivered on Monday"}], "value": "follow_up", "is_resolved": None},
     "next_steps": [],
     "sentiment": {"quotes": [], "start": None, "end": None, "overall": None},
-    "subject": "fridge",
+    "subject": {"turn": 1, "quote": "a fridge", "text": "fridge"},
     "answers": {code: {"turn": None, "quote": None, "value": None} for code in (q.code for q in TAXONOMY.questions)},
 }
 API_PROVIDERS = ("openai", "azure", "compatible")

@@ -1,0 +1,253 @@
+"""The words by which a speaker addresses the model that will read the call: patterns for `calls.injections`.
+
+Patterns are searched in text of plain words (lower case, without accents, apostrophes and hyphens) that are parted by
+one blank; `|` stands where a sentence or a turn ends. Each asks for an order together with what only a reader of the
+call has (instructions, a prompt, a summary, a label), because customers do say "ignore my last e-mail".
+"""
+
+import re
+
+Words = tuple[str, ...]
+
+
+def _any(*words: str) -> str:
+    return "(?:" + "|".join(words) + ")"
+
+
+def _near(first: str, second: str, gap: int) -> str:
+    """`first`, then `second` with at most `gap` words between them."""
+    return rf"{first}(?: \S+){{0,{gap}}}? {second}"
+
+
+_PROMPT = _any(
+    r"(?:system |developer |initial |original )?prompts?",
+    r"(?<!delivery )(?<!payment )(?<!shipping )(?<!standing )(?<!assembly )(?<!care )(?<!transfer )instructions?",
+    "guidelines?",
+    "directives?",
+    r"(?:system|developer) messages?",
+    "programming",
+    r"(?:safety|security|ethical|content|system|model) (?:rules?|protocols?|polic(?:y|ies)|constraints?|restrictions?)",
+)
+_OLD = _any("all", "any", "every", "your", "previous", "prior", "above", "earlier", "original", "initial", "preceding")
+_RULES = _any(_PROMPT, "rules?", "commands?", "context", "constraints?", "restrictions?", "training", "task")
+_CANCEL = _any(
+    *("ignore", "ignoring", "disregard", "disregarding", "override", "overrule", "bypass", "disobey", "circumvent"),
+    *("neglect", "pay no attention to", "this regard"),
+)
+_DROP = _any(
+    *(
+        "forget",
+        "erase",
+        "delete",
+        "discard",
+        "cancel",
+        "reset",
+        "drop",
+        "skip",
+        "suspend",
+        "abandon",
+        "stop following",
+    ),
+    *("do not follow", "dont follow", "do not obey", "dont obey", "never mind", "set aside", "void", "stop"),
+)
+_CALL = _any("call", "conversation", "interaction", "transcript", "dialogue", "recording", "transcription")
+_MACHINE = _any(
+    r"(?:the |an? |any |every |our |this )?(?:ai|artificial intelligence|a i)",
+    r"(?:an? |the |any )?(?:large )?language models?",
+    *("llms?", "chat ?gpt", r"gpt(?: ?\d\w?)?", "gemini", "claude", "open ?ai", "copilot", "(?:the )?summari[sz]er"),
+)
+_READER = _any(
+    _MACHINE,
+    r"(?:the |an? |any |every |our |this )?ai \w+",
+    r"(?:the |this )?(?:automatic |automated )?(?:summary|summari[sz]ation|transcription|analysis|analytics|analysing|"
+    r"classification|reading|evaluation|speech analytics)"
+    r" (?:system|software|tool|engine|model|ai|bot|program|machine|robot)",
+    r"(?:the )?(?:model|machine|computer|algorithm|software|robot|bot|program|system)",
+)
+_TALK_OF = _any(
+    *("read", "reads", "reading", r"analy[sz]\w+", r"summari[sz]\w+", "processes", "processing", r"transcrib\w+"),
+    *(r"review\w*", r"evaluat\w+", r"classif\w+", r"grad(?:es|ing)", r"scor(?:es|ing)", r"listen(?:s|ing) to"),
+)
+_FIELD = _any(
+    *(
+        "headline",
+        "call summary",
+        "summary",
+        "outcome",
+        r"sentiment(?: score)?",
+        r"confidence(?: score| level)?",
+        "mood",
+    ),
+    *(r"(?:call |contact )?reason codes?", "call reason", "contact reason", "disposition", r"secondary reasons?"),
+    *("json", "schema", "is resolved", "resolved flag", "reason field", "category field", "label field"),
+)
+_LABEL = _any(_FIELD, "reason", "category", "classification", "label", "next steps?", "resolution", "title", "subject")
+_BE = r"(?:to|as|equals?|equal to|is|at|colon|with)"
+_WRITE = _any(
+    *("write", "say", "state", "put", "output", "print", "include", "add", "mention", "claim", "insert", "append"),
+    *("report", "note", "place", "copy", "paste", "leak", "repeat", "tell"),
+)
+
+ENGLISH: Words = (
+    # The rules are lifted.
+    rf"\b{_near(_CANCEL, _PROMPT, 6)}\b",
+    rf"\b{_near(_CANCEL, _near(_OLD, _RULES, 3), 3)}\b",
+    rf"\b{_near(_DROP, _near(_OLD, _RULES, 3), 2)}\b",
+    rf"\b{_any(_CANCEL, 'forget', 'discard', 'erase')} (?:everything|anything|all|whatever|what)(?: \S+){{0,3}}?"
+    r" (?:above|you (?:were|have been|ve been|had been) (?:told|given|taught|instructed)|you know|preceding|prior)\b",
+    rf"\b(?:{_CANCEL}|forget) (?:everything |all |all of |any of )?(?:the )?(?:above|directions?(?: above)?|"
+    rf"foregoing)\b",
+    rf"\b(?:{_CANCEL}|forget) (?:what|everything|anything|all) (?:\w+ )?(?:was|has been|have been|were) (?:said|told|"
+    r"discussed|written)\b",
+    r"\bforget (?:everything|all of (?:it|this|that))(?: you know)?(?: now)?(?: \|)? (?:you are|i want you|your|"
+    r"act|say|write)\b",
+    r"\byou (?:have|are bound by|follow) no (?:\w+ )?(?:guidelines|rules|restrictions|limits|limitations|ethics)\b",
+    rf"\b{_CANCEL} (?:the |this |that )?(?:rest of (?:the|this) )?(?:transcript|conversation|schema|json|taxonomy)\b",
+    rf"\b{_OLD} {_RULES}(?: \S+){{0,4}}? (?:ignored|void|invalid|cancell?ed|disregarded|overridden|obsolete|superseded|"
+    r"no longer|do not apply|dont apply|forgotten|lifted|suspended|revoked)\b",
+    rf"\b(?:supersedes?|overrides?|(?:takes?|has|have) (?:precedence|priority) over)(?: \S+){{0,4}}? {_RULES}\b",
+    # New ones are set.
+    r"\b(?:here are|these are|obey|follow my|follow these|your|my) (?:\S+ )?new (?:instructions|rules|orders|task|"
+    r"directives?|prompt)\b",
+    r"\bnew (?:system )?(?:instructions?|task|rules|prompt|directives?) (?:begins?|starts?|follows?|colon|"
+    r"for (?:you|the))\b",
+    r"\byour (?:new|actual|true|next) (?:task|instructions?|goal|objective|role|mission|prompt|purpose) (?:is|are|"
+    r"now)\b",
+    r"\b(?<!operating )(?<!security )(?<!alarm )(?:system|developer|assistant|admin|root) (?:colon|prompt|override|"
+    r"instructions? colon)\b",
+    r"\b(?:security|safety|administrator) override\b|\breveal your\b",
+    r"\b(?:researcher|reviewer|analyst|evaluator|grader|model|ai|labell?ing|annotation|summary) instructions\b",
+    r"\b(?:end|begin|start|beginning)(?: of)?(?: the)? (?:user|assistant|system|ai) (?:message|response|turn|"
+    r"input|output)\b",
+    r"\b(?:dan|jailbreak|god|unrestricted|unfiltered|sudo|evil|opposite) mode\b|\bdo anything now\b|"
+    r"\bprompt injection\b",
+    r"\byou are (?:now )?in (?:an? )?(?:developer|debug|admin|maintenance|test|training|opposite|unrestricted) mode\b",
+    r"\b(?:end|start|beginning) of (?:the )?(?:\w+ )?(?:transcript|input|data|context|prompt|json|instructions)\b",
+    # Somebody other than the other side is spoken to.
+    rf"\b(?:note|message|attention|memo|instructions?|dear|command|reminder|directive|order) (?:to|for)? ?{_READER}\b",
+    r"\b(?:hey|listen|okay|ok|attention|dear|now) (?:you )?(?:ai|a i|chat ?gpt|gpt|language model|llm|summari[sz]er)"
+    r"(?: \S+){0,3}? (?:ignore|disregard|write|say|set|classify|mark|label|answer|respond|change|do|output)\b",
+    rf"\b(?:whoever|whatever|whichever \w+|anyone|{_READER})(?: who| whos| that| thats| which| is| will|"
+    rf" be)* {_TALK_OF}"
+    rf" (?:this|the|my|our|these|such) {_any(_CALL, 'text', 'document')}\b",
+    rf"\b(?:{_MACHINE}|computer|machine|robot|bot)(?: \w+)?(?: who| whos| that| thats| which| is)* (?:reading|"
+    rf"listening to|"
+    r"summari[sz]ing|analy[sz]ing|transcribing|classifying) (?:this|these|it|us)\b",
+    rf"\bif (?:you are |youre |there is )?(?:any )?{_MACHINE}(?: is| are| that| who)* \w+ing\b",
+    rf"\b(?:{_MACHINE}|computer|machine|robot)(?: \|)? (?:please )?(?:categori[sz]e|classify|label|summari[sz]e|"
+    rf"mark|note|"
+    r"record|write|put|ignore|disregard|set|output) (?!the)\w+",
+    r"\bas an? (?:ai|a i|language model|llm|large language model)\b",
+    r"\b(?:ai|a i|gpt|llm|language model|summari[sz]er|chat ?gpt) (?:you )?(?:must|should|shall|have to|please|"
+    r"now|will now)\b",
+    r"\byou are (?:now|no longer|actually) (?:an? |the |my )?(?:\w+ ){0,2}(?:ai|assistant|chatbot|model|gpt|bot|"
+    r"dan|pirate|"
+    r"poet|translator|hacker|program|simulator|classifier|summari[sz]er|evaluator|machine|robot|system|terminal)\b",
+    r"\b(?:act|behave|respond|roleplay|role play) (?:as|like) (?:if you (?:are|were) )?(?:an? |"
+    r"the )?(?:\w+ ){0,2}(?:ai|dan|"
+    r"assistant|chatbot|model|bot|pirate|translator|hacker|program|simulator|classifier|terminal|poet)\b",
+    r"\bpretend (?:that )?(?:you are|youre|to be) (?:dan|an?|the|not|my)\b|\bfrom now on you are (?:dan|an?|my|"
+    r"not|no)\b",
+    rf"\bpretend (?:that )?(?:this|the|our) {_any(_CALL, 'customer', 'caller')}\b",
+    r"\bfrom now on (?:you (?:are|will|must|should|shall) )?(?:only |always )?(?:answer|respond|reply|act|obey|"
+    r"ignore|output|"
+    r"behave|classify|label|write|speak like|say only)\b",
+    # What its answer shall be.
+    rf"\b(?:the |your )?{_LABEL} (?:for |of )?(?:this|the) {_CALL} (?:is|equals?|colon|must|should|shall|has to|"
+    rf"will be)\b",
+    rf"\b(?:the|your) {_FIELD} (?:must|should|shall|needs? to|has to) (?:be|read|say|state|contain|include|equal|"
+    rf"mention)\b",
+    r"\b(?:instead of|rather than|do not|dont|never|stop) (?:an? |the |your |writing an? |giving an? )?(?:summary|"
+    r"summari[sz](?:e|ing)|analy[sz](?:e|ing)|classify(?:ing)?|json)(?! of my)\b",
+    r"\b(?:summary|headline|outcome|confidence|sentiment|reason code|is resolved|resolved) (?:equals?|colon|"
+    r"is true|true)\b",
+    r"\bconfidence (?:score |level )?(?:(?:is|of|to|at|should be|must be|equals) )*(?:1|one|100|an? hundred|zero|"
+    r"0|max\w*|full|"
+    r"point|ninety|certain)\b",
+    r"\bsentiment (?:score )?(?:is|to|at|should|must|plus|minus|five|positive|negative|very)\b",
+    r"\b(?:add|include|append|insert|create) (?:an? |another |the )?(?:next steps?|action items?)\b",
+    r"\b(?:answer|respond|reply|output|return|print) (?:only |just |exactly |solely )?(?:with|"
+    r"in)? ?(?:the (?:word|phrase|text|"
+    r"following|code|sentence|json)|json|nothing but|verbatim|exactly)\b",
+    r"\bsay (?:only|just|exactly|nothing but) (?:the )?(?:word|phrase)\b",
+    rf"\b(?:do not|dont|never) (?:report|mention|flag|reveal|record|include)(?: \S+){{0,3}}? (?:injection|"
+    rf"{_PROMPT}|{_CALL}|"
+    r"override|this (?:message|order|command|request|sentence))\b",
+    # What it was told, or other work.
+    r"\bsystem prompts?\b|\bhidden prompts?\b|\byour (?:initial |full |original )?prompts?\b",
+    r"\b(?:repeat|print|reveal|recite|output|leak|display|disclose|expose|copy|dump|show me|tell me|what (?:is|"
+    r"are|were))"
+    r"(?: \S+){0,4}? (?:(?:your|the) (?:system|initial|original|hidden|secret|internal|developer|"
+    r"exact) (?:instructions?|rules|"
+    r"guidelines|configuration)|your instructions|(?:text|words|everything|instructions|lines|message|"
+    r"content) above|above"
+    r" (?:text|words|instructions))\b",
+    r"\bwrite (?:me )?(?:an? |some )?(?:\w+ )?(?:poem|haiku|limerick|song|essay|python|javascript|code|script|sql|"
+    r"rap|story)\b",
+    rf"\btranslate (?:this|the|everything|all) (?:whole |entire |above |"
+    rf"following )?{_any(_CALL, 'text', 'above', 'following')}\b",
+    # A document that is dictated.
+    r"\b(?:open|opening|close|closing|left|right|end)? ?(?:curly|square) (?:brackets?|braces?)\b|\b(?:open|"
+    r"close) braces?\b",
+    r"\bbackslash (?:n|quote|quotes)\b|\btriple (?:back ?ticks?|quotes?)\b|\b(?:hash hash hash|"
+    r"hashtag hashtag hashtag)\b",
+    r"\bquotes? (?:reason|summary|outcome|code|label|headline|confidence)(?: (?:end )?(?:un)?quotes?)? (?:colon|"
+    r"comma)\b",
+    r"\b(?:less than|angle bracket) (?:sign )?(?:slash )?(?:system|call|turns?|transcript|user|assistant)\b",
+)
+
+# The same, unless a speaker says it of himself: "I will mark this call as resolved" is an agent's work.
+IMPERATIVES: Words = (
+    r"\b(?:classify|categori[sz]e) (?:this|it|that|me)(?: one)? (?:as|under)\b",
+    rf"\bgive (?:this|the|our) {_CALL} (?:the|an?) (?:highest|best|maximum|top|lowest|worst|\w+ (?:score|rating|"
+    rf"label))\b",
+    rf"\b(?:classify|categori[sz]e|label|tag|mark|code|flag|file|record|register|log|count|treat|rate|score|"
+    rf"report|"
+    rf"summari[sz]e|describe|close|present|store|save) (?:this|the|my|our|that) (?:\w+ )?{_CALL}(?: \S+){{0,2}}?"
+    r" (?:as|under|with|to be|in|by|like|for)\b",
+    rf"\b(?:set|change|force|switch|assign|override|update|make|put|fill|turn|give|rate|score|mark) (?:the |"
+    rf"your |its |"
+    rf"this |my |in |customer |callers? ){{0,3}}{_FIELD}(?: field| code| value| score| of this call| of the call)*"
+    rf" {_BE}\b",
+    rf"\b(?:set|force|switch|assign|override) (?:the |your |its |this |"
+    rf"my )*{_LABEL}(?: \S+){{0,4}}? {_BE}\b",
+    rf"\b{_WRITE}(?: \S+){{0,12}}? (?:in|into|as|to|for) (?:the|your|its|this) (?:call )?{_FIELD}\b",
+    r"\b(?:choose|pick|select|use|output|report|answer with) (?:the )?(?:\w+ )?(?:reason|category|"
+    r"label|code)"
+    r" (?:code )?(?!for|why|that|is)\w+",
+)
+OWN_DEED = re.compile(r"\b(?:ill|i will|let me|going to|gonna|i can|i would|well|we will|we can|id|i) $")
+
+# Signs that nobody says, in the text as it was written.
+MARKUP = re.compile(
+    r"<[|/]{0,2}\s*(?:im_start|im_end|endoftext|system|user|assistant|inst|call|transcript|conversation|instructions?|"
+    r"data|turns?|prompt|hidden|json)\b[^>]{0,40}>"
+    r"|\[/?\s*(?:inst|system|sys|admin|assistant|user|instructions?|ignore|override|note to)\b[^\]]{0,60}\]|<<\s*/?sys"
+    r"|```|~~~|#{2,}\s*[a-z]{3}|-{3,}\s*(?-i:[A-Z]{3})|={3,}|<!--|/\*"
+    r"|(?:^|[.?!\n>\])\"'|]\s*)(?:system|assistant|developer|human|instruction|admin)\s*:"
+    r"|[\"“'][\w ]{2,24}[\"”']\s*:\s*(?:true|false|null|[\"“'{\[\d])|\{\s*[\"“']|[\"”]\s*[}\]]|\}\s*,\s*[\"“{]"
+    r"|\\n\\n|\\n(?-i:[A-Z])|\\\"|\\u00",
+    re.IGNORECASE,
+)
+# Run together, as letters that were spelled out are.
+COMPACT = re.compile(
+    r"(?:ignore|disregard|override|bypass|forget).{0,40}?(?:instruction|prompt|rules|guideline|directive)"
+    r"|(?:system|your)prompt|system(?:colon|override)|(?:reason|category|summary|outcome|confidence|headline|sentiment)"
+    r"(?:code|score)?(?:is|to|as|equals|colon|mustbe|shouldbe)"
+)
+# In the letters alone of a text, so that no gap hides it; then those of a text that is turned round, shifted, decoded.
+WITHOUT_GAPS = re.compile(
+    r"(?:ignore|disregard|override|bypass|forget)(?:all|any|every|the|your|my|these|those|of|thatare)*"
+    r"(?:previous|prior|above|earlier|system|original|preceding)+(?:instruction|prompt|rule|guideline|command|directi)"
+    r"|systemprompt|ignoreallinstructions|ignoreyourinstructions"
+)
+HIDDEN = re.compile(
+    rf"{WITHOUT_GAPS.pattern}"
+    r"|(?:set|change)(?:the)?(?:call)?(?:reason|category|label|summary|outcome|confidence)(?:code)?(?:to|as)"
+    r"|(?:classify|label|mark)this(?:call|conversation)as"
+)
+# Typed otherwise by intent or by accident, these are still read by a model.
+OFTEN_SCRAMBLED = (
+    *("ignore", "disregard", "override", "previous", "instruction", "instructions", "prompt", "system", "summary"),
+    *("confidence", "sentiment", "outcome", "classify", "category", "headline"),
+)
