@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +36,25 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 @dataclass(frozen=True)
 class Match:
-    """The reason that fits best, how sure that is (0..1), and the next ones, best first."""
+    """The reason that fits best, how sure that is (0..1), and the next ones, best first.
+
+    `is_unsure`: whoever found it was not sure enough, as was measured on other calls.
+    """
 
     code: str
     confidence: float
     runners_up: tuple[str, ...] = ()
+    is_unsure: bool = False
+
+
+class ReasonClassifier(Protocol):
+    """Finds the reason of a call, and the words that speak for it."""
+
+    def match(self, customer_turns: Sequence[str], agent_turns: Sequence[str]) -> Match:
+        """The reason of a call in which these turns were said, in order."""
+
+    def closest(self, code: str, texts: Sequence[str]) -> int | None:
+        """Which of `texts` speaks most for the reason `code`; None when none does."""
 
 
 class ReasonMatcher:
@@ -52,7 +67,7 @@ class ReasonMatcher:
 
     def match(self, customer_turns: Sequence[str], agent_turns: Sequence[str]) -> Match:
         """The reason of a call in which these turns were said, in order."""
-        said = sum(len(_WORD.findall(turn)) for turn in customer_turns)
+        said = sum(count_words(turn) for turn in customer_turns)
         if said < MIN_CUSTOMER_WORDS:
             return Match(INSUFFICIENT, round(1 - said / (2 * MIN_CUSTOMER_WORDS), 3))
         likeness = self._likeness(customer_turns, _TURN_DECAY) + _AGENT_WEIGHT * self._likeness([" ".join(agent_turns)])
@@ -80,6 +95,11 @@ class ReasonMatcher:
         whole = np.asarray(decay ** np.arange(vectors.shape[0], dtype=np.float64) @ vectors).ravel()
         length = float(np.linalg.norm(whole))
         return np.asarray(self._reasons @ whole, dtype=np.float64).ravel() / (length or 1.0)
+
+
+def count_words(text: str) -> int:
+    """How many words a text has."""
+    return len(_WORD.findall(text))
 
 
 def terms(text: str) -> list[str]:
