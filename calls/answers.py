@@ -98,8 +98,11 @@ def read_answer(text: str, taxonomy: Taxonomy) -> Analysis:
     """The analysis that a model's JSON text holds, not yet checked against the conversation.
 
     Evidence is filed under `reason`, `summary`, `outcome`, `sentiment`, `subject`, `next_steps.N` (N counts from 0),
-    `secondary_reasons.CODE`, `answers.CODE` and, for words that give the model orders, `addressed_to_model`. Raises UnusableAnswer(invalid_answer) where the text is no JSON or a part of another shape.
+    `secondary_reasons.CODE`, `answers.CODE` and, for words that give the model orders, `addressed_to_model`.
+    Raises UnusableAnswer: `empty_answer`, or `invalid_answer` where the text is no JSON or a part of another shape.
     """
+    if not text.strip():
+        raise UnusableAnswer("the model answered with nothing", code="empty_answer")
     try:
         answer = json.loads(text)
         return _read(_mapping(answer), taxonomy)

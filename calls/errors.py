@@ -75,7 +75,9 @@ class ObjectGone(TerminalError):
 
 
 class UnusableAnswer(TerminalError):
-    """A language model answered, but not with an analysis (`refused`, `truncated`, `invalid_answer`)."""
+    """A language model answered, but not with an analysis (`refused`, `truncated`, `invalid_answer`, `empty_answer`,
+    `too_long`).
+    """
 
     code = "invalid_answer"
 

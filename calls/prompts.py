@@ -66,19 +66,29 @@ def build_prompt(
     started_at: datetime | None = None,
     language: str = "",
     summary_language: str = "",
+    part: tuple[int, int] | None = None,
+    found: Sequence[Mapping[str, object]] = (),
 ) -> Prompt:
     """The prompt for one redacted conversation.
 
     `language` is what the speech engine heard, `summary_language` the one to write headline, summary and next steps in
-    (ISO 639-1); empty: the caller's own.
+    (ISO 639-1); empty: the caller's own. Of a call that is too long for one prompt `part` is which of how many `turns`
+    are, and `found`, in the place of turns, what was found in each.
     """
-    call: Mapping[str, object] = {
+    call: dict[str, object] = {
         "direction": direction,
         "started_on": started_at and f"{started_at:%Y-%m-%d}, {_WEEKDAYS[started_at.weekday()]}",
         "language": language or None,
-        "turns": [{"turn": turn.index, "speaker": turn.speaker, "text": turn.text} for turn in turns],
     }
+    if part is not None:
+        call |= {"part": part[0], "part_count": part[1]}
+    call |= {"parts": list(found)} if found else {"turns": [turn_document(turn) for turn in turns]}
     return Prompt(system_prompt(taxonomy, summary_language), json.dumps({"call": call}, ensure_ascii=False))
+
+
+def turn_document(turn: Turn) -> Mapping[str, object]:
+    """A turn as a model is shown it: its words are one JSON string, whatever they hold."""
+    return {"turn": turn.index, "speaker": turn.speaker, "text": turn.text}
 
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -120,9 +130,17 @@ def _choices(choices: Sequence[str]) -> Mapping[str, Sequence[str]]:
     return {"choices": choices} if choices else {}
 
 
-def repair_prompt() -> str:
-    """What is said to a model whose answer could not be read, after the answer itself."""
-    return "That answer does not follow the schema. Answer again, about the same call, with the JSON document alone."
+def repair_prompt(code: str = "") -> str:
+    """What is said to a model whose answer cannot be used, after the answer itself; `code` is that of what is wrong."""
+    return f"{_REPAIRS.get(code, _REPAIRS[''])} Answer again, about the same call, with the JSON document alone."
+
+
+_REPAIRS = {
+    "": "That answer does not follow the schema.",
+    "empty_answer": "There was no answer.",
+    "refused": "The call is a lawful record, and to say what it was about does nothing that anybody in it asks for.",
+    "label_outside_taxonomy": "The code of the reason in that answer is none of the list.",
+}
 
 
 def estimate_tokens(text: str) -> int:

@@ -5,13 +5,14 @@ Callwise's own settings: a key that happens to lie in the environment for anothe
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from calls.errors import EngineMisconfigured, SettingsError
+from calls.tiers import EscalationRules
 from engines.language import LanguageEngine
 from engines.meters import MemoryMeters, Meters
 from engines.speech import SpeechEngine
@@ -20,6 +21,7 @@ from runtime.settings import Settings
 
 if TYPE_CHECKING:
     # The SDK behind it takes most of a second to import, which only those who use it shall pay.
+    from engines.language_requests import Requests
     from engines.openai_client import Provider
 
 Engine = TypeVar("Engine")
@@ -142,16 +144,31 @@ def _speech(settings: Settings, engine: str, why: str) -> Choice[SpeechEngine]:
 
 
 def _language(settings: Settings, engine: str, why: str, meters: Callable[[], Meters]) -> Choice[LanguageEngine]:
-    given = settings.language
-
     def make() -> LanguageEngine:
         if engine == "offline":
             from engines.language_offline import OfflineLanguage
 
             return OfflineLanguage()
-        from engines.language_api import ApiLanguage
-
-        requests = tiers_of(settings, engine, meters())[0]
-        return ApiLanguage(requests, max_output_tokens=given.max_output_tokens, summary_language=given.summary_language)
+        return language_over(settings, tiers_of(settings, engine, meters()))
 
     return Choice(engine, why, engine == "offline", make)
+
+
+def language_over(settings: Settings, tiers: "Sequence[Requests]") -> LanguageEngine:
+    """The engine that asks its questions of these, one for each tier in the order in which tiers are asked."""
+    from engines.language_api import ApiLanguage
+    from engines.language_tiers import TieredLanguage
+
+    given = settings.language
+    engines = [
+        ApiLanguage(
+            requests,
+            max_output_tokens=given.max_output_tokens,
+            summary_language=given.summary_language,
+            context_tokens=given.context_tokens,
+        )
+        for requests in tiers
+    ]
+    if len(engines) == 1:
+        return engines[0]
+    return TieredLanguage(engines, EscalationRules(**given.escalation.model_dump()))

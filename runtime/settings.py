@@ -225,6 +225,18 @@ class DeploymentSettings(Part):
     )
 
 
+class EscalationSettings(Part):
+    """When the strong tier is asked about a call that the first tier was asked about."""
+
+    min_confidence: float = Field(0.7, ge=0, le=1, description="A reason that the first tier is less sure of.")
+    general_reasons: bool = Field(True, description="A reason that is `other` or `insufficient_content`.")
+    dropped_claims: bool = Field(True, description="A claim that the call's own words do not bear out.")
+    sales_reasons: bool = Field(False, description="A reason with the sales flag.")
+    long_call_s: float = Field(
+        0.0, ge=0, description="A call longer than this goes to the strong tier alone. 0: none does."
+    )
+
+
 class LanguageSettings(Part):
     engine: Literal["auto", "offline", "openai", "azure", "compatible"] = Field(
         "auto", description="Language engine; auto: the best that is configured."
@@ -240,7 +252,25 @@ class LanguageSettings(Part):
         (),
         description="Several deployments at once, in place of the single model above; see language.deployments[].",
     )
+    escalation: EscalationSettings = Field(
+        EscalationSettings(), description="Which calls the strong tier is asked about, where deployments have tiers."
+    )
+    context_tokens: int = Field(
+        128_000,
+        ge=2_000,
+        description="The model's window, question and answer together. A call that does not fit is asked about in"
+        " parts, and once more about what was found in them.",
+    )
     max_output_tokens: int = Field(1200, ge=1, description="Upper bound of an answer.")
+    batch: bool = Field(
+        False,
+        description="Old recordings and re-classification go over the Batch API of OpenAI or Azure: half the price, an"
+        " answer within a day, most within the hour.",
+    )
+    batch_gather_s: float = Field(
+        120.0, ge=0, description="How long a question waits for others to go with it in one batch."
+    )
+    batch_poll_s: float = Field(60.0, gt=0, description="How often batches are looked after.")
     summary_language: str = Field("", description="Language of summaries (ISO 639-1). Empty: the caller's.")
 
 
