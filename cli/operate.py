@@ -10,6 +10,7 @@ from rich.table import Table
 
 from cli.common import HomeOption, JsonFlag, emit, say, wire
 from crm import jobs
+from crm.batches import batch_counts
 from crm.calls import find_call
 from crm.schema import require_current, upgrade, versions
 from crm.status import status as read_status
@@ -50,7 +51,10 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
     """Read the status; show it as a table unless it will be shown as JSON."""
     with wired.database.read() as connection:
         now = datetime.now(UTC)
-        document = read_status(connection, now) | {"money_today": wired.budgets.document(connection, now)}
+        document = read_status(connection, now) | {
+            "money_today": wired.budgets.document(connection, now),
+            "batches": batch_counts(connection),
+        }
     if not as_json:
         table = Table("what", "calls", title="Calls")
         for stage in ("announced", "received", "transcribed", "understood", "done"):
@@ -72,6 +76,9 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
             if today["spent_microusd"] or today["budget_microusd"] is not None:
                 bound = "" if today["budget_microusd"] is None else f" of {today['budget_microusd'] / 1e6:,.2f}"
                 table.add_row(f"dollars spent today: {service}", f"{today['spent_microusd'] / 1e6:,.2f}{bound}")
+        if document["batches"]["under_way"] or document["batches"]["unsent_questions"]:
+            table.add_row("questions that wait for the next batch", str(document["batches"]["unsent_questions"]))
+            table.add_row("questions in batches, unanswered", str(document["batches"]["unanswered_questions"]))
         Console().print(table)
         if document["oldest_waiting_s"] is not None:
             say(f"The longest-waiting call has waited {document['oldest_waiting_s']:.0f} s.")

@@ -94,7 +94,7 @@ def work(
     from runtime.listening import catch_up
     from workers.app import make_parts
     from workers.run import work_until_idle
-    from workers.sweep import roll_up, wake_parked
+    from workers.sweep import roll_up, tend_batches, wake_parked
 
     wired = wire(home)
     set_up_logs(wired.settings.log_level)
@@ -108,6 +108,9 @@ def work(
         catch_up=lambda: catch_up(wired),
         roll=lambda: roll_up(wired),
         timeout_s=timeout,
+        # Nobody else's questions are waited for here.
+        tend_batches=lambda: tend_batches(wired, gather_s=0.0),
+        poll_s=wired.settings.language.batch_poll_s,
     )
     document = print_status(wired, as_json=as_json)
     if as_json:

@@ -22,6 +22,9 @@ from crm.tables import job
 SENDING, OPEN, ENDED = "sending", "open", "ended"
 # A question that so many batches brought no answer to is asked directly.
 MOST_MISSES = 3
+# What people said must not lie here for ever where a call failed and nobody tried it again.
+KEPT_FOR = timedelta(days=30)
+UNUSED_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def gather(connection: sa.Connection, deployment: str, limits: Limits, *, now: d
     ).all()
     if not rows or (len(rows) < limits.full_count and min(row.asked_at for row in rows) > limits.ripe_before):
         return None
-    taken: list[sa.Row[Any]] = []
+    taken: list[Any] = []
     size = 0
     for row in rows:
         size += row.size_bytes
@@ -204,7 +207,7 @@ def note_batch(connection: sa.Connection, batch_id: UUID, **facts: Any) -> None:
     connection.execute(sa.update(language_batch).where(language_batch.c.id == batch_id).values(**facts))
 
 
-def lines_of(connection: sa.Connection, batch_id: UUID) -> list[sa.Row[Any]]:
+def lines_of(connection: sa.Connection, batch_id: UUID) -> list[Any]:
     """The questions of a batch for its file: id, body, messages, max_output_tokens; those that nobody needs any more
     are left out.
     """
@@ -313,10 +316,14 @@ def forget_questions(connection: sa.Connection, call_id: UUID) -> None:
     connection.execute(sa.delete(batch_question).where(of_call, ~comes))
 
 
-def sweep_prompts(connection: sa.Connection, *, now: datetime, older_than: timedelta) -> None:
-    """Remove what no question refers to any more."""
+def sweep_old(connection: sa.Connection, *, now: datetime) -> None:
+    """Remove prompts that no question refers to any more, and questions that nobody came back for."""
+    is_under_way = sa.exists().where(language_batch.c.id == batch_question.c.batch_id, language_batch.c.state != ENDED)
+    connection.execute(
+        sa.delete(batch_question).where(batch_question.c.asked_at < now - KEPT_FOR, sa.not_(is_under_way))
+    )
     used = sa.select(batch_question.c.id).where(batch_question.c.prompt_key == batch_prompt.c.prompt_key).exists()
-    connection.execute(sa.delete(batch_prompt).where(batch_prompt.c.created_at < now - older_than, ~used))
+    connection.execute(sa.delete(batch_prompt).where(batch_prompt.c.created_at < now - UNUSED_FOR, ~used))
 
 
 def batch_counts(connection: sa.Connection) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from calls.pipeline import TRANSCRIBE, Lane
 from crm.database import Database
 from crm.money import parked_counts, spent_microusd, wake_parked
 from runtime.choice import DEFAULT_SPEECH_API_MODEL, choose_language, choose_speech
+from runtime.deployments import listed
 from runtime.settings import Settings
 
 SERVICES: tuple[Service, ...] = ("speech", "language")
@@ -85,6 +86,12 @@ class Budgets:
             service, spent_microusd(connection, service, since), budget, unpriced_models(self._settings, service)
         )
 
+    def room_microusd(self, service: Service, lane: Lane) -> int | None:
+        """What work of that lane may still spend today; None where nothing bounds it."""
+        with self._database.read() as connection:
+            spent = self.spent(connection, service, datetime.now(UTC))
+        return None if spent is None else spent.room_microusd(lane)
+
     def document(self, connection: sa.Connection, now: datetime) -> dict[str, Any]:
         """Each service's day for `status` and `costs`: what is spent, what may be (None: no bound), how many wait."""
         since, _ = day_of(now, self._zone)
@@ -127,7 +134,8 @@ def paid_models(settings: Settings, service: Service) -> tuple[str, ...]:
     """The models, or deployments, that the settings name for a service that is paid for."""
     if service == "speech":
         return (settings.speech.model or DEFAULT_SPEECH_API_MODEL,)
-    return (settings.language.model,)
+    every = listed(settings, choose_language(settings).name)
+    return tuple(dict.fromkeys(one.model for one in every))
 
 
 def unpriced_models(settings: Settings, service: Service) -> tuple[str, ...]:

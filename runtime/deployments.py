@@ -1,5 +1,6 @@
 """Where questions to a language model go: the deployments of the settings, behind their meters."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -57,17 +58,23 @@ def meter_name(one: DeploymentSettings) -> str:
 
 def requests_to(settings: Settings, one: DeploymentSettings) -> "LanguageRequests":
     """Requests to one deployment. Raises EngineMisconfigured where its token cannot be had."""
-    from engines.entra import entra_token
     from engines.language_requests import LanguageRequests
 
     return LanguageRequests(
         one.provider,
         model=one.model,
-        api_key=entra_token(one.entra_token) if one.entra_token else one.api_key.get_secret_value(),
+        api_key=api_key_of(one),
         base_url=one.base_url,
         api_version=one.api_version,
         price=price_of(settings, one.model),
     )
+
+
+def api_key_of(one: DeploymentSettings) -> str | Callable[[], str]:
+    """The key, or what gives an Entra token in its place. Raises EngineMisconfigured where that cannot be had."""
+    from engines.entra import entra_token
+
+    return entra_token(one.entra_token) if one.entra_token else one.api_key.get_secret_value()
 
 
 def price_of(settings: Settings, model: str) -> PriceHistory | None:

@@ -15,6 +15,7 @@ from kombu.exceptions import KombuError
 from calls.errors import CallwiseError, ObjectGone
 from calls.pipeline import Lane
 from calls.recording import OWN_PREFIX
+from crm.batches import batch_counts
 from crm.money import parked_counts
 from crm.schema import versions
 from crm.status import beats
@@ -52,6 +53,7 @@ def examine(wired: Wiring) -> list[Check]:
         ("speech", _speech),
         ("language", _language),
         ("budgets", _budgets),
+        ("batches", _batches),
         ("processes", _processes),
     ]
     return [_looked(name, look, wired) for name, look in looks]
@@ -189,6 +191,26 @@ def _budgets(wired: Wiring) -> Check:
         fix = "raise the budget and start the workers anew; otherwise it goes on at the day's turn"
         return Check("budgets", "note", f"{detail}; {parked} calls wait (budget_spent)", fix)
     return Check("budgets", "ok", detail)
+
+
+def _batches(wired: Wiring) -> Check:
+    wanted, lane = wired.settings.language.batch, wired.batches
+    with wired.database.read() as connection:
+        counts = batch_counts(connection)
+    if wanted and not lane.is_possible:
+        detail = "language.batch is set, and no deployment of OpenAI or Azure is there to take batches"
+        fix = "old recordings are asked about directly; set CALLWISE_LANGUAGE__ENGINE"
+        return Check("batches", "note", detail, fix)
+    if not wanted and not counts["under_way"]:
+        return Check("batches", "ok", "not used")
+    detail = (
+        f"{counts['under_way']} under way, {counts['unanswered_questions']} questions unanswered,"
+        f" {counts['unsent_questions']} unsent"
+    )
+    if counts["last_failed_code"]:
+        detail = f"{detail}; the latest trouble: {counts['last_failed_code']}"
+        return Check("batches", "note", detail, "it is tried again by itself; docs/costs.md says what the codes mean")
+    return Check("batches", "ok", detail)
 
 
 def _chosen(name: str, choice: Choice[object] | Choice, better: str) -> Check:  # type: ignore[type-arg]

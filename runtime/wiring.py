@@ -11,14 +11,21 @@ from engines.language import LanguageEngine
 from engines.meters import Meters
 from engines.objects import ObjectStore
 from engines.speech import SpeechEngine
+from runtime.batches import BatchLane
 from runtime.budgets import Budgets
 from runtime.choice import choose_language, choose_speech
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
     from engines.twilio import TwilioRecordings
+    from runtime.learned import LearnedReasons
 
 BUNDLED_REASONS = Path(__file__).parent / "taxonomies" / "service_centre.yaml"
+
+
+def bundled_reasons() -> dict[str, Path]:
+    """The ready taxonomies that come with Callwise, by name."""
+    return {path.stem: path for path in sorted(BUNDLED_REASONS.parent.glob("*.yaml"))}
 
 
 class Wiring:
@@ -61,7 +68,14 @@ class Wiring:
     @cached_property
     def language(self) -> LanguageEngine:
         """The language engine that the settings choose."""
-        return choose_language(self.settings, lambda: self.meters).make()
+        return choose_language(self.settings, lambda: self.meters, self.learned).make()
+
+    @cached_property
+    def learned(self) -> "LearnedReasons":
+        """The classifiers of reasons that labelled calls taught."""
+        from runtime.learned import LearnedReasons
+
+        return LearnedReasons(lambda: self.objects)
 
     @cached_property
     def meters(self) -> Meters:
@@ -91,6 +105,11 @@ class Wiring:
     def budgets(self) -> Budgets:
         """What may be spent today."""
         return Budgets(self.settings, self.database)
+
+    @cached_property
+    def batches(self) -> BatchLane:
+        """The lane in which old work's questions to a language model go in batches."""
+        return BatchLane(self.settings, self.meters)
 
     def taxonomy_from_file(self) -> Taxonomy:
         """The owner's reasons as their file says, the bundled ones where the owner has none. Raises SettingsError."""

@@ -86,6 +86,7 @@ def make_parts(wired: Wiring, *, ring: Bell | None) -> Parts:
         max_attempts=settings.work.max_attempts,
         backoff_s=settings.work.backoff_s,
         may_spend=wired.budgets.require,
+        batched=wired.batches.language,
     )
 
 
@@ -123,6 +124,7 @@ def _configuration() -> dict[str, Any]:
         "timezone": "UTC",
         "beat_schedule": {
             "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": stroke},
+            "batches": {"task": "work.batches", "schedule": settings.language.batch_poll_s, "options": stroke},
             "roll-up": {"task": "work.roll_up", "schedule": 60.0, "options": stroke},
         },
         "beat_schedule_filename": str(settings.home_path / "beat-schedule"),

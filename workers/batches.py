@@ -4,7 +4,6 @@ Whoever dies here at whatever point loses nothing: a batch stands in the databas
 looked for there before it is created; an answer and its charge are written together, and once.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,11 +21,8 @@ from engines.language_batch import (
     PATIENCE_S,
     BatchApi,
     BatchGone,
-    KeptQuestion,
-    Question,
     RemoteBatch,
     batch_line,
-    read_kept,
     write_kept,
 )
 from engines.language_requests import Answer
@@ -48,39 +44,6 @@ AGAIN_AFTER = timedelta(minutes=1)
 QUEUE_FULL = "token_limit_exceeded"
 QUEUE_FULL_WAIT = timedelta(minutes=10)
 CLOCK_SKEW = timedelta(hours=1)
-PROMPTS_KEPT_FOR = timedelta(days=7)
-
-
-@dataclass(frozen=True)
-class StoredQuestions:
-    """The questions of one call's analysis, kept in the database (see engines.language_batch.Questions).
-
-    `subject` says what is analysed, and as what: the transcript, the taxonomy, the prompt.
-    """
-
-    database: Database
-    call_id: UUID
-    subject: str
-
-    def find(self, key: str) -> KeptQuestion | None:
-        """See Questions."""
-        with self.database.read() as connection:
-            row = batches.find_question(connection, f"{self.subject}/{key}")
-        if row is None:
-            return None
-        return KeptQuestion(read_kept(row.answer) if row.answer else None, row.is_sent, row.is_given_up)
-
-    def put(self, question: Question) -> None:
-        """See Questions."""
-        row = batches.NewQuestion(
-            key=f"{self.subject}/{question.key}",
-            deployment=question.deployment,
-            body=question.body,
-            messages=json.dumps(question.messages, ensure_ascii=False),
-            max_output_tokens=question.max_output_tokens,
-        )
-        with self.database.write() as connection:
-            batches.put_question(connection, self.call_id, row, now=datetime.now(UTC))
 
 
 @dataclass(frozen=True)
@@ -116,7 +79,7 @@ def tend(work: BatchWork) -> int:
         woken = batches.wake_answered(connection, now=_now())
         if not work.is_on:
             woken += batches.wake_unsent(connection, now=_now())
-        batches.sweep_prompts(connection, now=now, older_than=PROMPTS_KEPT_FOR)
+        batches.sweep_old(connection, now=now)
     if woken:
         log.info("batch_answers", calls=woken)
     with work.database.read() as connection:

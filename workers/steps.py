@@ -20,16 +20,18 @@ import structlog
 
 from calls.analysis import SkippedFeature
 from calls.checking import check_analysis
-from calls.errors import CallwiseError, NotYet, SetupBroken, TerminalError, TransientError
+from calls.errors import CallwiseError, NotYet, Paced, SetupBroken, TerminalError, TransientError
 from calls.gates import gate
 from calls.money import Charge, Service
 from calls.pipeline import FETCH, RECLASSIFY, Lane, SkipReason, Step
+from calls.prompts import PROMPT_VERSION
 from calls.reasons import Taxonomy
 from calls.recording import PEAKS, PLAYBACK, own_key
 from calls.redaction import redact_turns
 from calls.sides import take_sides
 from calls.transcript import take_turns
 from crm import jobs, results
+from crm.batches import forget_questions
 from crm.database import Database
 from crm.heard_pieces import forget_answers
 from crm.money import note_charge
@@ -45,6 +47,7 @@ from workers.fetching import fetch, no_twilio
 from workers.folders import private_folder
 from workers.hearing import hear
 from workers.leases import Leases
+from workers.questions import StoredQuestions
 from workers.reading import read, take_out_recording
 
 if TYPE_CHECKING:
@@ -88,6 +91,8 @@ class Parts:
     twilio: Callable[[], "TwilioRecordings"] = no_twilio
     decode: Callable[[Path], DecodedAudio] = decode_beside
     write_playback: Callable[[ChannelAudio, Path], None] = write_playback
+    # The engine for one analysis whose questions may wait for a batch; None where they are asked directly.
+    batched: Callable[[Lane, StoredQuestions], LanguageEngine | None] = lambda _lane, _questions: None
     # Raises BudgetSpent where the day's money for that service is spent, for work of that lane.
     may_spend: Callable[[Service, Lane], None] = lambda _service, _lane: None
     # Told of each moment of a step: `claimed`, `worked` (the engine has answered), `writing` (before the commit),
@@ -141,6 +146,9 @@ def _do(parts: Parts, begun: _Begun) -> _Begun | Step | None:
             return _Begun(following, _work_after(parts, begun)) if isinstance(following, jobs.Claim) else following
     except jobs.ClaimLost:
         bound.warning("claim_lost")
+    except Paced as error:
+        bound.debug("step_waits", code=error.code)
+        _put_back(parts, claim, error, wait_s=error.retry_after_s or 0.0, counts=True, was_tried=False)
     except NotYet as error:
         bound.info("step_waits", code=error.code)
         _put_back(parts, claim, error, wait_s=error.retry_after_s or BROKEN_WAIT_S, counts=False)
@@ -249,10 +257,13 @@ def understand(parts: Parts, work: results.Work, *, refuse: Callable[[sa.Connect
         language=transcript.language,
         lane=work.lane,
     )
-    engine = parts.language()
+    subject = f"{transcript.id}/{taxonomy.version}/{PROMPT_VERSION}"
+    engine = parts.batched(work.lane, StoredQuestions(parts.database, work.call_id, subject)) or parts.language()
     analysis = check_analysis(engine.analyse(conversation, taxonomy, _ledger(parts, work.call_id)), turns, taxonomy)
 
     def write(connection: sa.Connection, now: datetime) -> None:
+        if work.lane is Lane.BACKFILL:
+            forget_questions(connection, work.call_id)
         onto, kept = work, analysis
         if work.analysis_revision:
             onto, word = keep_peoples_word(connection, work, analysis, taxonomy)
@@ -339,14 +350,18 @@ def _try_later(
     _put_back(parts, claim, error, wait_s=max(wait_s, error.retry_after_s or 0.0), counts=True)
 
 
-def _put_back(parts: Parts, claim: jobs.Claim, error: CallwiseError, *, wait_s: float, counts: bool) -> None:
+def _put_back(
+    parts: Parts, claim: jobs.Claim, error: CallwiseError, *, wait_s: float, counts: bool, was_tried: bool = True
+) -> None:
     due_at = _now() + timedelta(seconds=wait_s)
     with suppress(jobs.ClaimLost), parts.database.write() as connection:
-        jobs.put_back(connection, claim, error.code, error.detail, due_at=due_at, counts=counts)
+        jobs.put_back(connection, claim, error.code, error.detail, due_at=due_at, counts=counts, was_tried=was_tried)
 
 
 def _park(parts: Parts, claim: jobs.Claim, code: str, detail: str) -> None:
     with suppress(jobs.ClaimLost), parts.database.write() as connection:
+        # Whoever retries it wants another answer.
+        forget_questions(connection, claim.call_id)
         jobs.fail(connection, claim, code, detail, now=_now())
         if claim.step is RECLASSIFY:
             note_ended(connection, claim.call_id, code)
@@ -354,6 +369,8 @@ def _park(parts: Parts, claim: jobs.Claim, code: str, detail: str) -> None:
 
 def _ledger(parts: Parts, call_id: UUID) -> Callable[[Charge], None]:
     def pay(charge: Charge) -> None:
+        if charge.is_booked:
+            return
         with parts.database.write() as connection:
             note_charge(connection, call_id, charge, now=_now())
 

@@ -59,6 +59,12 @@ def sweep_all() -> None:
     sweep.sweep(parts().database, app, backfill_limit=sweep.drip_now(settings, settings.work.sweep_s))
 
 
+@task("work.batches", soft_limit_s=1800)
+def tend_batches() -> None:
+    """Send what waits for a batch, and keep the answers that batches brought."""
+    sweep.tend_batches(wiring())
+
+
 @task("work.roll_up", soft_limit_s=600)
 def roll_up() -> None:
     """Recompute the days that calls have touched."""

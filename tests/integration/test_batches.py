@@ -18,7 +18,8 @@ from tests.seeds import seed_call, seed_taxonomy
 from tests.servers.openai_answers import Usage, fails, says
 from tests.servers.openai_batches import BatchShelf
 from tests.servers.openai_server import API_KEY
-from workers.batches import BatchWork, StoredQuestions, tend
+from workers.batches import BatchWork, tend
+from workers.questions import StoredQuestions
 
 MODEL = "gpt-5.4-mini"
 DEPLOYMENT = f"openai/{MODEL}"
