@@ -25,7 +25,7 @@ _CONTEXTS = {
     r"(?<!last )(?:three|3)[ -]digits?|(?:four|4)[ -]digit code|back of (?:the|your|my) card",
     "PIN": r"pin|pin number|pin code|passcode|one[ -]time (?:code|password|pass ?code)|access code|otp|"
     r"(?:verification|text(?:ed)?) code",
-    "SSN": r"social security(?: number)?|social|ssn",
+    "SSN": r"social security(?: number)?|social(?! insurance)|ssn",
     "IBAN": r"iban|i ban",
     "NATIONAL_ID": _ID_WORDS,
     "BIRTH_DATE": r"date of birth|birth ?date|d\.?o\.?b",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from calls.errors import EngineMisconfigured, SettingsError
+from calls.redaction import SensitiveFinder, find_sensitive
 from calls.tiers import EscalationRules
 from engines.language import LanguageEngine
 from engines.meters import MemoryMeters, Meters
@@ -72,6 +73,20 @@ def choose_language(settings: Settings, meters: Callable[[], Meters] = MemoryMet
     return _language(
         settings, "offline", _why_offline(settings, "language", "CALLWISE_LANGUAGE__ENGINE=openai"), meters
     )
+
+
+def choose_redaction(settings: Settings) -> SensitiveFinder:
+    """What finds what must not leave: our own rules, with Presidio's where they are wanted.
+
+    Raises EngineMisconfigured.
+    """
+    if not settings.redaction.presidio:
+        return find_sensitive
+    if not find_spec("presidio_analyzer"):
+        raise EngineMisconfigured("redaction.presidio needs the extra: pip install 'callwise[presidio]'")
+    from engines.redaction_presidio import PresidioFinder
+
+    return PresidioFinder()
 
 
 def whisper_model_place(engine: str, model: str) -> Path | None:

@@ -20,7 +20,7 @@ from crm.money import parked_counts
 from crm.schema import versions
 from crm.status import beats
 from runtime.budgets import SERVICES
-from runtime.choice import Choice, choose_language, choose_speech
+from runtime.choice import Choice, choose_language, choose_redaction, choose_speech
 from runtime.listening import http_tokens, make_all_listeners
 from runtime.settings import Settings
 from runtime.wiring import Wiring
@@ -52,6 +52,7 @@ def examine(wired: Wiring) -> list[Check]:
         ("reasons", _reasons),
         ("speech", _speech),
         ("language", _language),
+        ("redaction", _redaction),
         ("budgets", _budgets),
         ("batches", _batches),
         ("processes", _processes),
@@ -171,6 +172,12 @@ def _language(wired: Wiring) -> Check:
     choice = choose_language(wired.settings)
     wired.language.check()
     return _chosen("language", choice, "CALLWISE_LANGUAGE__ENGINE=openai with CALLWISE_LANGUAGE__API_KEY")
+
+
+def _redaction(wired: Wiring) -> Check:
+    choose_redaction(wired.settings)
+    presidio = " and Presidio's recognisers" if wired.settings.redaction.presidio else ""
+    return Check("redaction", "ok", f"own rules{presidio}")
 
 
 def _budgets(wired: Wiring) -> Check:

@@ -274,6 +274,14 @@ class LanguageSettings(Part):
     summary_language: str = Field("", description="Language of summaries (ISO 639-1). Empty: the caller's.")
 
 
+class RedactionSettings(Part):
+    presidio: bool = Field(
+        False,
+        description="Also let Presidio's pattern recognisers look for the papers of more countries (extra `presidio`);"
+        " nothing is downloaded.",
+    )
+
+
 class Price(Part):
     """Dollars per million tokens, or per minute of audio, from a day on."""
 
@@ -392,6 +400,7 @@ class Settings(BaseSettings):
     telephony: TelephonySettings = TelephonySettings()
     speech: SpeechSettings = SpeechSettings()
     language: LanguageSettings = LanguageSettings()
+    redaction: RedactionSettings = RedactionSettings()
     prices: Annotated[
         dict[str, Annotated[tuple[Price, ...], AfterValidator(_distinct_days)]],
         BeforeValidator(_as_dated),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from calls.errors import SettingsError
 from calls.reasons import Taxonomy
+from calls.redaction import SensitiveFinder
 from crm.database import Database
 from engines.language import LanguageEngine
 from engines.meters import Meters
@@ -13,7 +14,7 @@ from engines.objects import ObjectStore
 from engines.speech import SpeechEngine
 from runtime.batches import BatchLane
 from runtime.budgets import Budgets
-from runtime.choice import choose_language, choose_speech
+from runtime.choice import choose_language, choose_redaction, choose_speech
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ class Wiring:
         from runtime.learned import LearnedReasons
 
         return LearnedReasons(lambda: self.objects)
+
+    @cached_property
+    def redaction(self) -> SensitiveFinder:
+        """What finds in a transcript what must not leave."""
+        return choose_redaction(self.settings)
 
     @cached_property
     def meters(self) -> Meters:

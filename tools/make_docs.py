@@ -55,6 +55,7 @@ _PARTS = {
     "telephony": "What telephony writes",
     "speech": "Speech to text",
     "language": "Summary and reason",
+    "redaction": "What is taken out of transcripts",
     "work": "How work is done",
     "web": "The pages",
     "exports": "Files for BI",

@@ -27,7 +27,7 @@ from calls.pipeline import FETCH, RECLASSIFY, Lane, SkipReason, Step
 from calls.prompts import PROMPT_VERSION
 from calls.reasons import Taxonomy
 from calls.recording import PEAKS, PLAYBACK, own_key
-from calls.redaction import redact_turns
+from calls.redaction import SensitiveFinder, find_sensitive, redact_turns
 from calls.sides import take_sides
 from calls.transcript import take_turns
 from crm import jobs, results
@@ -36,6 +36,7 @@ from crm.database import Database
 from crm.heard_pieces import forget_answers
 from crm.money import note_charge
 from crm.reclassify import KEPT_BY_PERSON, note_ended, settle
+from crm.review_examples import with_reviewed_calls
 from crm.reviews import keep_peoples_word
 from crm.tables import call
 from crm.taxonomies import current_taxonomy, store_taxonomy
@@ -85,9 +86,12 @@ class Parts:
     max_attempts: int = 5
     backoff_s: float = 2.0
     taxonomies: dict[str, Taxonomy] = field(default_factory=dict)
+    # Of the calls whose reason people have stated, so many for each reason are shown to engines as examples.
+    reviewed_examples: int = 3
     # By the name of the call's queue, where it is not that of `hints`.
     language_by_queue: Mapping[str, str] = field(default_factory=dict)
     translates: bool = False
+    redaction: Callable[[], SensitiveFinder] = lambda: find_sensitive
     twilio: Callable[[], "TwilioRecordings"] = no_twilio
     decode: Callable[[Path], DecodedAudio] = decode_beside
     write_playback: Callable[[ChannelAudio, Path], None] = write_playback
@@ -244,11 +248,19 @@ def understand(parts: Parts, work: results.Work, *, refuse: Callable[[sa.Connect
     with parts.database.read() as connection:
         transcript = results.current_transcript(connection, work.call_id)
         taxonomy = current_taxonomy(connection, parts.taxonomies)
+        if taxonomy is not None:
+            taxonomy = with_reviewed_calls(
+                connection,
+                taxonomy,
+                lambda turns: redact_turns(turns, parts.redaction()),
+                per_reason=parts.reviewed_examples,
+                known=parts.taxonomies,
+            )
     if taxonomy is None:
         taxonomy = parts.default_taxonomy()
         with parts.database.write() as connection:
             store_taxonomy(connection, taxonomy, _now())
-    turns = redact_turns(take_turns(transcript.utterances))
+    turns = redact_turns(take_turns(transcript.utterances), parts.redaction())
     conversation = Conversation(
         turns=turns,
         direction=work.direction,
