@@ -57,14 +57,14 @@ class SkippedFeature:
 class AnsweredBy:
     """Which of several engines an analysis comes from: its name, the version of its prompt, whether it is a demo's.
 
-    `tier` counts from 0, the one that is asked first; `escalated_for` is the code of the doubt for which the tier
-    before was not enough, empty where the first one was.
+    `tier` counts from 0, the one that is asked first, and is None where there are no others; `escalated_for` is the
+    code of the doubt for which the tier before was not enough, empty where the first one was.
     """
 
     model: str
     prompt_version: str
     is_demo: bool
-    tier: int = 0
+    tier: int | None = 0
     escalated_for: str = ""
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from calls.analysis import Analysis, Evidence, SkippedFeature
+from calls.analysis import Analysis, AnsweredBy, Evidence, SkippedFeature
+from calls.errors import UnusableAnswer
 from calls.money import Charge
 from calls.reasons import INSUFFICIENT, AnswerKind, Question, Taxonomy
 from calls.transcript import Speaker, Turn
@@ -21,8 +22,11 @@ from engines.offline_sentences import Sentence, key_sentences, sentences_of
 if TYPE_CHECKING:
     from engines.trained_reasons import TrainedReasons
 
+    Learned = Callable[[Taxonomy], TrainedReasons | None]
+
 # Under `skipped`: the reason is a guess that somebody better should make.
 UNSURE = "unsure"
+TRAINED = "scikit-learn/trained-reasons"
 _NAMES = {Speaker.AGENT: "Agent: ", Speaker.CUSTOMER: "Customer: ", Speaker.UNKNOWN: ""}
 _matcher_of = lru_cache(maxsize=8)(ReasonMatcher)
 
@@ -38,7 +42,7 @@ class OfflineLanguage:
     prompt_version = "rules-2"
     is_demo = True
 
-    def __init__(self, learned: "Callable[[Taxonomy], TrainedReasons | None] | None" = None) -> None:
+    def __init__(self, learned: "Learned | None" = None) -> None:
         self._learned = learned
 
     def analyse(self, conversation: Conversation, taxonomy: Taxonomy, pay: Callable[[Charge], None]) -> Analysis:
@@ -74,7 +78,7 @@ class OfflineLanguage:
         subject = next((found[0] for found in answers.values() if found), "")
         return Analysis(
             headline=f"{taxonomy.label(match.code)}: {subject or key[0].text}",
-            summary="\n".join(f"{_NAMES[sentence.speaker]}“{sentence.text}”" for sentence in key),
+            summary=excerpts(key),
             reason_code=match.code,
             reason_confidence=match.confidence,
             secondary_reason_codes=also,
@@ -95,10 +99,43 @@ class OfflineLanguage:
                 ),
             ),
             summary_kind="excerpts",
+            answered_by=AnsweredBy(TRAINED, f"labels-{trained.version}", self.is_demo, tier=None) if trained else None,
         )
 
     def check(self) -> None:
         """Nothing can be missing: scikit-learn is part of every installation."""
+
+
+class LearnedLanguage:
+    """The offline engine where a trained classifier is sure of the reason: a first tier that costs nothing.
+
+    Everything else is left to the next tier.
+    """
+
+    name = TRAINED
+    prompt_version = OfflineLanguage.prompt_version
+    is_demo = True
+
+    def __init__(self, learned: "Learned") -> None:
+        self._learned = learned
+        self._offline = OfflineLanguage(learned)
+
+    def analyse(self, conversation: Conversation, taxonomy: Taxonomy, pay: Callable[[Charge], None]) -> Analysis:
+        """See LanguageEngine. Raises UnusableAnswer: `not_trained` under another taxonomy, `unsure`."""
+        if self._learned(taxonomy) is None:
+            raise UnusableAnswer("no classifier is in use for these reasons", code="not_trained")
+        analysis = self._offline.analyse(conversation, taxonomy, pay)
+        if SkippedFeature("reason", UNSURE) in analysis.skipped:
+            raise UnusableAnswer("the trained classifier is not sure of the reason", code=UNSURE)
+        return analysis
+
+    def check(self) -> None:
+        """Nothing can be missing: without a classifier every call goes to the next tier."""
+
+
+def excerpts(sentences: Sequence[Sentence]) -> str:
+    """Sentences of a call as a summary shows them, each with its speaker."""
+    return "\n".join(f"{_NAMES[sentence.speaker]}“{sentence.text}”" for sentence in sentences)
 
 
 def _evidence(grounds: Mapping[str, Sequence[Sentence]], turns: Sequence[Turn]) -> Iterator[Evidence]:

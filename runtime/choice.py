@@ -22,6 +22,7 @@ from runtime.settings import Settings
 
 if TYPE_CHECKING:
     # The SDK behind it takes most of a second to import, which only those who use it shall pay.
+    from engines.language_offline import Learned
     from engines.language_requests import Requests
     from engines.openai_client import Provider
 
@@ -59,19 +60,24 @@ def choose_speech(settings: Settings) -> Choice[SpeechEngine]:
     )
 
 
-def choose_language(settings: Settings, meters: Callable[[], Meters] = MemoryMeters) -> Choice[LanguageEngine]:
-    """The language engine for these settings, paced by `meters`. Raises SettingsError where none may be chosen."""
+def choose_language(
+    settings: Settings, meters: Callable[[], Meters] = MemoryMeters, learned: "Learned | None" = None
+) -> Choice[LanguageEngine]:
+    """The language engine for these settings, paced by `meters`; `learned` gives the classifier that was trained for a
+    taxonomy. Raises SettingsError where none may be chosen.
+    """
     wanted = settings.language.engine
     if wanted != "auto":
-        return _language(settings, wanted, f"language.engine = {wanted}", meters)
+        return _language(settings, wanted, f"language.engine = {wanted}", meters, learned)
     if settings.language.deployments:
-        return _language(settings, settings.language.deployments[0].provider, "language.deployments is set", meters)
+        first = settings.language.deployments[0].provider
+        return _language(settings, first, "language.deployments is set", meters, learned)
     if settings.language.api_key.get_secret_value():
-        return _language(settings, "openai", "language.api_key is set", meters)
+        return _language(settings, "openai", "language.api_key is set", meters, learned)
     if settings.language.base_url:
-        return _language(settings, "compatible", "language.base_url is set", meters)
+        return _language(settings, "compatible", "language.base_url is set", meters, learned)
     return _language(
-        settings, "offline", _why_offline(settings, "language", "CALLWISE_LANGUAGE__ENGINE=openai"), meters
+        settings, "offline", _why_offline(settings, "language", "CALLWISE_LANGUAGE__ENGINE=openai"), meters, learned
     )
 
 
@@ -158,24 +164,29 @@ def _speech(settings: Settings, engine: str, why: str) -> Choice[SpeechEngine]:
     return Choice(engine, why, engine == "offline", make)
 
 
-def _language(settings: Settings, engine: str, why: str, meters: Callable[[], Meters]) -> Choice[LanguageEngine]:
+def _language(
+    settings: Settings, engine: str, why: str, meters: Callable[[], Meters], learned: "Learned | None"
+) -> Choice[LanguageEngine]:
     def make() -> LanguageEngine:
         if engine == "offline":
             from engines.language_offline import OfflineLanguage
 
-            return OfflineLanguage()
-        return language_over(settings, tiers_of(settings, engine, meters()))
+            return OfflineLanguage(learned)
+        return language_over(settings, tiers_of(settings, engine, meters()), learned)
 
     return Choice(engine, why, engine == "offline", make)
 
 
-def language_over(settings: Settings, tiers: "Sequence[Requests]") -> LanguageEngine:
-    """The engine that asks its questions of these, one for each tier in the order in which tiers are asked."""
+def language_over(settings: Settings, tiers: "Sequence[Requests]", learned: "Learned | None" = None) -> LanguageEngine:
+    """The engine that asks its questions of these, one for each tier in the order in which tiers are asked.
+
+    Before them all comes the trained classifier, where the settings want it.
+    """
     from engines.language_api import ApiLanguage
     from engines.language_tiers import TieredLanguage
 
     given = settings.language
-    engines = [
+    engines: list[LanguageEngine] = [
         ApiLanguage(
             requests,
             max_output_tokens=given.max_output_tokens,
@@ -184,6 +195,10 @@ def language_over(settings: Settings, tiers: "Sequence[Requests]") -> LanguageEn
         )
         for requests in tiers
     ]
+    if learned is not None and given.learned_first:
+        from engines.language_offline import LearnedLanguage
+
+        engines.insert(0, LearnedLanguage(learned))
     if len(engines) == 1:
         return engines[0]
     return TieredLanguage(engines, EscalationRules(**given.escalation.model_dump()))

@@ -262,6 +262,18 @@ class LanguageSettings(Part):
         " parts, and once more about what was found in them.",
     )
     max_output_tokens: int = Field(1200, ge=1, description="Upper bound of an answer.")
+    learned_first: bool = Field(
+        False,
+        description="Whether the classifier of `callwise learn` is asked first: calls that it is sure of cost nothing,"
+        " and get excerpts in place of a summary; the others go to the models.",
+    )
+    reviewed_examples: int = Field(
+        3,
+        ge=0,
+        le=10,
+        description="Of the calls whose reason people have stated, so many for each reason are shown to the engine as"
+        " examples, redacted. 0: none.",
+    )
     batch: bool = Field(
         False,
         description="Old recordings and re-classification go over the Batch API of OpenAI or Azure: half the price, an"

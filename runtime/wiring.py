@@ -18,6 +18,7 @@ from runtime.choice import choose_language, choose_redaction, choose_speech
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
+    from engines.trained_reasons import TrainedReasons
     from engines.twilio import TwilioRecordings
     from runtime.learned import LearnedReasons
 
@@ -69,7 +70,7 @@ class Wiring:
     @cached_property
     def language(self) -> LanguageEngine:
         """The language engine that the settings choose."""
-        return choose_language(self.settings, lambda: self.meters, self.learned).make()
+        return choose_language(self.settings, lambda: self.meters, self._learned_for).make()
 
     @cached_property
     def learned(self) -> "LearnedReasons":
@@ -82,6 +83,10 @@ class Wiring:
     def redaction(self) -> SensitiveFinder:
         """What finds in a transcript what must not leave."""
         return choose_redaction(self.settings)
+
+    def _learned_for(self, taxonomy: Taxonomy) -> "TrainedReasons | None":
+        # Loaded when first asked for: set-ups with an API alone need no scikit-learn in their workers.
+        return self.learned(taxonomy)
 
     @cached_property
     def meters(self) -> Meters:
