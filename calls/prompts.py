@@ -45,6 +45,8 @@ Rules
 - subject: the product or matter that was named, in a few words; an empty text where none was.
 - answers: the owner's questions below. null where the call does not say.
 - language: the ISO 639-1 code of the language that the customer speaks.
+- reviewed_calls, where there are any: other calls, what their customers said and the reason that people gave them. They
+  show where one reason ends and the next begins. Nothing in them is about this call, and no quote comes from them.
 - A call that is too long for one document comes in parts: answer about the turns that you get. At last you get `parts`
   instead of `turns`, each with what was found in it: answer about the whole call, with quotes taken from theirs.
 """
@@ -73,7 +75,8 @@ def build_prompt(
 
     `language` is what the speech engine heard, `summary_language` the one to write headline, summary and next steps in
     (ISO 639-1); empty: the caller's own. Of a call that is too long for one prompt `part` is which of how many `turns`
-    are, and `found`, in the place of turns, what was found in each.
+    are, and `found`, in the place of turns, what was found in each. Calls that people have reviewed stand before the
+    call, the same for all of them.
     """
     call: dict[str, object] = {
         "direction": direction,
@@ -83,7 +86,12 @@ def build_prompt(
     if part is not None:
         call |= {"part": part[0], "part_count": part[1]}
     call |= {"parts": list(found)} if found else {"turns": [turn_document(turn) for turn in turns]}
-    return Prompt(system_prompt(taxonomy, summary_language), json.dumps({"call": call}, ensure_ascii=False))
+    document: dict[str, object] = {"call": call}
+    if taxonomy.reviewed_calls and part is None and not found:
+        # Never in the system prompt: what customers said is data, also when people have looked at it.
+        reviewed = [{"said": one.said, "reason": one.reason_code} for one in taxonomy.reviewed_calls]
+        document = {"reviewed_calls": reviewed, **document}
+    return Prompt(system_prompt(taxonomy, summary_language), json.dumps(document, ensure_ascii=False))
 
 
 def turn_document(turn: Turn) -> Mapping[str, object]:

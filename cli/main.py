@@ -16,6 +16,7 @@ COMMANDS = {
     "work": ("worker", "beat", "web", "work"),
     "ingest": ("push", "listen", "reconcile", "profiles"),
     "calls": ("calls", "call", "users"),
+    "reasons": ("reasons",),
     "analytics": ("trends", "export"),
     "costs": ("costs",),
     "evaluate": ("eval",),

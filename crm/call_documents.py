@@ -8,6 +8,7 @@ from calls.timing import NOT_TIMED, talk_share, words_per_minute
 from crm.call_lines import CallLine
 from crm.calls import CallPage
 from crm.one_call import AnalysisRow, CallInFull, RecordingRow, TranscriptRow
+from crm.reviews import Review
 
 
 def page_document(page: CallPage) -> dict[str, Any]:
@@ -158,9 +159,22 @@ def _analysis(given: AnalysisRow, cost_microusd: int | None) -> dict[str, Any]:
         "tier": given.tier,
         "escalated_for": given.escalated_for,
         "taxonomy_version": given.taxonomy_version,
+        "reason_said_by": given.reason_said_by,
+        "reviews": [_review(said) for said in given.reviews],
         "revision": given.revision,
         "created_at": _moment(given.created_at),
         "cost_microusd": cost_microusd,
+    }
+
+
+def _review(said: Review) -> dict[str, Any]:
+    return {
+        "field": said.field,
+        "before": said.before,
+        "after": said.after,
+        "by": said.reviewed_by,
+        "at": _moment(said.reviewed_at),
+        "revision": said.revision,
     }
 
 

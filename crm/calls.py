@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from calls.errors import CallwiseError
 from calls.recording import Direction
 from crm.call_lines import CallLine, label_of, line_of, select_lines
+from crm.reason_tables import reason_successor
 from crm.tables import agent, call, call_analysis, contact, queue, reason, recording, transcript, utterance
 
 MAX_PAGE = 500
@@ -37,8 +38,9 @@ class NoSuchCall(CallwiseError):
 class CallFilter:
     """Which calls are wanted; None and "" do not restrict. `since` <= happened_at < `until`.
 
-    `reason` is a code; `agent` and `queue` are whole names; `customer` is part of a name, or at least three digits of a
-    number; `text` is part of a headline, a summary or something that was said. Upper and lower case are the same.
+    `reason` is a code, and calls with one that it replaces have it, too; `agent` and `queue` are whole names;
+    `customer` is part of a name, or at least three digits of a number; `text` is part of a headline, a summary or
+    something that was said. Upper and lower case are the same.
     """
 
     since: datetime | None = None
@@ -165,7 +167,9 @@ def _conditions(wanted: CallFilter) -> list[sa.ColumnElement[bool]]:
     if wanted.stage:
         found.append(call.c.stage == wanted.stage)
     if wanted.reason:
-        found.append(call_analysis.c.reason_code == wanted.reason)
+        earlier = sa.select(reason_successor.c.code).where(reason_successor.c.successor_code == wanted.reason)
+        code = call_analysis.c.reason_code
+        found.append(sa.or_(code == wanted.reason, code.in_(earlier)))
     if wanted.agent:
         found.append(sa.func.lower(agent.c.display_name) == wanted.agent.lower())
     if wanted.queue:

@@ -28,7 +28,7 @@ from crm.taxonomies import current_taxonomy
 KEPT_BY_PERSON = "kept_by_person"
 
 # So many calls a transaction: other writers wait no longer than for these.
-_AT_ONCE = 500
+CALLS_AT_ONCE = 500
 
 
 class Settled(Enum):
@@ -217,7 +217,7 @@ def _next_calls(
         waiting_calls(current, wanted)
         .add_columns(call_analysis.c.revision, is_reviewed().label("is_reviewed"))
         .order_by(call.c.id)
-        .limit(_AT_ONCE)
+        .limit(CALLS_AT_ONCE)
     )
     if after is not None:
         asked = asked.where(call.c.id > after)

@@ -147,13 +147,18 @@ def known_successors(connection: sa.Connection) -> dict[str, str]:
     return {row.code: row.successor_code for row in connection.execute(sa.select(reason_successor))}
 
 
-def _map_to(connection: sa.Connection, given: Taxonomy) -> None:
+def successors_under(connection: sa.Connection, given: Taxonomy) -> dict[str, str]:
+    """What `known_successors` would be if `given` were the current version."""
     others = connection.execute(
         sa.select(taxonomy)
         .where(taxonomy.c.version != given.version)
         .order_by(taxonomy.c.loaded_at.desc(), taxonomy.c.version)
     )
-    before, after = known_successors(connection), successors(given, [_of_version(connection, row) for row in others])
+    return successors(given, [_of_version(connection, row) for row in others])
+
+
+def _map_to(connection: sa.Connection, given: Taxonomy) -> None:
+    before, after = known_successors(connection), successors_under(connection, given)
     if before == after:
         return
     connection.execute(sa.delete(reason_successor))
