@@ -55,9 +55,6 @@ def wait_for(wired, *, lane, count=3, step=UNDERSTAND):
         for _ in range(count):
             ended = step is RECLASSIFY
             call_id = seed_call(connection, stage=step.needs, with_analysis=ended)
-            heard = sa.select(tables.recording.c.id).where(tables.recording.c.call_id == call_id).scalar_subquery()
-            of_call = sa.update(tables.transcript).where(tables.transcript.c.call_id == call_id)
-            connection.execute(of_call.values(recording_id=heard))
             connection.execute(sa.insert(tables.job).values(jobs.first_job(call_id, NOW, step=step, lane=lane)))
 
 
