@@ -31,7 +31,8 @@ SPACED = {
         ),
         (
             r"zusammenfassung|kategorie|anrufgrund|gesprachsgrund|grundcode|stimmung(?:swert)?|konfidenz|ergebnisfeld|"
-            r"systemprompt|uberschrift|klassifizierung|(?:diesen anruf|dieses gesprach|den anruf|das gesprach) als"
+            r"systemprompt|uberschrift|klassifizierung|(?:diesen|dieses|den|das) (?:\w+ ){0,2}(?:anruf|"
+            r"gesprach)(?: \w+){0,2} als"
         ),
     ),
     "fr": Language(
@@ -166,7 +167,7 @@ SPACED = {
         r"instructiun\w*|reguli\w*|comenzi\w*|prompt\w*",
     ),
     "hu": Language(
-        r"hagyd figyelmen kivul|hagyja figyelmen kivul|felejtsd el|felejtse el|ignorald\w*|ne kovesd",
+        r"hagy(?:d|ja) figyelmen(?: \w+){0,3}? kivul|felejtsd el|felejtse el|ignorald\w*|ne kovesd",
         r"utasitas\w*|szabaly\w*|prompt\w*",
     ),
     "fi": Language(

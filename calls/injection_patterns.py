@@ -165,7 +165,7 @@ ENGLISH: Words = (
     r"0|max\w*|full|"
     r"point|ninety|certain)\b",
     r"\bsentiment (?:score )?(?:is|to|at|should|must|plus|minus|five|positive|negative|very)\b",
-    r"\b(?:add|include|append|insert|create) (?:an? |another |the )?(?:next steps?|action items?)\b",
+    r"\b(?:add|include|append|insert|create) (?:\w+ )?(?:next steps?|action items?)\b",
     r"\b(?:answer|respond|reply|output|return|print) (?:only |just |exactly |solely )?(?:with|"
     r"in)? ?(?:the (?:word|phrase|text|"
     r"following|code|sentence|json)|json|nothing but|verbatim|exactly)\b",
@@ -231,23 +231,48 @@ MARKUP = re.compile(
 )
 # Run together, as letters that were spelled out are.
 COMPACT = re.compile(
-    r"(?:ignore|disregard|override|bypass|forget).{0,40}?(?:instruction|prompt|rules|guideline|directive)"
+    r"(?:ignore|disregard|override|bypass|forget).{0,40}?(?:instruction|prompt|rule|guideline|directive|"
+    r"everything|above)"
     r"|(?:system|your)prompt|system(?:colon|override)|(?:reason|category|summary|outcome|confidence|headline|sentiment)"
-    r"(?:code|score)?(?:is|to|as|equals|colon|mustbe|shouldbe)"
+    r"(?:code|score)?(?:is|to|as|equals|colon|mustbe|shouldbe)|(?:new|your|previous|earlier|"
+    r"original)(?:instruction|task)"
+    r"|inthesummary|textabove|nextstepthat|languagemodel|developermode|endoftranscript|nolongerapply|youarenow"
+    r"|note(?:to)?the(?:ai|model)|whoeveris(?:summar|read|analy)|thiscall|reasoncode|system\w|summar[iy]|"
+    r"sentiment|headline"
+    r"|nextstep|nothingbut|confidence|instruction"
 )
-# In the letters alone of a text, so that no gap hides it; then those of a text that is turned round, shifted, decoded.
+# In the letters alone of a text, so that no gap hides it.
 WITHOUT_GAPS = re.compile(
     r"(?:ignore|disregard|override|bypass|forget)(?:all|any|every|the|your|my|these|those|of|thatare)*"
     r"(?:previous|prior|above|earlier|system|original|preceding)+(?:instruction|prompt|rule|guideline|command|directi)"
     r"|systemprompt|ignoreallinstructions|ignoreyourinstructions"
 )
-HIDDEN = re.compile(
-    rf"{WITHOUT_GAPS.pattern}"
-    r"|(?:set|change)(?:the)?(?:call)?(?:reason|category|label|summary|outcome|confidence)(?:code)?(?:to|as)"
-    r"|(?:classify|label|mark)this(?:call|conversation)as"
+# Words of a sentence that is readable only when its text is turned round or shifted: none is a word the other way.
+TELLING = frozenset(
+    (
+        *("the", "and", "you", "your", "that", "this", "with", "for", "from", "they", "all", "what", "call", "word"),
+        *(
+            "must",
+            "shall",
+            "have",
+            "write",
+            "score",
+            "summary",
+            "system",
+            "outcome",
+            "sentiment",
+            "resolved",
+            "nothing",
+        ),
+        "customer",
+    )
 )
+# Words that fill a pause, left out before an order is looked for.
+FILLERS = frozenset({"um", "uh", "uhm", "erm", "er", "hm", "hmm", "mhm", "ah", "eh", "ahm", "euh"})
 # Typed otherwise by intent or by accident, these are still read by a model.
 OFTEN_SCRAMBLED = (
     *("ignore", "disregard", "override", "previous", "instruction", "instructions", "prompt", "system", "summary"),
-    *("confidence", "sentiment", "outcome", "classify", "category", "headline"),
+    *("confidence", "sentiment", "outcome", "classify", "category", "headline", "customer", "language", "conversation"),
+    *("transcript", "analyse", "analyze", "summarise", "summarize", "everything", "guidelines", "developer"),
+    *("resolved", "include", "message", "software"),
 )

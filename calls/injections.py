@@ -11,6 +11,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,11 +19,12 @@ from calls.injection_languages import SPACED, UNSPACED
 from calls.injection_patterns import (
     COMPACT,
     ENGLISH,
-    HIDDEN,
+    FILLERS,
     IMPERATIVES,
     MARKUP,
     OFTEN_SCRAMBLED,
     OWN_DEED,
+    TELLING,
     WITHOUT_GAPS,
 )
 from calls.transcript import Speaker, Turn
@@ -31,6 +33,8 @@ from calls.transcript import Speaker, Turn
 MARGIN_WORD_COUNT = 25
 _MIN_SPELLED = 4
 _MIN_SCRAMBLED = 6
+# Words in which digits stand among letters, from which on lone digits are letters, too.
+_MIN_MIXED = 3
 
 _JOINERS = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff'’"
 _TOKEN = re.compile(rf"(?:[^\W_]|[{_JOINERS}])+|[_:=]|[.?!;\n…。！？]")
@@ -87,10 +91,11 @@ def overlaps(span: Span, others: Iterable[Span]) -> bool:
 def _spoken(turns: Sequence[Turn], dictated: tuple[str, ...]) -> Iterator[Span]:
     """Orders in plain words, also over several turns; the words around them only within the turns that they touch."""
     words = [word for turn in turns for word in _words(turn)]
-    text = " ".join(plain for plain, _ in words)
-    places = [place for _, place in words]
-    for start, end in _matches(text, dictated):
-        first, last = text.count(" ", 0, start), text.count(" ", 0, end)
+    places = [word.place for word in words]
+    text = " ".join(word.plain for word in words)
+    found = [(text.count(" ", 0, start), text.count(" ", 0, end)) for start, end in _matches(text, dictated)]
+    found += [(at, at) for at, word in enumerate(words) if word.is_spelled and COMPACT.search(word.plain)]
+    for first, last in found:
         begin, stop = first, last
         while begin > 0 and places[begin - 1].turn == places[first].turn and first - begin < MARGIN_WORD_COUNT:
             begin -= 1
@@ -101,29 +106,40 @@ def _spoken(turns: Sequence[Turn], dictated: tuple[str, ...]) -> Iterator[Span]:
             yield Span(turn, own[0].start, own[-1].end)
 
 
-def _words(turn: Turn) -> Iterator[tuple[str, Span]]:
-    """The turn's words in plain form, each with its place; letters that were spelled out are one word."""
-    spelled: list[tuple[str, Span]] = []
+@dataclass(frozen=True)
+class _Word:
+    """A word in plain form and its place; `is_spelled` is one whose letters were said one by one."""
+
+    plain: str
+    place: Span
+    is_spelled: bool = False
+
+
+def _words(turn: Turn) -> Iterator[_Word]:
+    """The turn's words; letters that were spelled out are one word."""
     said = [
-        (_plain(match.group()), Span(turn.index, match.start(), match.end())) for match in _TOKEN.finditer(turn.text)
+        _Word(_plain(match.group()), Span(turn.index, match.start(), match.end()))
+        for match in _TOKEN.finditer(turn.text)
     ]
-    for plain, place in [*said, ("", Span(turn.index, 0, 0))]:
-        letter = plain if len(plain) == 1 and plain.isalpha() else _NATO.get(plain)
-        if letter:
-            spelled.append((plain, place))
+    said = [word for word in said if word.plain not in FILLERS]
+    if sum(_is_mixed(turn.text[word.place.start : word.place.end]) for word in said) >= _MIN_MIXED:
+        said = [_Word(word.plain.translate(_AS_LETTERS), word.place) for word in said]
+    spelled: list[_Word] = []
+    for word in [*said, None]:
+        if word and ((len(word.plain) == 1 and word.plain.isalpha()) or word.plain in _NATO):
+            spelled.append(word)
             continue
-        if plain == "|" and spelled:
+        if word and word.plain == "|" and spelled:
             # "I. G. N. O. R. E.": the stops are the engine's.
             continue
         if len(spelled) >= _MIN_SPELLED:
-            joined = "".join(_NATO.get(one, one) for one, _ in spelled)
-            yield joined, Span(turn.index, spelled[0][1].start, spelled[-1][1].end)
+            joined = "".join(_NATO.get(one.plain, one.plain) for one in spelled)
+            yield _Word(joined, Span(turn.index, spelled[0].place.start, spelled[-1].place.end), is_spelled=True)
         else:
             yield from spelled
         spelled = []
-        if plain:
-            yield plain, place
-    yield "|", Span(turn.index, len(turn.text), len(turn.text))
+        if word:
+            yield word
 
 
 @lru_cache(maxsize=65_536)
@@ -136,11 +152,16 @@ def _plain(token: str) -> str:
         return "|" if text else "'"
     if any(letter.isascii() and letter.isalpha() for letter in text) and not text.isascii():
         text = text.translate(_LOOK_ALIKE)
-    if any(letter.isdigit() for letter in text) and sum(letter.isalpha() for letter in text) >= 2:
+    if _is_mixed(text):
         text = text.translate(_AS_LETTERS)
     if len(text) < _MIN_SCRAMBLED - 1:
         return text
     return _SCRAMBLED.get((text[0], "".join(sorted(text)))) or _ONE_LESS.get(text, text)
+
+
+def _is_mixed(text: str) -> bool:
+    """Whether digits stand among letters, as in "1gn0re"."""
+    return any(letter.isdigit() for letter in text) and any(letter.isalpha() for letter in text)
 
 
 def _without_marks(text: str) -> str:
@@ -163,9 +184,6 @@ def _matches(text: str, dictated: tuple[str, ...]) -> Iterator[tuple[int, int]]:
         at = f" {text} ".find(f" {code} ")
         if at >= 0:
             yield at, at + len(code)
-    for word in re.finditer(r"\S{8,}", text):
-        if COMPACT.search(word.group()):
-            yield word.span()
 
 
 @dataclass(frozen=True)
@@ -210,7 +228,16 @@ def _is_written(text: str) -> bool:
     """Whether a text holds an order by signs that nobody says, in a script without blanks, or hidden."""
     if MARKUP.search(text) or (not text.isascii() and any(pattern.search(text) for pattern in _unspaced())):
         return True
-    return bool(WITHOUT_GAPS.search(_letters(text))) or any(HIDDEN.search(_letters(view)) for view in _views(text))
+    if WITHOUT_GAPS.search(_letters(text)):
+        return True
+    plain = _tellings(text)
+    if any(len(_tellings(view)) > max(1, len(plain)) for view in (text[::-1], codecs.encode(text, "rot13"))):
+        return True
+    return any(" " in decoded and decoded.isprintable() for decoded in _decoded(text))
+
+
+def _tellings(text: str) -> frozenset[str]:
+    return TELLING & frozenset(_TOKEN.findall(text.lower()))
 
 
 def _letters(text: str) -> str:
@@ -222,15 +249,12 @@ def _unspaced() -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(rf"(?:{one}).{{0,24}}?(?:{two})|(?:{two}).{{0,24}}?(?:{one})") for one, two in UNSPACED)
 
 
-def _views(text: str) -> Iterator[str]:
-    """What a model may read in a text beside its words: turned round, shifted, decoded."""
-    yield text[::-1]
-    yield codecs.encode(text, "rot13")
+def _decoded(text: str) -> Iterator[str]:
+    """What the text holds in base64 or hex: nobody says either, and a model reads both."""
     for match in _ENCODED.finditer(text):
-        encoded = match.group()
-        with_padding = encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4)
-        for decode in (base64.urlsafe_b64decode, base64.b64decode, bytes.fromhex):
-            try:
-                yield decode(encoded if decode is bytes.fromhex else with_padding).decode("ascii")
-            except (ValueError, binascii.Error):
-                continue
+        encoded = match.group().rstrip("=")
+        for decode in (base64.urlsafe_b64decode, base64.b64decode):
+            with suppress(ValueError, binascii.Error):
+                yield decode(encoded + "=" * (-len(encoded) % 4)).decode("ascii")
+        with suppress(ValueError):
+            yield bytes.fromhex(encoded).decode("ascii")

@@ -15,7 +15,7 @@ class EscalationRules:
     """What leaves an answer doubtful.
 
     `min_confidence` is 0..1; `general_reasons` are `other` and `insufficient_content`; `dropped_claims` those that the
-    check dropped or marked; `sales_reasons` reasons with the sales flag. A call longer than `long_call_s` seconds is
+    check dropped or marked, other than answers to the owner's own questions; `sales_reasons` reasons with the sales flag. A call longer than `long_call_s` seconds is
     doubtful before anybody is asked; 0 stands for none.
     """
 
@@ -31,7 +31,7 @@ def doubt_of(analysis: Analysis, taxonomy: Taxonomy, rules: EscalationRules) -> 
 
     `no_reason`, `suspicious_instruction`, `dropped_claims`, `general_reason`, `low_confidence`, `sales_reason`.
     """
-    codes = {item.code for item in analysis.skipped}
+    codes = {item.code for item in analysis.skipped if not item.feature.startswith("answers.")}
     reason = taxonomy.reason(analysis.reason_code) if analysis.reason_code else None
     doubts = {
         "no_reason": analysis.reason_code is None,

@@ -23,6 +23,7 @@ KIND = "analysis"
 _SPARE_SHARE = 0.15
 # A server whose window is smaller than the setting says is asked with half as much, so many times.
 _MAX_HALVINGS = 3
+_MIN_ROOM_TOKENS = 400
 _DETAILS = {
     "refused": "the model declined to analyse the call",
     "truncated": "the answer did not fit: raise CALLWISE_LANGUAGE__MAX_OUTPUT_TOKENS",
@@ -77,6 +78,8 @@ class ApiLanguage:
                     raise
                 room = min(room, estimate_tokens(whole.user))
         for _ in range(_MAX_HALVINGS):
+            if room < _MIN_ROOM_TOKENS:
+                break
             try:
                 return self._in_parts(about, room)
             except UnusableAnswer as error:
@@ -93,7 +96,7 @@ class ApiLanguage:
     def _in_parts(self, about: "_About", room_tokens: int) -> Analysis:
         """Ask about each part, then about what was found in all of them, in as many rounds as that takes."""
         turns = about.conversation.turns
-        parts = split_turns(turns, room_tokens) if room_tokens > 0 else []
+        parts = split_turns(turns, room_tokens)
         if len(parts) < 2:
             raise UnusableAnswer(_DETAILS["too_long"], code="too_long")
         found: list[Mapping[str, Any]] = []
