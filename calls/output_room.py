@@ -1,4 +1,4 @@
-"""How much room answers of one kind need, learned from how long they were: counts in classes that grow by a fifth."""
+"""How much room answers of one kind need, learned from how long they were: counts in classes that grow by a tenth."""
 
 from collections.abc import Sequence
 from math import ceil, log
@@ -6,10 +6,10 @@ from math import ceil, log
 Needed = Sequence[int]
 
 SMALLEST = 32
-GROWTH = 1.2
-CLASSES = 42
-# One answer in two hundred is cut off and asked for again; a bound that cuts none reserves twice as much for all.
-FITTING_SHARE = 0.995
+GROWTH = 1.1
+CLASSES = 80
+# One answer in a hundred is cut off and asked for again: a bound that cuts none reserves twice as much for all.
+FITTING_SHARE = 0.99
 MIN_ANSWERS = 50
 # Beyond this many the old ones fade: prompts and models change.
 REMEMBERED = 1000

@@ -18,6 +18,8 @@ from engines.openai_client import told_with
 # How long a request waits in its worker. Old work's is above the time between two sweeps: what comes back to its turn
 # comes by the sweep's stroke, several at once.
 PATIENCE_S: Mapping[Lane, float] = {Lane.LIVE: 5.0, Lane.BACKFILL: 2.5}
+# What follows a question that was paid for waits longer: sent away, the call would come back to be asked all anew.
+FOLLOW_UP_PATIENCE_S = 120.0
 # For so long the others come first when one answers with errors of its own, or cannot work at all.
 TROUBLE_S = 2.0
 BROKEN_S = 30.0
@@ -90,7 +92,7 @@ class Deployments:
 
     def _leave_for(self, wanted: Wanted) -> tuple[Deployment, Grant]:
         """The deployment to ask, now, and its meter's leave. Raises Paced where that would take long."""
-        patience_s = PATIENCE_S[wanted.lane]
+        patience_s = PATIENCE_S[wanted.lane] if wanted.kind else FOLLOW_UP_PATIENCE_S
         while True:
             chosen = self._roomiest(wanted)
             leave, wait_s = self._ask_meter(chosen, wanted, patience_s)

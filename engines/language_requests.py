@@ -66,8 +66,9 @@ class Requests(Protocol):
         """One request.
 
         Where `kind` names what is asked, the answer may get less room than `max_output_tokens`: as much as answers of
-        that kind have needed. One that is cut off (`truncated`) is to be asked for again without a kind. A question of
-        the live lane goes before those of the other. Raises what `translated_errors` raises, and Paced.
+        that kind have needed. One that is cut off (`truncated`) is to be asked for again without a kind, as is whatever
+        follows a question that was paid for: that is not sent away lightly. A question of the live lane goes before
+        those of the other. Raises what `translated_errors` raises, and Paced.
         """
 
     def charge(self, answer: Answer) -> Charge:

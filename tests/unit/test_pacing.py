@@ -1,0 +1,291 @@
+"""The meter's laws, against the limiters of the field on a clock of the test's own: hours in a second."""
+
+import heapq
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calls.output_room import expected_output, note_output, output_room
+from calls.pacing import (
+    LIVE_GRACE_S,
+    LONGEST_WAIT_S,
+    Grant,
+    Limits,
+    Meter,
+    Told,
+    Used,
+    Wait,
+    Wanted,
+    answered,
+    ask_leave,
+    refused,
+    soonest,
+    troubled,
+)
+from calls.pipeline import Lane
+from engines.openai_client import told_by
+from tests.servers.openai_limits import Bucket, FixedMinute, Limiter, RequestWindows
+
+TPM = 300_000
+LIMITS = Limits(tokens_per_minute=TPM)
+OLD = Wanted(9600, 600, "analysis", Lane.BACKFILL)
+NEW = replace(OLD, lane=Lane.LIVE)
+ROOM = 1200
+USED = Used(2400, 300)
+
+
+@dataclass
+class Field:
+    """A deployment with workers who have more old work than it can take, and calls that just end, now and then."""
+
+    limiter: Limiter
+    limits: Limits = LIMITS
+    workers: int = 32
+    live_share: float = 0.1
+    is_fair: bool = True
+    meter: Meter = field(default_factory=Meter)
+    admitted: list[tuple[float, int, int]] = field(default_factory=list)
+    refusals: int = 0
+    live_waits: list[float] = field(default_factory=list)
+
+    def run(self, until_s: float, *, prompt: Callable[[random.Random], int] | None = None) -> "Field":
+        """Let time pass from 0 to there."""
+        self._random = random.Random(5)
+        self._prompt = prompt or (lambda chance: min(8000, max(300, int(chance.lognormvariate(7.6, 0.6)))))
+        self._events: list[tuple[float, int, Callable[..., None], tuple]] = []
+        for _ in range(self.workers):
+            self._at(self._random.random() / 100, self._begin, Lane.BACKFILL)
+        self._at(1.0, self._live)
+        self.now = 0.0
+        while self._events and self._events[0][0] < until_s:
+            self.now, _, what, with_ = heapq.heappop(self._events)
+            what(*with_)
+        return self
+
+    def _at(self, moment: float, what: Callable[..., None], *with_) -> None:
+        heapq.heappush(self._events, (moment, len(self._events) + self._random.randrange(10**9), what, with_))
+
+    def _live(self) -> None:
+        self._at(self.now + self._random.expovariate(self.live_share * TPM / 60 / 3000), self._live)
+        self._begin(Lane.LIVE)
+
+    def _begin(self, lane: Lane) -> None:
+        output = max(40, int(self._random.lognormvariate(5.5, 0.45)))
+        self._try(lane, self.now, self._prompt(self._random), output)
+
+    def _try(self, lane: Lane, since: float, prompt: int, output: int) -> None:
+        asked = Wanted(4 * prompt, ROOM, "analysis", lane if self.is_fair else Lane.BACKFILL)
+        patience_s = 5.0 if asked.lane is Lane.LIVE else 2.5
+        self.meter, leave = ask_leave(self.meter, self.limits, asked, self.now, patience_s=patience_s)
+        late = self._random.expovariate(100)
+        if isinstance(leave, Wait):
+            self._at(max(leave.until, self.now) + late, self._try, lane, since, prompt, output)
+        else:
+            self._at(max(leave.at, self.now) + late, self._send, leave, lane, since, prompt, output)
+
+    def _send(self, leave: Grant, lane: Lane, since: float, prompt: int, output: int) -> None:
+        verdict = self.limiter.arrive(self.now, prompt, leave.max_output_tokens)
+        told = told_by(verdict.headers)
+        if not verdict.is_admitted:
+            self.refusals += 1
+            self.meter = refused(
+                self.meter, self.limits, leave, told=told, retry_after_s=verdict.retry_after_s, now=self.now
+            )
+            self._at(self.now + (verdict.retry_after_s or 0), self._try, lane, since, prompt, output)
+            return
+        taken = min(output, leave.max_output_tokens)
+        self.admitted.append((self.now, prompt + leave.max_output_tokens, prompt + taken))
+        if lane is Lane.LIVE:
+            self.live_waits.append(self.now - since)
+        lasts = 0.6 + taken / 60 + self._random.expovariate(1 / 0.3)
+        self._at(self.now + lasts, self._finish, leave, lane, told, self.now, (prompt, taken, output > taken))
+
+    def _finish(self, leave: Grant, lane: Lane, told: Told, sent_at: float, used: tuple[int, int, bool]) -> None:
+        self.limiter.finish(self.now, leave.max_output_tokens, used[1])
+        self.meter = answered(self.meter, self.limits, leave, Used(*used), told=told, sent_at=sent_at)
+        if lane is Lane.BACKFILL:
+            self._begin(lane)
+
+    def share(self, since_s: float, until_s: float, *, of_used: bool = False) -> float:
+        """What was admitted in that time, of what the limit lets pass."""
+        tokens = sum(used if of_used else reserved for at, reserved, used in self.admitted if since_s <= at < until_s)
+        return tokens / (TPM / 60 * (until_s - since_s))
+
+    @property
+    def refused_per_1000(self) -> float:
+        return 1000 * self.refusals / (self.refusals + len(self.admitted))
+
+    @property
+    def p99_live_wait_s(self) -> float:
+        return sorted(self.live_waits)[int(0.99 * len(self.live_waits))]
+
+
+LIMITERS = {
+    "a fixed minute": lambda: FixedMinute(TPM),
+    "a fixed minute and its requests": lambda: FixedMinute(TPM, 6 * TPM // 1000),
+    "small bursts": lambda: Bucket(TPM, burst_s=2),
+    "a provisioned deployment": lambda: Bucket(TPM, burst_s=10, returns_unused=True),
+}
+
+
+@pytest.mark.parametrize("name", LIMITERS)
+def test_under_each_limiter_nearly_all_of_the_bound_is_used_and_hardly_anything_refused(name: str) -> None:
+    run = Field(LIMITERS[name]()).run(660)
+    assert run.share(60, 660, of_used="provisioned" in name) > 0.97
+    assert run.refused_per_1000 <= 1
+    assert run.p99_live_wait_s < 2
+
+
+def test_without_priorities_a_call_that_just_ended_waits_behind_old_work() -> None:
+    assert Field(FixedMinute(TPM), is_fair=False).run(240).p99_live_wait_s > 10
+
+
+def test_where_requests_are_judged_by_the_second_they_leave_evenly() -> None:
+    run = Field(RequestWindows(240), Limits(requests_per_minute=240), live_share=0.04).run(300, prompt=lambda _: 300)
+    assert len(run.admitted) > 0.97 * 240 * 5
+    assert run.refused_per_1000 <= 2
+    assert run.p99_live_wait_s < 1
+
+
+def test_a_window_that_is_shorter_than_thought_is_found_in_the_headers() -> None:
+    run = Field(FixedMinute(TPM, window_s=10)).run(360)
+    assert run.refused_per_1000 <= 5
+    assert run.share(60, 360) > 0.9
+
+
+def test_a_limit_that_is_lower_than_stated_is_learned_from_the_headers() -> None:
+    run = Field(FixedMinute(TPM // 2)).run(420)
+    assert run.meter.tokens_limit == TPM // 2
+    assert run.refused_per_1000 <= 10
+    assert run.share(120, 420) > 0.96 / 2
+
+
+def test_where_nothing_is_known_the_server_says_what_the_limit_is() -> None:
+    run = Field(FixedMinute(TPM), Limits(), workers=8).run(300)
+    assert run.meter.tokens_limit == TPM
+    assert run.share(0, 300) <= 1
+
+
+def granted(meter: Meter, wanted: Wanted, now: float, limits: Limits = LIMITS) -> tuple[Meter, Grant]:
+    meter, leave = ask_leave(meter, limits, wanted, now)
+    assert isinstance(leave, Grant)
+    return meter, leave
+
+
+def waiting(meter: Meter, wanted: Wanted, now: float, **given) -> tuple[Meter, float]:
+    meter, leave = ask_leave(meter, LIMITS, wanted, now, **given)
+    assert isinstance(leave, Wait)
+    return meter, leave.until
+
+
+def full(now: float = 100.0) -> Meter:
+    """A meter from which nothing may leave for a while."""
+    return Meter(tokens_until=now + 8, tokens_limit=TPM)
+
+
+def test_nothing_leaves_before_the_time_that_the_server_names() -> None:
+    meter, grant = granted(Meter(), NEW, 100.0)
+    meter = refused(meter, LIMITS, grant, told=Told(), retry_after_s=7.5, now=101.0)
+    for wanted in (OLD, NEW):
+        assert waiting(meter, wanted, 102.0)[1] == 108.5
+    assert granted(meter, NEW, 108.6)
+
+
+def test_a_refused_request_is_counted_for_nothing_and_slows_down_what_follows_once() -> None:
+    meter, grant = granted(Meter(), NEW, 100.0)
+    once = refused(meter, LIMITS, grant, told=Told(), retry_after_s=5, now=100.1)
+    assert once.granted == 0
+    assert once.tokens_until == pytest.approx(100.0)
+    assert once.pace < 1
+    assert refused(once, LIMITS, grant, told=Told(), retry_after_s=5, now=100.2).pace == once.pace
+
+
+def test_what_an_answer_did_not_use_comes_back_where_the_server_takes_it_back() -> None:
+    kept, grant = granted(Meter(), NEW, 100.0)
+    returned = replace(kept, returns_unused=True)
+    kept = answered(kept, LIMITS, grant, USED, told=Told(), sent_at=100.0)
+    returned = answered(returned, LIMITS, grant, USED, told=Told(), sent_at=100.0)
+    spared_s = (600 - 300) / (TPM / 60 * 0.985)
+    assert kept.tokens_until - returned.tokens_until == pytest.approx(spared_s)
+
+
+def test_tokens_per_byte_are_learned_from_what_servers_count() -> None:
+    meter = Meter()
+    for _ in range(200):
+        meter, grant = granted(meter, NEW, meter.tokens_until + 10)
+        meter = answered(meter, LIMITS, grant, Used(3200, 300), told=Told(), sent_at=0)
+    assert granted(meter, NEW, meter.tokens_until + 10)[1].prompt_tokens == pytest.approx(3200, rel=0.01)
+
+
+def test_a_live_request_gets_the_next_moment_and_old_work_what_is_left() -> None:
+    meter, leave = ask_leave(full(), LIMITS, NEW, 100.0, patience_s=60)
+    assert isinstance(leave, Grant)
+    assert 100.0 < leave.at < 108.0
+    assert waiting(meter, OLD, 100.0)[1] > leave.at
+
+
+def test_old_work_stands_back_for_a_live_request_that_was_promised_its_turn() -> None:
+    meter, until = waiting(full(), NEW, 100.0)
+    assert waiting(meter, OLD, until)[1] == pytest.approx(until + LIVE_GRACE_S)
+    assert granted(meter, NEW, until)[0].held_until == 0
+
+
+def test_old_work_is_sent_away_to_turns_that_follow_each_other() -> None:
+    meter, turns = full(), []
+    for _ in range(10):
+        meter, turn = waiting(meter, OLD, 100.0, patience_s=1)
+        turns.append(turn)
+    assert turns == sorted(set(turns))
+    assert min(turns) > 101
+
+
+def test_no_wait_is_longer_than_the_longest() -> None:
+    meter = full()
+    for _ in range(2000):
+        meter, turn = waiting(meter, OLD, 100.0)
+        assert turn <= 100 + LONGEST_WAIT_S
+
+
+def test_of_two_deployments_the_one_with_more_left_is_sooner() -> None:
+    busy, _ = granted(Meter(), NEW, 100.0)
+    assert soonest(Meter(), LIMITS, NEW, 100.0) < soonest(busy, LIMITS, NEW, 100.0)
+    assert soonest(troubled(Meter(), 30, 100.0), LIMITS, NEW, 100.0) == 130
+
+
+@given(st.lists(st.integers(1, 50_000), min_size=60, max_size=120))
+def test_the_room_that_is_learned_fits_nearly_all_answers(outputs: list[int]) -> None:
+    needed: tuple[int, ...] = ()
+    for output in outputs:
+        needed = note_output(needed, output)
+    room = output_room(needed, 10**6)
+    fitting = sum(output <= room for output in outputs)
+    assert fitting >= 0.99 * len(outputs) - 1
+    assert expected_output(needed, room) <= room
+
+
+def test_room_is_never_more_than_asked_for_and_not_learned_from_a_handful() -> None:
+    few = note_output((), 100)
+    assert output_room(few, 1200) == 1200
+    many: tuple[int, ...] = ()
+    for _ in range(100):
+        many = note_output(many, 300)
+    assert 300 <= output_room(many, 1200) <= 330
+    assert output_room(many, 200) == 200
+
+
+def test_answers_that_are_cut_off_make_room_for_longer_ones() -> None:
+    meter = Meter(needed={"analysis": tuple([100] + [0] * 79)})
+    assert granted(meter, NEW, 100.0)[1].max_output_tokens == 32
+    for _ in range(40):
+        meter, grant = granted(meter, NEW, meter.tokens_until + 10)
+        meter = answered(meter, LIMITS, grant, Used(2400, grant.max_output_tokens, True), told=Told(), sent_at=0)
+    assert granted(meter, NEW, meter.tokens_until + 10)[1].max_output_tokens > 300
+
+
+def test_a_question_without_a_kind_gets_all_the_room_it_wants() -> None:
+    meter = Meter(needed={"analysis": tuple([100] + [0] * 79)})
+    assert granted(meter, replace(NEW, kind=""), 100.0)[1].max_output_tokens == 600
