@@ -64,6 +64,25 @@ _READER = _any(
     r" (?:system|software|tool|engine|model|ai|bot|program|machine|robot)",
     r"(?:the )?(?:model|machine|computer|algorithm|software|robot|bot|program|system)",
 )
+# What is asked of who keeps a record, not of who helps.
+_NOTE = _any(
+    *(
+        "write",
+        "log",
+        "mark",
+        "rate",
+        "score",
+        r"classify",
+        r"categori[sz]e",
+        "code",
+        "note",
+        "record",
+        "report",
+        "label",
+    ),
+    *(r"summari[sz]e", "treat", "leave out", "skip the", "do not mention", "dont mention", "make sure (?:you|to|that)"),
+    r"(?:put|say|state|indicate)(?: down)? (?:that|this|it|my|the call)",
+)
 _TALK_OF = _any(
     *("read", "reads", "reading", r"analy[sz]\w+", r"summari[sz]\w+", "processes", "processing", r"transcrib\w+"),
     *(r"review\w*", r"evaluat\w+", r"classif\w+", r"grad(?:es|ing)", r"scor(?:es|ing)", r"listen(?:s|ing) to"),
@@ -152,6 +171,43 @@ ENGLISH: Words = (
     r"\bfrom now on (?:you (?:are|will|must|should|shall) )?(?:only |always )?(?:answer|respond|reply|act|obey|"
     r"ignore|output|"
     r"behave|classify|label|write|speak like|say only)\b",
+    # Orders to a machine by name, or to one that is told by what it does.
+    rf"\b{_MACHINE}(?: assistant| agent| system| bot| analyst| reviewer)?s?(?: \S+){{0,8}}? {_NOTE}\b",
+    r"\b(?:ai|bot|computer|machine|robot)(?: assistant| agent| system)? (?:\| )?(?:when you|give (?:me|"
+    r"this) (?:full|top|the)|"
+    r"override)\b",
+    r"\b(?:whatever|whichever|any|every|the) (?:program|software|machine|bot|ai|tool|model|algorithm|computer|service)"
+    r" (?:is |that |that is |which |may be |might be )*(?:listening in|scoring|summari[sz]ing|transcribing|"
+    r"analy[sz]ing|"
+    r"(?:writing|generating|composing|making|producing) (?:the|this|my|your) (?:summary|notes|report|transcript|"
+    r"analysis))\b",
+    r"\b(?:is|part|note|message|goes|stuff) (?:out )?(?:to|for) the (?:bot|ai|algorithm|summari[sz]er|language model|"
+    r"transcript|transcription)\b",
+    r"\b(?:for|to|in) (?:the |your |all |any )?(?:automated|automatic|ai) (?:summary|transcript|notes|reviewers?|"
+    r"analysis|"
+    r"evaluation|report|system that|summari[sz]er)\b",
+    r"\b(?:have|let|make) the (?:transcript|summary|record|notes|log) (?:say|show|state|read)\b",
+    r"\b(?:transcript|summary) (?:must|should|shall|has to|needs to|ought to) (?:say|show|state|be|read|not)\b",
+    r"\b(?:reply|response|answer|output) (?:must|shall) (?:only|just|consist|contain|start|begin)\b",
+    rf"\b{_CANCEL} (?:what )?the (?:customer|caller|agent|other (?:person|party|speaker|side))\b",
+    r"\btreat (?:everything|anything|all|whatever|what) (?:that )?i (?:say|said) as\b",
+    r"\b(?:begin|start|end|stop) (?:of )?(?:system|admin|developer)\b|\bsystem (?:command|directive|instruction|"
+    r"notice) (?:you|colon)\b",
+    r"\b(?:rules|prompt) (?:that )?you (?:were|have been|got) (?:given|told)\b|\binstructions (?:were|"
+    r"have) you (?:been )?(?:given|told|"
+    r"received?) (?:before|at the start|initially)\b|\byour (?:system messages?|context|configuration)\b",
+    r"\bopposite of (?:what|everything|whatever) you (?:were|have been|are) told\b|\bsimulate that\b",
+    r"(?<!dont )(?<!not )(?<!never )\bforget (?:that )?(?:you are|youre) (?:an?|the|my)\b",
+    r"\b(?:liebe|chere|cher|estimada|querida|cara|gentile|beste|droga|szanowna|уважаемыи|уважаемая|дорогои|"
+    r"дорогая|kedves|sevgili)"
+    r" (?:ki|ia|ai|ии|mi|intelligence artificielle|inteligencia artificial|intelligenza artificiale|inteligencjo|"
+    r"yapay zeka|"
+    r"искусственныи интеллект|kunstliche intelligenz)\b",
+    r"\b(?:ki|ia|ai|ии|inteligencia artificial|intelligence artificielle|intelligenza artificiale|"
+    r"kunstliche intelligenz)"
+    r" (?:die|der|que|qui|che|ktora|которыи|которая) (?:\S+ ){0,2}(?:diese[nsr]?|das|den|este|esta|cet|cette|ce|"
+    r"questa|questo|"
+    r"te|этот|это|la|le|resume|analiza|riassume|zuhort|mithort|liest|hort|auswertet|zusammenfasst)\b",
     # What its answer shall be.
     rf"\b(?:the |your )?{_LABEL} (?:for |of )?(?:this|the) {_CALL} (?:is|equals?|colon|must|should|shall|has to|"
     rf"will be)\b",
@@ -161,7 +217,7 @@ ENGLISH: Words = (
     r"summari[sz](?:e|ing)|analy[sz](?:e|ing)|classify(?:ing)?|json)(?! of my)\b",
     r"\b(?:summary|headline|outcome|confidence|sentiment|reason code|is resolved|resolved) (?:equals?|colon|"
     r"is true|true)\b",
-    r"\bconfidence (?:score |level )?(?:(?:is|of|to|at|should be|must be|equals) )*(?:1|one|100|an? hundred|zero|"
+    r"\bconfidence (?:score |level )?(?:(?:is|of|to|at|be|should be|must be|equals) )*(?:1|one|100|an? hundred|zero|"
     r"0|max\w*|full|"
     r"point|ninety|certain)\b",
     r"\bsentiment (?:score )?(?:is|to|at|should|must|plus|minus|five|positive|negative|very)\b",
@@ -198,7 +254,10 @@ ENGLISH: Words = (
 
 # The same, unless a speaker says it of himself: "I will mark this call as resolved" is an agent's work.
 IMPERATIVES: Words = (
-    r"\b(?:classify|categori[sz]e) (?:this|it|that|me)(?: one)? (?:as|under)\b",
+    r"\b(?:classify|categori[sz]e|code) (?:this|it|that|me)(?: one)? (?:as|under)\b",
+    r"\b(?:classify|categori[sz]e|label|mark|tag) (?:all|every|any|these|the following) (?:\w+ )?calls? (?:as|under)\b",
+    r"\bput (?:the|this|my) call (?:under|in|into|as|down as)\b",
+    rf"\b{_CALL} should be (?:categori[sz]ed|classified|labell?ed) (?:as|under)\b",
     rf"\bgive (?:this|the|our) {_CALL} (?:the|an?) (?:highest|best|maximum|top|lowest|worst|\w+ (?:score|rating|"
     rf"label))\b",
     rf"\b(?:classify|categori[sz]e|label|tag|mark|code|flag|file|record|register|log|count|treat|rate|score|"
@@ -217,62 +276,3 @@ IMPERATIVES: Words = (
     r" (?:code )?(?!for|why|that|is)\w+",
 )
 OWN_DEED = re.compile(r"\b(?:ill|i will|let me|going to|gonna|i can|i would|well|we will|we can|id|i) $")
-
-# Signs that nobody says, in the text as it was written.
-MARKUP = re.compile(
-    r"<[|/]{0,2}\s*(?:im_start|im_end|endoftext|system|user|assistant|inst|call|transcript|conversation|instructions?|"
-    r"data|turns?|prompt|hidden|json)\b[^>]{0,40}>"
-    r"|\[/?\s*(?:inst|system|sys|admin|assistant|user|instructions?|ignore|override|note to)\b[^\]]{0,60}\]|<<\s*/?sys"
-    r"|```|~~~|#{2,}\s*[a-z]{3}|-{3,}\s*(?-i:[A-Z]{3})|={3,}|<!--|/\*"
-    r"|(?:^|[.?!\n>\])\"'|]\s*)(?:system|assistant|developer|human|instruction|admin)\s*:"
-    r"|[\"“'][\w ]{2,24}[\"”']\s*:\s*(?:true|false|null|[\"“'{\[\d])|\{\s*[\"“']|[\"”]\s*[}\]]|\}\s*,\s*[\"“{]"
-    r"|\\n\\n|\\n(?-i:[A-Z])|\\\"|\\u00",
-    re.IGNORECASE,
-)
-# Run together, as letters that were spelled out are.
-COMPACT = re.compile(
-    r"(?:ignore|disregard|override|bypass|forget).{0,40}?(?:instruction|prompt|rule|guideline|directive|"
-    r"everything|above)"
-    r"|(?:system|your)prompt|system(?:colon|override)|(?:reason|category|summary|outcome|confidence|headline|sentiment)"
-    r"(?:code|score)?(?:is|to|as|equals|colon|mustbe|shouldbe)|(?:new|your|previous|earlier|"
-    r"original)(?:instruction|task)"
-    r"|inthesummary|textabove|nextstepthat|languagemodel|developermode|endoftranscript|nolongerapply|youarenow"
-    r"|note(?:to)?the(?:ai|model)|whoeveris(?:summar|read|analy)|thiscall|reasoncode|system\w|summar[iy]|"
-    r"sentiment|headline"
-    r"|nextstep|nothingbut|confidence|instruction"
-)
-# In the letters alone of a text, so that no gap hides it.
-WITHOUT_GAPS = re.compile(
-    r"(?:ignore|disregard|override|bypass|forget)(?:all|any|every|the|your|my|these|those|of|thatare)*"
-    r"(?:previous|prior|above|earlier|system|original|preceding)+(?:instruction|prompt|rule|guideline|command|directi)"
-    r"|systemprompt|ignoreallinstructions|ignoreyourinstructions"
-)
-# Words of a sentence that is readable only when its text is turned round or shifted: none is a word the other way.
-TELLING = frozenset(
-    (
-        *("the", "and", "you", "your", "that", "this", "with", "for", "from", "they", "all", "what", "call", "word"),
-        *(
-            "must",
-            "shall",
-            "have",
-            "write",
-            "score",
-            "summary",
-            "system",
-            "outcome",
-            "sentiment",
-            "resolved",
-            "nothing",
-        ),
-        "customer",
-    )
-)
-# Words that fill a pause, left out before an order is looked for.
-FILLERS = frozenset({"um", "uh", "uhm", "erm", "er", "hm", "hmm", "mhm", "ah", "eh", "ahm", "euh"})
-# Typed otherwise by intent or by accident, these are still read by a model.
-OFTEN_SCRAMBLED = (
-    *("ignore", "disregard", "override", "previous", "instruction", "instructions", "prompt", "system", "summary"),
-    *("confidence", "sentiment", "outcome", "classify", "category", "headline", "customer", "language", "conversation"),
-    *("transcript", "analyse", "analyze", "summarise", "summarize", "everything", "guidelines", "developer"),
-    *("resolved", "include", "message", "software"),
-)

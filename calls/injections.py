@@ -15,18 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
+from calls.injection_disguises import COMPACT, FILLERS, MARKUP, OFTEN_SCRAMBLED, TELLING, WITHOUT_GAPS
 from calls.injection_languages import SPACED, UNSPACED
-from calls.injection_patterns import (
-    COMPACT,
-    ENGLISH,
-    FILLERS,
-    IMPERATIVES,
-    MARKUP,
-    OFTEN_SCRAMBLED,
-    OWN_DEED,
-    TELLING,
-    WITHOUT_GAPS,
-)
+from calls.injection_patterns import ENGLISH, IMPERATIVES, OWN_DEED
 from calls.transcript import Speaker, Turn
 
 # So many words before and after an order belong to it: what it wants is said there.
