@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from calls.prices import Price, cost_microusd
 
-# What a transcript grows by where it becomes the turns of a prompt: speaker, number and punctuation of each.
-_TURNS_AROUND_TEXT = 1.35
+# What a transcript grows by where it becomes the turns of a prompt, each with its speaker and number: in the dialogues
+# of STAR, whose turns are short, to 2.1 times its bytes.
+_TURNS_AROUND_TEXT = 2.2
 _BYTES_PER_TOKEN = 4
 
 

@@ -65,4 +65,4 @@ def test_a_forecast_is_never_below_its_share_of_what_was_observed(calls, asked, 
 
 
 def test_the_bound_of_one_grows_with_what_is_fixed_said_and_allowed():
-    assert bound_of_one(2000, 4000, 1200) == Tokens(2000 + 1350, 0, 1200)
+    assert bound_of_one(2000, 4000, 1200) == Tokens(2000 + 2200, 0, 1200)
