@@ -1,6 +1,6 @@
 """The batch lane out of the settings: which deployment takes the batches of each tier, and the engine over them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     # The SDK behind them takes most of a second to import, which only those who use it shall pay.
     from engines.deployments import Deployments
     from engines.language_batch import BatchApi, Questions
+    from engines.language_offline import Learned
     from engines.meters import Meters
 
 # Other servers have no Batch API that is known to be like OpenAI's.
@@ -23,9 +24,10 @@ _PROVIDERS = ("openai", "azure")
 class BatchLane:
     """The lane of these settings: of each tier, the first deployment that has a Batch API takes the batches."""
 
-    def __init__(self, settings: Settings, meters: "Meters") -> None:
+    def __init__(self, settings: Settings, meters: "Callable[[], Meters]", learned: "Learned | None" = None) -> None:
         self._settings = settings
         self._meters = meters
+        self._learned = learned
         self._provider = choose_language(settings).name
         self._chosen: dict[str, DeploymentSettings] = {}
         for one in listed(settings, self._provider) if self._provider != "offline" else ():
@@ -78,8 +80,9 @@ class BatchLane:
                 else requests
                 for tier, requests in zip(tiers, self._direct, strict=True)
             ],
+            self._learned,
         )
 
     @cached_property
     def _direct(self) -> "list[Deployments]":
-        return tiers_of(self._settings, self._provider, self._meters)
+        return tiers_of(self._settings, self._provider, self._meters())

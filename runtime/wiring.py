@@ -120,7 +120,7 @@ class Wiring:
     @cached_property
     def batches(self) -> BatchLane:
         """The lane in which old work's questions to a language model go in batches."""
-        return BatchLane(self.settings, self.meters)
+        return BatchLane(self.settings, lambda: self.meters, self._learned_for)
 
     def taxonomy_from_file(self) -> Taxonomy:
         """The owner's reasons as their file says, the bundled ones where the owner has none. Raises SettingsError."""

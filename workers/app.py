@@ -87,8 +87,9 @@ def make_parts(wired: Wiring, *, ring: Bell | None) -> Parts:
         lease_s=settings.work.lease_s,
         max_attempts=settings.work.max_attempts,
         backoff_s=settings.work.backoff_s,
-        may_spend=wired.budgets.require,
-        batched=wired.batches.language,
+        # Asked for when first needed, as the engines are: choosing one may fail for a wrong setting.
+        may_spend=lambda service, lane: wired.budgets.require(service, lane),  # noqa: PLW0108
+        batched=lambda lane, questions: wired.batches.language(lane, questions),  # noqa: PLW0108
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
@@ -64,8 +64,15 @@ class BatchWork:
     observe: Callable[[str], None] = field(default=lambda _moment: None)
 
 
-def tend(work: BatchWork) -> int:
-    """Look after every batch once, and send what is ripe; returns how many batches have not ended."""
+class Tended(NamedTuple):
+    """How many batches have not ended, and how many calls go on with their answers."""
+
+    under_way: int
+    woken: int
+
+
+def tend(work: BatchWork) -> Tended:
+    """Look after every batch once, and send what is ripe."""
     now = _now()
     with work.database.read() as connection:
         under_way = batches.unended(connection)
@@ -83,7 +90,7 @@ def tend(work: BatchWork) -> int:
     if woken:
         log.info("batch_answers", calls=woken)
     with work.database.read() as connection:
-        return len(batches.unended(connection))
+        return Tended(len(batches.unended(connection)), woken)
 
 
 def _tend(work: BatchWork, batch_id: UUID) -> None:

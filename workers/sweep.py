@@ -73,7 +73,7 @@ def wake_parked(wired: Wiring) -> None:
 
 
 def tend_batches(wired: Wiring, *, gather_s: float | None = None) -> int:
-    """Look after the batches of questions to a language model; returns how many are under way.
+    """Look after the batches of questions to a language model; returns how many batches and calls go on.
 
     `gather_s` is how long a question waits for others to go with it; None: as the settings say.
     """
@@ -84,7 +84,7 @@ def tend_batches(wired: Wiring, *, gather_s: float | None = None) -> int:
     def room_microusd() -> int | None:
         return wired.budgets.room_microusd("language", Lane.BACKFILL)
 
-    return tend(
+    under_way, woken = tend(
         BatchWork(
             wired.database,
             wired.batches.apis,
@@ -93,6 +93,7 @@ def tend_batches(wired: Wiring, *, gather_s: float | None = None) -> int:
             room_microusd=room_microusd,
         )
     )
+    return under_way + woken
 
 
 def drip_now(settings: Settings, over_s: float) -> int | None:

@@ -108,14 +108,14 @@ def test_questions_wait_together_and_their_calls_go_on_with_the_answers_at_half_
     first, second = lane.call(), lane.call()
     assert [lane.ask(first), lane.ask(second), lane.ask(second)] == [None, None, None]
     assert lane.due() == set()
-    assert tend(lane.work()) == 1
+    assert tend(lane.work()).under_way == 1
     [batch] = shelf.batches.values()
     assert len(batch.questions) == 2
     assert len(lane.rows(batch_prompt)) == 1
-    assert tend(lane.work()) == 1
+    assert tend(lane.work()).under_way == 1
     assert lane.due() == set()
     shelf.end()
-    assert tend(lane.work()) == 0
+    assert tend(lane.work()).under_way == 0
     assert lane.due() == {first, second}
     assert lane.ask(first) == lane.ask(second) == ['{"said": "hello"}']
     assert (lane.paid(), [charge.is_booked for charge in lane.charges]) == ([COST, COST], [True])
@@ -196,8 +196,8 @@ def test_a_cut_connection_at_the_creation_of_a_batch_does_not_make_a_second_one(
         return type(reply)(**(vars(reply) | {"ending": "cut", "is_checked": False}))
 
     openai_server.reply(shelf, cut_after_it_was_made)
-    assert tend(lane.work()) == 1
-    assert tend(lane.work()) == 1
+    assert tend(lane.work()).under_way == 1
+    assert tend(lane.work()).under_way == 1
     assert len(shelf.batches) == 1
     shelf.end()
     tend(lane.work())
@@ -264,14 +264,14 @@ def test_a_full_queue_of_the_servers_is_waited_for_and_held_against_no_question(
         lane.again_now()
     tend(lane.work())
     shelf.end()
-    assert tend(lane.work()) == 0
+    assert tend(lane.work()).under_way == 0
     assert lane.paid() == [COST]
 
 
 def test_a_wrong_key_leaves_the_batch_to_be_sent_and_shows_why(lane, shelf, openai_server):
     lane.ask(lane.call())
     openai_server.reply(fails(401, "invalid_api_key"))
-    assert tend(lane.work()) == 1
+    assert tend(lane.work()).under_way == 1
     with lane.database.read() as connection:
         assert batches.batch_counts(connection) == {
             "under_way": 1,
@@ -279,7 +279,7 @@ def test_a_wrong_key_leaves_the_batch_to_be_sent_and_shows_why(lane, shelf, open
             "unanswered_questions": 1,
             "last_failed_code": "wrong_api_key",
         }
-    assert tend(lane.work()) == 1
+    assert tend(lane.work()).under_way == 1
     assert len(shelf.batches) == 1
 
 
@@ -288,21 +288,21 @@ def test_a_batch_that_the_server_does_not_know_is_not_sent_again_for_a_day(lane,
     tend(lane.work())
     kept = dict(shelf.batches)
     shelf.batches.clear()
-    assert tend(lane.work()) == 1
-    assert tend(lane.work()) == 1
+    assert tend(lane.work()).under_way == 1
+    assert tend(lane.work()).under_way == 1
     assert [row.failed_code for row in lane.rows(language_batch)] == ["batch_gone"]
     shelf.batches |= kept
     shelf.end()
-    assert (tend(lane.work()), lane.paid()) == (0, [COST])
+    assert (tend(lane.work()).under_way, lane.paid()) == (0, [COST])
 
 
 def test_questions_wait_for_others_until_the_oldest_is_ripe(lane, shelf):
     lane.ask(lane.call())
-    assert tend(lane.work(gather_s=3600)) == 0
+    assert tend(lane.work(gather_s=3600)).under_way == 0
     with lane.database.write() as connection:
         connection.execute(sa.update(batch_question).values(asked_at=datetime.now(UTC) - timedelta(hours=1)))
     lane.ask(lane.call())
-    assert tend(lane.work(gather_s=3600)) == 1
+    assert tend(lane.work(gather_s=3600)).under_way == 1
     assert len(lane.rows(batch_question)) == 2
 
 
@@ -312,7 +312,7 @@ def test_no_more_is_sent_than_there_is_money_for_and_what_is_sent_counts_as_spen
     with lane.database.read() as connection:
         size = connection.execute(sa.select(sa.func.max(batch_question.c.size_bytes))).scalar_one()
     expected = (-(-size // 4) + 500 * 8) // 2 + 1
-    assert tend(lane.work(room_microusd=lambda: 0)) == 0
+    assert tend(lane.work(room_microusd=lambda: 0)).under_way == 0
     rooms = [2 * expected, 0]
     tend(lane.work(room_microusd=lambda: rooms.pop(0)))
     [batch] = shelf.batches.values()
@@ -329,7 +329,7 @@ def test_where_batches_are_switched_off_what_was_sent_is_taken_and_the_rest_aske
     lane.ask(sent)
     tend(lane.work())
     lane.ask(unsent)
-    assert tend(lane.work(is_on=False)) == 1
+    assert tend(lane.work(is_on=False)).under_way == 1
     assert lane.due() == {unsent}
     assert lane.ask(unsent, defers=False) == ['{"said": "hello"}']
     assert lane.ask(sent, defers=False) is None
