@@ -1,4 +1,4 @@
-"""How an order may be hidden in a text that is read by a model: signs, letters, words that tell it (calls.injections)."""
+"""How an order may be hidden in a text that a model reads: signs, letters, words that betray it (calls.injections)."""
 
 import re
 

@@ -66,6 +66,9 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
             table.add_row("of these, old recordings behind the live calls", str(document["backfill"]))
         if document["reclassifying"]:
             table.add_row("done, and to be asked about under other reasons", str(document["reclassifying"]))
+        if document["language_tiers"]:
+            share = document["language_tiers"]["escalated_share"]
+            table.add_row("analyses that the first language tier left doubtful", f"{share:.1%}")
         if document["awaited_objects"]:
             table.add_row("announced, and not in the store yet", str(document["awaited_objects"]))
         if document["unread_names"]:

@@ -4,6 +4,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from calls.analysis import Outcome
+from calls.pipeline import UNDERSTAND
 from calls.timing import NOT_TIMED, talk_share, words_per_minute
 from crm.call_lines import CallLine
 from crm.calls import CallPage
@@ -87,9 +89,17 @@ def call_document(found: CallInFull) -> dict[str, Any]:
         ],
         "analysis": _analysis(analysis, found.cost_microusd) if analysis else None,
         "timing": timing_document(found),
-        "skipped": [dict(item) for part in (heard, analysis) if part for item in part.skipped],
+        "skipped": _skipped(found),
         "cost_microusd": found.cost_microusd,
     }
+
+
+def _skipped(found: CallInFull) -> list[dict[str, str]]:
+    """What is missing or doubtful, and why; the analysis itself where the engine gave none that can be used."""
+    told = [dict(item) for part in (found.transcript, found.analysis) if part for item in part.skipped]
+    if found.line.failed_code and found.failed_step == UNDERSTAND.name:
+        told.append({"feature": "analysis", "code": found.line.failed_code})
+    return told
 
 
 def timing_document(found: CallInFull) -> dict[str, Any]:
@@ -145,6 +155,7 @@ def _analysis(given: AnalysisRow, cost_microusd: int | None) -> dict[str, Any]:
         "secondary_reasons": [{"code": code, "label": label} for code, label in given.secondary_reasons],
         "outcome": given.outcome,
         "is_resolved": given.is_resolved,
+        "is_sale": {Outcome.SALE.value: True, Outcome.NO_SALE.value: False}.get(given.outcome),
         "next_steps": [dict(step) for step in given.next_steps],
         "evidence": [dict(item) for item in given.evidence],
         "sentiment": {
