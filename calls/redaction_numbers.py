@@ -191,9 +191,11 @@ def _chains(parts: list[Part], texts: Sequence[str], speakers: Sequence[str]) ->
 
 
 def _is_continued(last: Part, part: Part, texts: Sequence[str]) -> bool:
-    """Whether nobody says more between the two than a few words, or digits of their own."""
+    """Whether nobody says more between the two than a few words, or digits of their own, and asks for nothing else."""
     for between in texts[last.turn + 1 : part.turn]:
         rest = between
+        if _OTHER_NUMBERS.intersection(contexts_of(between)):
+            return False
         for run in digit_runs(between):
             rest = rest.replace(between[run.start : run.end], " ", 1)
         if len(_WORD.findall(rest)) > _INTERJECTION_WORDS:
