@@ -113,17 +113,18 @@ class Deployments:
         return self._meters.change(chosen.name, step)
 
     def _roomiest(self, wanted: Wanted) -> Deployment:
-        """The deployment that such a request could leave for the soonest."""
+        """The deployment that such a request could leave for the soonest: what has lain idle longest, of several."""
         every = list(self._by_name.values())
-        return every[0] if len(every) == 1 else min(every, key=lambda one: self._soonest(one, wanted))
+        return every[0] if len(every) == 1 else min(every, key=lambda one: self._soonest(one, wanted)[0])
 
-    def _soonest(self, one: Deployment, wanted: Wanted) -> float:
-        """Seconds from now, below 0 for what has lain idle."""
+    def _soonest(self, one: Deployment, wanted: Wanted) -> tuple[float, float]:
+        """The moment from which the request could leave, and the moment of now."""
         meter, now = self._meters.read(one.name)
-        return soonest(meter, one.limits, wanted, now) - now
+        return soonest(meter, one.limits, wanted, now), now
 
     def _wait_s(self, wanted: Wanted) -> float:
-        return max(0.0, min(self._soonest(one, wanted) for one in self._by_name.values()))
+        moments = [self._soonest(one, wanted) for one in self._by_name.values()]
+        return max(0.0, min(start - now for start, now in moments))
 
     def _note_trouble(self, chosen: Deployment, grant: Grant, error: TransientError) -> None:
         """Let the meter know of a failure, so that what comes next goes elsewhere or later."""
