@@ -59,8 +59,8 @@ class BatchWork:
     is_on: bool
     gather_s: float = 120.0
     room_microusd: Callable[[], int | None] = lambda: None
-    # Told of each moment: `gathered`, `uploaded`, `created`, `answered` (before each commit of answers), `ended`. Kill
-    # tests kill by it.
+    # Told of each moment: `gathered`, `uploaded`, `created`, `answered` and `kept` (before and after each commit of
+    # answers), `ended`. Kill tests kill by it.
     observe: Callable[[str], None] = field(default=lambda _moment: None)
 
 
@@ -246,6 +246,7 @@ def _keep_answers(work: BatchWork, api: BatchApi, batch_id: UUID, file_id: str) 
                     batches.book(connection, batch_id, question_id, write_kept(came), charge, now=now)
             batches.note_batch(connection, batch_id, held_until=now + HOLD)
             work.observe("answered")
+        work.observe("kept")
 
 
 def _end(work: BatchWork, batch_id: UUID, failed_code: str | None) -> None:

@@ -15,7 +15,7 @@ from tests.servers.openai_answers import says
 from tests.servers.openai_batches import BatchShelf
 
 ROOT = Path(__file__).parents[2]
-MOMENTS = ("gathered", "uploaded", "created", "answered", "ended")
+MOMENTS = ("gathered", "uploaded", "created", "answered", "kept", "ended")
 SCHEMA = '{"model":"gpt-5.4-mini","instructions":"","store":false,"text":{"format":{"type":"text"}}}'
 
 

@@ -145,7 +145,7 @@ def test_a_second_question_of_an_analysis_goes_in_a_second_batch_and_the_first_i
     assert lane.paid() == [COST, COST]
 
 
-@pytest.mark.parametrize("moment", ["gathered", "uploaded", "created", "answered", "ended"])
+@pytest.mark.parametrize("moment", ["gathered", "uploaded", "created", "answered", "kept", "ended"])
 def test_a_worker_that_dies_at_any_point_sends_nothing_twice_and_loses_or_pays_nothing_twice(lane, shelf, moment):
     calls = [lane.call() for _ in range(5)]
     for call_id in calls:
