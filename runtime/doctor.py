@@ -11,6 +11,7 @@ from typing import Literal
 
 from kombu import Connection
 from kombu.exceptions import KombuError
+from sqlalchemy.exc import SQLAlchemyError
 
 from calls.errors import CallwiseError, ObjectGone
 from calls.pipeline import Lane
@@ -19,6 +20,7 @@ from crm.batches import batch_counts
 from crm.money import parked_counts
 from crm.schema import versions
 from crm.status import beats
+from crm.taxonomies import current_taxonomy
 from runtime.budgets import SERVICES
 from runtime.choice import Choice, choose_language, choose_redaction, choose_speech
 from runtime.listening import http_tokens, make_all_listeners
@@ -159,7 +161,15 @@ def _twilio(wired: Wiring) -> Check:
 
 def _reasons(wired: Wiring) -> Check:
     taxonomy = wired.taxonomy_from_file()
-    return Check("reasons", "ok", f"{len(taxonomy.reasons)} reasons, version {taxonomy.version}")
+    of_file = f"{len(taxonomy.reasons)} reasons, version {taxonomy.version}"
+    current = None
+    # What is wrong with the database, its own check tells.
+    with suppress(CallwiseError, SQLAlchemyError), wired.database.read() as connection:
+        current = current_taxonomy(connection)
+    if current is None or current.version == taxonomy.version:
+        return Check("reasons", "ok", of_file)
+    loaded = f"{len(current.reasons)} reasons, version {current.version}, loaded into the database"
+    return Check("reasons", "ok", f"{loaded}; the reasons file has {of_file}")
 
 
 def _speech(wired: Wiring) -> Check:
