@@ -20,6 +20,8 @@ COMMANDS = {
     "analytics": ("trends", "export"),
     "costs": ("costs",),
     "evaluate": ("eval",),
+    "learn": ("learn",),
+    "finetune": ("finetune",),
     "operate": ("status", "retry", "doctor", "db"),
 }
 
