@@ -234,6 +234,18 @@ def refused(
     )
 
 
+def returned(meter: Meter, limits: Limits, grant: Grant) -> Meter:
+    """The meter after a request that had leave and was not sent."""
+    rate, per_s = _tokens_per_s(meter, limits), _requests_per_s(meter, limits)
+    return replace(
+        meter,
+        tokens_until=meter.tokens_until - (grant.tokens / rate if rate else 0.0),
+        requests_until=meter.requests_until - (1 / per_s if per_s else 0.0),
+        granted=meter.granted - grant.tokens,
+        window_left=None if meter.window_left is None else meter.window_left + grant.tokens,
+    )
+
+
 def troubled(meter: Meter, wait_s: float, now: float) -> Meter:
     """The meter of a deployment that answers with errors of its own: others come first for so long.
 

@@ -9,7 +9,20 @@ from typing import Any
 
 from calls.errors import EngineMisconfigured, Paced, TransientError
 from calls.money import Charge
-from calls.pacing import Grant, Limits, Meter, Used, Wait, Wanted, answered, ask_leave, refused, soonest, troubled
+from calls.pacing import (
+    Grant,
+    Limits,
+    Meter,
+    Used,
+    Wait,
+    Wanted,
+    answered,
+    ask_leave,
+    refused,
+    returned,
+    soonest,
+    troubled,
+)
 from calls.pipeline import Lane
 from engines.language_requests import Answer, Messages, Requests
 from engines.meters import Meters
@@ -100,7 +113,7 @@ class Deployments:
                 raise Paced(f"the budget of {chosen.name} is used up", retry_after_s=wait_s)
             if wait_s > 0 and self._stopping.wait(wait_s):
                 raise Paced("the worker ends", retry_after_s=0.0)
-            if isinstance(leave, Grant):
+            if isinstance(leave, Grant) and (wait_s <= 0 or self._is_open(chosen, leave)):
                 return chosen, leave
 
     def _ask_meter(self, chosen: Deployment, wanted: Wanted, patience_s: float) -> tuple[Grant | Wait, float]:
@@ -111,6 +124,14 @@ class Deployments:
             return meter, (leave, (leave.at if isinstance(leave, Grant) else leave.until) - now)
 
         return self._meters.change(chosen.name, step)
+
+    def _is_open(self, chosen: Deployment, leave: Grant) -> bool:
+        """Whether the server has not closed its door since leave was given; if it has, the leave goes back."""
+        meter, now = self._meters.read(chosen.name)
+        if now >= meter.closed_until:
+            return True
+        self._meters.change(chosen.name, lambda meter, _: (returned(meter, chosen.limits, leave), None))
+        return False
 
     def _roomiest(self, wanted: Wanted) -> Deployment:
         """The deployment that such a request could leave for the soonest: what has lain idle longest, of several."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from calls.errors import EngineMisconfigured, Paced, TransientError
-from calls.pacing import Limits, Meter
+from calls.pacing import Limits, Meter, troubled
 from calls.pipeline import Lane
 from calls.prices import Price
 from engines.deployments import Deployment, Deployments
@@ -182,6 +182,22 @@ def test_who_waits_in_here_is_let_go_when_the_worker_ends(openai_server: OpenAIS
     deployments.stop()
     waiting.join(timeout=4)
     assert len(ended) == 1
+    assert openai_server.requests == []
+
+
+def test_who_waited_while_the_server_closed_its_door_does_not_knock(openai_server: OpenAIServer) -> None:
+    meters = MemoryMeters()
+    meters.change("a", lambda meter, now: (Meter(tokens_until=now + 1.9), None))
+    deployments = behind(openai_server, "a", meters=meters, limits=Limits(tokens_per_minute=300_000))
+
+    def close() -> None:
+        meters.change("a", lambda meter, now: (troubled(meter, 60, now), None))
+
+    closing = threading.Timer(0.1, close)
+    closing.start()
+    with pytest.raises(Paced):
+        ask(deployments)
+    closing.join()
     assert openai_server.requests == []
 
 

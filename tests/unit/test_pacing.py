@@ -23,6 +23,7 @@ from calls.pacing import (
     answered,
     ask_leave,
     refused,
+    returned,
     soonest,
     troubled,
 )
@@ -88,6 +89,10 @@ class Field:
             self._at(max(leave.at, self.now) + late, self._send, leave, lane, since, prompt, output)
 
     def _send(self, leave: Grant, lane: Lane, since: float, prompt: int, output: int) -> None:
+        if self.now < self.meter.closed_until:
+            self.meter = returned(self.meter, self.limits, leave)
+            self._try(lane, since, prompt, output)
+            return
         verdict = self.limiter.arrive(self.now, prompt, leave.max_output_tokens)
         told = told_by(verdict.headers)
         if not verdict.is_admitted:
@@ -202,6 +207,18 @@ def test_a_refused_request_is_counted_for_nothing_and_slows_down_what_follows_on
     assert once.tokens_until == pytest.approx(100.0)
     assert once.pace < 1
     assert refused(once, LIMITS, grant, told=Told(), retry_after_s=5, now=100.2).pace == once.pace
+
+
+@given(st.floats(0, 50), st.booleans(), st.floats(0, 10**6))
+def test_leave_that_is_returned_leaves_nothing_behind(backlog_s: float, is_live: bool, left: float) -> None:
+    before = Meter(tokens_until=100 + backlog_s, requests_until=100.0, window_left=left)
+    limits = Limits(TPM, 1800)
+    meter, leave = ask_leave(before, limits, NEW if is_live else OLD, 200.0)
+    assert isinstance(leave, Grant)
+    after = returned(meter, limits, leave)
+    assert after.tokens_until == pytest.approx(200.0)
+    assert after.requests_until == pytest.approx(200.0)
+    assert (after.window_left, after.granted) == (pytest.approx(left), pytest.approx(0.0))
 
 
 def test_what_an_answer_did_not_use_comes_back_where_the_server_takes_it_back() -> None:
