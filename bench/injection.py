@@ -23,7 +23,8 @@ from typing import Any
 
 import yaml
 
-from bench.injection_payloads import ORDINARY, WISHES, Payload, payloads
+from bench.injection_payloads import WISHES, Payload, payloads
+from bench.injection_wordings import FREE_WORDINGS, ORDINARY
 from calls.analysis import Analysis
 from calls.checking import check_analysis
 from calls.injections import find_injections
@@ -209,7 +210,13 @@ def main() -> None:
     calls = [turns for source, turns in ordinary_calls(0) if source == "demo" and len(turns) > 3]
     every = list(attacks(given.payloads, calls, QUOTING))
     drawn = every if given.every_quoting else [one for n, one in enumerate(every) if n % 3 == (n // 3) % 3]
-    figures = measure(drawn, taxonomy) | {"false_marks": false_marks(taxonomy, given.ordinary)}
+    figures = measure(drawn, taxonomy) | {
+        "free_wordings": len(FREE_WORDINGS),
+        "free_wordings_found": sum(
+            bool(find_injections(_turns([("C", text)]), taxonomy.codes)) for text in FREE_WORDINGS
+        ),
+        "false_marks": false_marks(taxonomy, given.ordinary),
+    }
     absent = [name for name in ("star", "vcon", "harper") if not (SHARED / "data" / name).is_dir()]
     if absent:
         figures["missing"] = [f"{name}: put it under ../shared/data or set CALLWISE_SHARED" for name in absent]

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Language:
-    """Stems of one language, each list a regular expression; "" where a language has no such list."""
+    """Stems of one language, each list a regular expression; "" where a language has no such list.
+
+    `other` are whole orders: a role that is given, an answer that is dictated.
+    """
 
     lift: str
     rules: str
     write: str = ""
     fields: str = ""
+    other: str = ""
 
 
 SPACED = {
@@ -34,6 +38,11 @@ SPACED = {
             r"systemprompt|uberschrift|klassifizierung|(?:diesen|dieses|den|das) (?:\w+ ){0,2}(?:anruf|"
             r"gesprach)(?: \w+){0,2} als"
         ),
+        other=(
+            r"(?:ab jetzt|von nun an|ab sofort) (?:antwort\w*|sprich\w*|schreib\w*|gehorch\w*)|"
+            r"du bist (?:jetzt|nun|ab jetzt) (?:ein|eine|mein)|antwort\w* (?:nur|ausschliesslich)(?: noch)? mit|"
+            r"vergiss (?:alles|was)|gib dich als"
+        ),
     ),
     "fr": Language(
         (
@@ -51,6 +60,10 @@ SPACED = {
             r"le sentiment|la confiance|niveau de confiance|le titre de l ?appel|(?:cet appel|"
             r"cette conversation) comme|"
             r"prompt systeme"
+        ),
+        other=(
+            r"oubli(?:e|ez) tout ce qu\w*|a partir de maintenant (?:tu|repond\w*)|"
+            r"tu es (?:maintenant|desormais) un\w*|repond\w* (?:seulement|uniquement) (?:par|avec)|agis comme"
         ),
     ),
     "es": Language(
@@ -70,6 +83,10 @@ SPACED = {
             r"el resumen|la categoria|motivo de (?:la )?llamada|razon de la llamada|codigo de motivo|el sentimiento|"
             r"la confianza|nivel de confianza|(?:esta|la) (?:llamada|conversacion) como|prompt del sistema|el titular"
         ),
+        other=(
+            r"a partir de ahora (?:responde|contesta|eres|solo)|responde (?:solamente|solo|unicamente) con|"
+            r"actua como (?:un|una|si)|ignora lo que dice|ahora eres un\w*|olvida todo lo"
+        ),
     ),
     "it": Language(
         (
@@ -85,6 +102,10 @@ SPACED = {
             r"il riassunto|riepilogo|la categoria|motivo della chiamata|codice (?:del )?motivo|il sentiment\w*|"
             r"la confidenza|(?:questa|la) (?:chiamata|conversazione|telefonata) come|prompt di sistema"
         ),
+        other=(
+            r"dora in poi rispond\w*|da ora in poi rispond\w*|rispondi (?:solo|soltanto) con|agisci come|"
+            r"(?:ora|adesso) sei un\w*|dimentica tutto"
+        ),
     ),
     "pt": Language(
         r"ignor(?:a|e|em)|esquec(?:a|e)|desconsider\w*|nao sig(?:a|as)|descart(?:a|e)|desobedec\w*|contorn(?:a|e)",
@@ -96,6 +117,10 @@ SPACED = {
         (
             r"o resumo|a categoria|motivo d[ae] (?:chamada|ligacao)|codigo d[eo] motivo|o sentimento|a confianca|"
             r"(?:esta|a) (?:chamada|ligacao|conversa) como|prompt d[eo] sistema"
+        ),
+        other=(
+            r"a partir de agora (?:responda|voce e|so)|responda (?:apenas|somente) com|aja como|"
+            r"agora voce e um\w*|esqueca tudo"
         ),
     ),
     "nl": Language(
@@ -110,6 +135,7 @@ SPACED = {
             r"de samenvatting|de categorie|reden van het gesprek|redencode|het sentiment|het vertrouwen|"
             r"(?:dit gesprek|deze oproep) als|systeemprompt"
         ),
+        other=r"vanaf nu (?:antwoord|ben je|zeg)|antwoord alleen (?:met|nog)|je bent nu een|vergeet alles",
     ),
     "pl": Language(
         r"zignoruj\w*|ignoruj\w*|zapomnij\w*|pomin\w*|nie (?:przestrzegaj|stosuj|wykonuj)|zlekcewaz\w*|odrzuc",
@@ -119,6 +145,7 @@ SPACED = {
             r"podsumowani\w*|kategori\w*|powod\w* (?:rozmowy|kontaktu|polaczenia)|nastroj\w*|pewnosc\w*|"
             r"(?:te|ta) rozmow\w* jako|prompt\w* systemow\w*"
         ),
+        other=r"od teraz (?:odpowiadaj|jestes)|odpowiadaj tylko|jestes teraz|zapomnij o wszystkim|zachowuj sie jak",
     ),
     "ru": Language(
         (
@@ -134,6 +161,10 @@ SPACED = {
             r"резюме|сводк\w*|категори\w*|причин\w* (?:звонка|обращения)|тональност\w*|уверенност\w*|"
             r"(?:этот|данныи) (?:звонок|разговор) как|системн\w* промпт\w*"
         ),
+        other=(
+            r"(?:отныне|с этого момента) (?:отвечаи|ты|говори)|отвечаи только|ты теперь|забудь (?:все|обо)|"
+            r"веди себя как|представь что ты"
+        ),
     ),
     "uk": Language(
         r"ігноруи\w*|проігноруи\w*|забудь\w*|не (?:виконуи|дотримуи)\w*|ігноруй\w*|знехтуи\w*|іі?гноруи\w*",
@@ -146,6 +177,10 @@ SPACED = {
         (
             r"ozet\w*|kategori\w*|arama neden\w*|duygu skor\w*|guven skor\w*|guven puan\w*|bu (?:arama|gorusme)\w*|"
             r"sistem istem\w*"
+        ),
+        other=(
+            r"bundan sonra (?:sadece|yalnizca) \w+ (?:yaz|de|cevap)\w*|artik sen bir|her seyi unut\w*|"
+            r"gibi davran\w*"
         ),
     ),
     "sv": Language(
@@ -210,6 +245,18 @@ SPACED = {
 
 # Scripts without blanks between words, or whose endings change the stem: two stems in either order.
 UNSPACED = (
+    (
+        r"从现在开始|从现在起|现在起|你现在是|现在你是",
+        r"你?只能回答|只回答|扮演|助手|模型|海盗|听我的",
+    ),
+    (
+        r"これから|今から|あなたは今|今後",
+        r"従っ|だけ答え|だけで答え|のふり|になりき",
+    ),
+    (
+        r"지금부터|이제부터",
+        r"만 대답|만 답|라고만|너는|역할",
+    ),
     (
         r"忽略|无视|無視|忘记|忘記|忽视|不要遵[守循]|别管|不理会",
         r"指令|指示|规则|規則|提示词|提示詞|系统提示|系統提示|命令|说明|要求",

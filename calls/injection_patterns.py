@@ -7,124 +7,45 @@ call has (instructions, a prompt, a summary, a label), because customers do say 
 
 import re
 
+from calls.injection_words import (
+    BE,
+    CALL,
+    CANCEL,
+    DROP,
+    FIELD,
+    LABEL,
+    MACHINE,
+    NOTE,
+    OLD,
+    PROMPT,
+    READER,
+    RULES,
+    TALK_OF,
+    WRITE,
+    any_of,
+    near,
+)
+
 Words = tuple[str, ...]
-
-
-def _any(*words: str) -> str:
-    return "(?:" + "|".join(words) + ")"
-
-
-def _near(first: str, second: str, gap: int) -> str:
-    """`first`, then `second` with at most `gap` words between them."""
-    return rf"{first}(?: \S+){{0,{gap}}}? {second}"
-
-
-_PROMPT = _any(
-    r"(?:system |developer |initial |original )?prompts?",
-    r"(?<!delivery )(?<!payment )(?<!shipping )(?<!standing )(?<!assembly )(?<!care )(?<!transfer )instructions?",
-    "guidelines?",
-    "directives?",
-    r"(?:system|developer) messages?",
-    "programming",
-    r"(?:safety|security|ethical|content|system|model) (?:rules?|protocols?|polic(?:y|ies)|constraints?|restrictions?)",
-)
-_OLD = _any("all", "any", "every", "your", "previous", "prior", "above", "earlier", "original", "initial", "preceding")
-_RULES = _any(_PROMPT, "rules?", "commands?", "context", "constraints?", "restrictions?", "training", "task")
-_CANCEL = _any(
-    *("ignore", "ignoring", "disregard", "disregarding", "override", "overrule", "bypass", "disobey", "circumvent"),
-    *("neglect", "pay no attention to", "this regard"),
-)
-_DROP = _any(
-    *(
-        "forget",
-        "erase",
-        "delete",
-        "discard",
-        "cancel",
-        "reset",
-        "drop",
-        "skip",
-        "suspend",
-        "abandon",
-        "stop following",
-    ),
-    *("do not follow", "dont follow", "do not obey", "dont obey", "never mind", "set aside", "void", "stop"),
-)
-_CALL = _any("call", "conversation", "interaction", "transcript", "dialogue", "recording", "transcription")
-_MACHINE = _any(
-    r"(?:the |an? |any |every |our |this )?(?:ai|artificial intelligence|a i)",
-    r"(?:an? |the |any )?(?:large )?language models?",
-    *("llms?", "chat ?gpt", r"gpt(?: ?\d\w?)?", "gemini", "claude", "open ?ai", "copilot", "(?:the )?summari[sz]er"),
-)
-_READER = _any(
-    _MACHINE,
-    r"(?:the |an? |any |every |our |this )?ai \w+",
-    r"(?:the |this )?(?:automatic |automated )?(?:summary|summari[sz]ation|transcription|analysis|analytics|analysing|"
-    r"classification|reading|evaluation|speech analytics)"
-    r" (?:system|software|tool|engine|model|ai|bot|program|machine|robot)",
-    r"(?:the )?(?:model|machine|computer|algorithm|software|robot|bot|program|system)",
-)
-# What is asked of who keeps a record, not of who helps.
-_NOTE = _any(
-    *(
-        "write",
-        "log",
-        "mark",
-        "rate",
-        "score",
-        r"classify",
-        r"categori[sz]e",
-        "code",
-        "note",
-        "record",
-        "report",
-        "label",
-    ),
-    *(r"summari[sz]e", "treat", "leave out", "skip the", "do not mention", "dont mention", "make sure (?:you|to|that)"),
-    r"(?:put|say|state|indicate)(?: down)? (?:that|this|it|my|the call)",
-)
-_TALK_OF = _any(
-    *("read", "reads", "reading", r"analy[sz]\w+", r"summari[sz]\w+", "processes", "processing", r"transcrib\w+"),
-    *(r"review\w*", r"evaluat\w+", r"classif\w+", r"grad(?:es|ing)", r"scor(?:es|ing)", r"listen(?:s|ing) to"),
-)
-_FIELD = _any(
-    *(
-        "headline",
-        "call summary",
-        "summary",
-        "outcome",
-        r"sentiment(?: score)?",
-        r"confidence(?: score| level)?",
-        "mood",
-    ),
-    *(r"(?:call |contact )?reason codes?", "call reason", "contact reason", "disposition", r"secondary reasons?"),
-    *("json", "schema", "is resolved", "resolved flag", "reason field", "category field", "label field"),
-)
-_LABEL = _any(_FIELD, "reason", "category", "classification", "label", "next steps?", "resolution", "title", "subject")
-_BE = r"(?:to|as|equals?|equal to|is|at|colon|with)"
-_WRITE = _any(
-    *("write", "say", "state", "put", "output", "print", "include", "add", "mention", "claim", "insert", "append"),
-    *("report", "note", "place", "copy", "paste", "leak", "repeat", "tell"),
-)
 
 ENGLISH: Words = (
     # The rules are lifted.
-    rf"\b{_near(_CANCEL, _PROMPT, 6)}\b",
-    rf"\b{_near(_CANCEL, _near(_OLD, _RULES, 3), 3)}\b",
-    rf"\b{_near(_DROP, _near(_OLD, _RULES, 3), 2)}\b",
-    rf"\b{_any(_CANCEL, 'forget', 'discard', 'erase')} (?:everything|anything|all|whatever|what)(?: \S+){{0,3}}?"
+    rf"\b{near(CANCEL, PROMPT, 6)}\b",
+    rf"\b{near(CANCEL, near(OLD, RULES, 3), 3)}\b",
+    rf"\b{near(DROP, near(OLD, RULES, 3), 2)}\b",
+    rf"\b{any_of(CANCEL, 'forget', 'discard', 'erase')} (?:everything|anything|all|whatever|what)(?: \S+){{0,3}}?"
     r" (?:above|you (?:were|have been|ve been|had been) (?:told|given|taught|instructed)|you know|preceding|prior)\b",
-    rf"\b(?:{_CANCEL}|forget) (?:everything |all |all of |any of )?(?:the )?(?:above|directions?(?: above)?|"
+    rf"\b(?:{CANCEL}|forget) (?:everything |all |all of |any of )?(?:the )?(?:above|directions?(?: above)?|"
     rf"foregoing)\b",
-    rf"\b(?:{_CANCEL}|forget) (?:what|everything|anything|all) (?:\w+ )?(?:was|has been|have been|were) (?:said|told|"
+    rf"\b(?:{CANCEL}|forget) (?:what|everything|anything|all) (?:\w+ )?(?:was|has been|have been|were) (?:said|told|"
     r"discussed|written)\b",
     r"\bforget (?:everything|all of (?:it|this|that))(?: you know)?(?: now)?(?: \|)? (?:you are|i want you|your|"
     r"act|say|write)\b",
     r"\byou (?:have|are bound by|follow) no (?:\w+ )?(?:guidelines|rules|restrictions|limits|limitations|ethics)\b",
-    rf"\b{_CANCEL} (?:the |this |that )?(?:rest of (?:the|this) )?(?:transcript|conversation|schema|json|taxonomy)\b",
-    rf"\b{_OLD} {_RULES}(?: \S+){{0,4}}? (?:ignored|void|invalid|cancell?ed|disregarded|overridden|obsolete|superseded|"
+    rf"\b{CANCEL} (?:the |this |that )?(?:rest of (?:the|this) )?(?:transcript|conversation|schema|json|taxonomy)\b",
+    rf"\b{OLD} {RULES}(?: \S+){{0,4}}? (?:ignored|void|invalid|cancell?ed|disregarded|overridden|obsolete|superseded|"
     r"no longer|do not apply|dont apply|forgotten|lifted|suspended|revoked)\b",
-    rf"\b(?:supersedes?|overrides?|(?:takes?|has|have) (?:precedence|priority) over)(?: \S+){{0,4}}? {_RULES}\b",
+    rf"\b(?:supersedes?|overrides?|(?:takes?|has|have) (?:precedence|priority) over)(?: \S+){{0,4}}? {RULES}\b",
     # New ones are set.
     r"\b(?:here are|these are|obey|follow my|follow these|your|my) (?:\S+ )?new (?:instructions|rules|orders|task|"
     r"directives?|prompt)\b",
@@ -143,17 +64,17 @@ ENGLISH: Words = (
     r"\byou are (?:now )?in (?:an? )?(?:developer|debug|admin|maintenance|test|training|opposite|unrestricted) mode\b",
     r"\b(?:end|start|beginning) of (?:the )?(?:\w+ )?(?:transcript|input|data|context|prompt|json|instructions)\b",
     # Somebody other than the other side is spoken to.
-    rf"\b(?:note|message|attention|memo|instructions?|dear|command|reminder|directive|order) (?:to|for)? ?{_READER}\b",
+    rf"\b(?:note|message|attention|memo|instructions?|dear|command|reminder|directive|order) (?:to|for)? ?{READER}\b",
     r"\b(?:hey|listen|okay|ok|attention|dear|now) (?:you )?(?:ai|a i|chat ?gpt|gpt|language model|llm|summari[sz]er)"
     r"(?: \S+){0,3}? (?:ignore|disregard|write|say|set|classify|mark|label|answer|respond|change|do|output)\b",
-    rf"\b(?:whoever|whatever|whichever \w+|anyone|{_READER})(?: who| whos| that| thats| which| is| will|"
-    rf" be)* {_TALK_OF}"
-    rf" (?:this|the|my|our|these|such) {_any(_CALL, 'text', 'document')}\b",
-    rf"\b(?:{_MACHINE}|computer|machine|robot|bot)(?: \w+)?(?: who| whos| that| thats| which| is)* (?:reading|"
+    rf"\b(?:whoever|whatever|whichever \w+|anyone|{READER})(?: who| whos| that| thats| which| is| will|"
+    rf" be)* {TALK_OF}"
+    rf" (?:this|the|my|our|these|such) {any_of(CALL, 'text', 'document')}\b",
+    rf"\b(?:{MACHINE}|computer|machine|robot|bot)(?: \w+)?(?: who| whos| that| thats| which| is)* (?:reading|"
     rf"listening to|"
     r"summari[sz]ing|analy[sz]ing|transcribing|classifying) (?:this|these|it|us)\b",
-    rf"\bif (?:you are |youre |there is )?(?:any )?{_MACHINE}(?: is| are| that| who)* \w+ing\b",
-    rf"\b(?:{_MACHINE}|computer|machine|robot)(?: \|)? (?:please )?(?:categori[sz]e|classify|label|summari[sz]e|"
+    rf"\bif (?:you are |youre |there is )?(?:any )?{MACHINE}(?: is| are| that| who)* \w+ing\b",
+    rf"\b(?:{MACHINE}|computer|machine|robot)(?: \|)? (?:please )?(?:categori[sz]e|classify|label|summari[sz]e|"
     rf"mark|note|"
     r"record|write|put|ignore|disregard|set|output) (?!the)\w+",
     r"\bas an? (?:ai|a i|language model|llm|large language model)\b",
@@ -167,12 +88,12 @@ ENGLISH: Words = (
     r"assistant|chatbot|model|bot|pirate|translator|hacker|program|simulator|classifier|terminal|poet)\b",
     r"\bpretend (?:that )?(?:you are|youre|to be) (?:dan|an?|the|not|my)\b|\bfrom now on you are (?:dan|an?|my|"
     r"not|no)\b",
-    rf"\bpretend (?:that )?(?:this|the|our) {_any(_CALL, 'customer', 'caller')}\b",
+    rf"\bpretend (?:that )?(?:this|the|our) {any_of(CALL, 'customer', 'caller')}\b",
     r"\bfrom now on (?:you (?:are|will|must|should|shall) )?(?:only |always )?(?:answer|respond|reply|act|obey|"
     r"ignore|output|"
     r"behave|classify|label|write|speak like|say only)\b",
     # Orders to a machine by name, or to one that is told by what it does.
-    rf"\b{_MACHINE}(?: assistant| agent| system| bot| analyst| reviewer)?s?(?: \S+){{0,8}}? {_NOTE}\b",
+    rf"\b{MACHINE}(?: assistant| agent| system| bot| analyst| reviewer)?s?(?: \S+){{0,8}}? {NOTE}\b",
     r"\b(?:ai|bot|computer|machine|robot)(?: assistant| agent| system)? (?:\| )?(?:when you|give (?:me|"
     r"this) (?:full|top|the)|"
     r"override)\b",
@@ -189,7 +110,7 @@ ENGLISH: Words = (
     r"\b(?:have|let|make) the (?:transcript|summary|record|notes|log) (?:say|show|state|read)\b",
     r"\b(?:transcript|summary) (?:must|should|shall|has to|needs to|ought to) (?:say|show|state|be|read|not)\b",
     r"\b(?:reply|response|answer|output) (?:must|shall) (?:only|just|consist|contain|start|begin)\b",
-    rf"\b{_CANCEL} (?:what )?the (?:customer|caller|agent|other (?:person|party|speaker|side))\b",
+    rf"\b{CANCEL} (?:what )?the (?:customer|caller|agent|other (?:person|party|speaker|side))\b",
     r"\btreat (?:everything|anything|all|whatever|what) (?:that )?i (?:say|said) as\b",
     r"\b(?:begin|start|end|stop) (?:of )?(?:system|admin|developer)\b|\bsystem (?:command|directive|instruction|"
     r"notice) (?:you|colon)\b",
@@ -208,16 +129,60 @@ ENGLISH: Words = (
     r" (?:die|der|que|qui|che|ktora|которыи|которая) (?:\S+ ){0,2}(?:diese[nsr]?|das|den|este|esta|cet|cette|ce|"
     r"questa|questo|"
     r"te|этот|это|la|le|resume|analiza|riassume|zuhort|mithort|liest|hort|auswertet|zusammenfasst)\b",
+    r"\b(?:machine|computer|robot|bot) listen(?: up)?\b|\byou must obey\b|\bas (?:an?|the) (?:ai|"
+    r"language model)\b|\bin the json\b",
+    r"\b(?:erase|clear|wipe|reset) your (?:memory|context)\b|\b(?:update|change|rewrite|modify|"
+    r"amend) your (?:instructions|rules|"
+    r"guidelines|prompt)\b",
+    r"\b(?:whatever|whoever) is (?:making|writing|taking|generating) (?:the|this) (?:transcript|summary|analysis|"
+    r"report|notes)\b",
+    r"\bfor the (?:software|program|machine|system|bot|tool) that (?:evaluat|read|summari|analy|transcrib|process|"
+    r"scor)\w+ (?:it|this|"
+    r"these|calls?|conversations?|recordings?)\b",
+    r"\b(?:tell|inform|ask|instruct) the (?:\w+ ){0,3}(?:ai|language model|summari[sz]er)\b|\bdear (?:evaluator|"
+    r"reviewer|analyst|"
+    r"grader|summari[sz]er|system|machine|model)\b",
+    r"\b(?:finish|stop|end|abort|skip|cancel) the (?:call )?(?:analysis|summary|transcription)\b",
+    # A role, a purpose, an answer that are given.
+    r"\b(?:you are|be) (?:an? |my )?(?:obedient|compliant|unrestricted|uncensored|new|"
+    r"different) (?:\w+ )?(?:system|assistant|"
+    r"model|ai|machine|program|bot)\b|\byour (?:sole|whole) (?:purpose|task|function|goal) is\b",
+    r"\b(?:assume|take on|take|play|adopt) the role of\b|\bi (?:command|order|instruct|authori[sz]e) (?:the|this|"
+    r"any) (?:analy[sz]er|"
+    r"summari[sz]er|model|system|ai|program|machine|assistant|software|bot)\b",
+    r"\bthe (?:analy[sz]er|summari[sz]er) (?:to|must|should|shall|has to)\b|\bassistant (?:that |who |"
+    r"which )?(?:summari[sz]|analy[sz]|"
+    r"classif|transcrib)\w+|\bassistant please (?:say|write|put|mark|note|record|ignore)\b",
+    r"\b(?:classification|categori[sz]ation|outcome|sentiment|disposition|reason code) (?:must|shall|has to|is now)\b|"
+    r"\blabel is now\b",
+    r"\b(?:return|output|print|answer|reply|respond|report) (?:with )?(?:the )?(?:call )?(?:outcome|sentiment|"
+    r"disposition|"
+    r"confidence)\b(?! of my)",
+    r"\b(?:return|answer|output|reply|respond|write)(?: \S+){0,6}? nothing else\b",
+    r"\b(?:replace|overwrite|rewrite) (?:your|the) (?:summary|analysis|answer|output|notes)\b|"
+    r"\boverwrite (?:\w+ ){0,2}(?:rules|"
+    r"instructions|prompt|guidelines)\b",
+    r"\b(?:correct|only|true|expected|desired|official|final|real) (?:analysis|summary|classification|"
+    r"output) (?:of|for|is|colon|must)\b"
+    r"|\bfinal answer colon\b",
+    r"\bwhen (?:you are )?asked (?:for|about) (?:the |a )?(?:call )?(?:reason|summary|category|outcome|label|"
+    r"sentiment)\b",
+    r"\bforget what (?:the|your|any) (?:system|developers?|prompt|company|programmers?|makers?) (?:told|said|says)\b",
+    r"\byour (?:initiali[sz]ation|initial|starting|startup|hidden|secret) (?:message|prompt|text|instructions?|"
+    r"configuration)\b",
+    r"\b(?:in|into|as|under|to) (?:the )?(?:subject|headline|summary|reason|answer|next steps?|outcome|title) field\b",
+    r"\b(?:system|developer) messages? colon\b",
     # What its answer shall be.
-    rf"\b(?:the |your )?{_LABEL} (?:for |of )?(?:this|the) {_CALL} (?:is|equals?|colon|must|should|shall|has to|"
+    rf"\b(?:the |your )?{LABEL} (?:for |of )?(?:this|the) {CALL} (?:is|equals?|colon|must|should|shall|has to|"
     rf"will be)\b",
-    rf"\b(?:the|your) {_FIELD} (?:must|should|shall|needs? to|has to) (?:be|read|say|state|contain|include|equal|"
+    rf"\b(?:the|your) {FIELD} (?:must|should|shall|needs? to|has to) (?:be|read|say|state|contain|include|equal|"
     rf"mention)\b",
     r"\b(?:instead of|rather than|do not|dont|never|stop) (?:an? |the |your |writing an? |giving an? )?(?:summary|"
     r"summari[sz](?:e|ing)|analy[sz](?:e|ing)|classify(?:ing)?|json)(?! of my)\b",
     r"\b(?:summary|headline|outcome|confidence|sentiment|reason code|is resolved|resolved) (?:equals?|colon|"
     r"is true|true)\b",
-    r"\bconfidence (?:score |level )?(?:(?:is|of|to|at|be|should be|must be|equals) )*(?:1|one|100|an? hundred|zero|"
+    r"\bconfidence (?:score |level |value )?(?:(?:is|of|to|at|be|should be|must be|equals) )*(?:1|one|100|"
+    r"an? hundred|zero|"
     r"0|max\w*|full|"
     r"point|ninety|certain)\b",
     r"\bsentiment (?:score )?(?:is|to|at|should|must|plus|minus|five|positive|negative|very)\b",
@@ -227,7 +192,7 @@ ENGLISH: Words = (
     r"following|code|sentence|json)|json|nothing but|verbatim|exactly)\b",
     r"\bsay (?:only|just|exactly|nothing but) (?:the )?(?:word|phrase)\b",
     rf"\b(?:do not|dont|never) (?:report|mention|flag|reveal|record|include)(?: \S+){{0,3}}? (?:injection|"
-    rf"{_PROMPT}|{_CALL}|"
+    rf"{PROMPT}|{CALL}|"
     r"override|this (?:message|order|command|request|sentence))\b",
     # What it was told, or other work.
     r"\bsystem prompts?\b|\bhidden prompts?\b|\byour (?:initial |full |original )?prompts?\b",
@@ -241,7 +206,7 @@ ENGLISH: Words = (
     r"\bwrite (?:me )?(?:an? |some )?(?:\w+ )?(?:poem|haiku|limerick|song|essay|python|javascript|code|script|sql|"
     r"rap|story)\b",
     rf"\btranslate (?:this|the|everything|all) (?:whole |entire |above |"
-    rf"following )?{_any(_CALL, 'text', 'above', 'following')}\b",
+    rf"following )?{any_of(CALL, 'text', 'above', 'following')}\b",
     # A document that is dictated.
     r"\b(?:open|opening|close|closing|left|right|end)? ?(?:curly|square) (?:brackets?|braces?)\b|\b(?:open|"
     r"close) braces?\b",
@@ -257,20 +222,20 @@ IMPERATIVES: Words = (
     r"\b(?:classify|categori[sz]e|code) (?:this|it|that|me)(?: one)? (?:as|under)\b",
     r"\b(?:classify|categori[sz]e|label|mark|tag) (?:all|every|any|these|the following) (?:\w+ )?calls? (?:as|under)\b",
     r"\bput (?:the|this|my) call (?:under|in|into|as|down as)\b",
-    rf"\b{_CALL} should be (?:categori[sz]ed|classified|labell?ed) (?:as|under)\b",
-    rf"\bgive (?:this|the|our) {_CALL} (?:the|an?) (?:highest|best|maximum|top|lowest|worst|\w+ (?:score|rating|"
+    rf"\b{CALL} should be (?:categori[sz]ed|classified|labell?ed) (?:as|under)\b",
+    rf"\bgive (?:this|the|our) {CALL} (?:the|an?) (?:highest|best|maximum|top|lowest|worst|\w+ (?:score|rating|"
     rf"label))\b",
     rf"\b(?:classify|categori[sz]e|label|tag|mark|code|flag|file|record|register|log|count|treat|rate|score|"
     rf"report|"
-    rf"summari[sz]e|describe|close|present|store|save) (?:this|the|my|our|that) (?:\w+ )?{_CALL}(?: \S+){{0,2}}?"
+    rf"summari[sz]e|describe|close|present|store|save) (?:this|the|my|our|that) (?:\w+ )?{CALL}(?: \S+){{0,2}}?"
     r" (?:as|under|with|to be|in|by|like|for)\b",
     rf"\b(?:set|change|force|switch|assign|override|update|make|put|fill|turn|give|rate|score|mark) (?:the |"
     rf"your |its |"
-    rf"this |my |in |customer |callers? ){{0,3}}{_FIELD}(?: field| code| value| score| of this call| of the call)*"
-    rf" {_BE}\b",
+    rf"this |my |in |customer |callers? ){{0,3}}{FIELD}(?: field| code| value| score| of this call| of the call)*"
+    rf" {BE}\b",
     rf"\b(?:set|force|switch|assign|override) (?:the |your |its |this |"
-    rf"my )*{_LABEL}(?: \S+){{0,4}}? {_BE}\b",
-    rf"\b{_WRITE}(?: \S+){{0,12}}? (?:in|into|as|to|for) (?:the|your|its|this) (?:call )?{_FIELD}\b",
+    rf"my )*{LABEL}(?: \S+){{0,4}}? {BE}\b",
+    rf"\b{WRITE}(?: \S+){{0,12}}? (?:in|into|as|to|for) (?:the|your|its|this) (?:call )?{FIELD}\b",
     r"\b(?:choose|pick|select|use|output|report|answer with) (?:the )?(?:\w+ )?(?:reason|category|"
     r"label|code)"
     r" (?:code )?(?!for|why|that|is)\w+",

@@ -200,6 +200,8 @@ def _patterns() -> tuple[_Pattern, ...]:
         if write:
             dictated = re.compile(rf"\b(?:{write})(?: \S+){{0,6}}? (?:{fields})(?!\w)")
             made.append(_Pattern(dictated, beginnings=_beginnings(fields)))
+        if language.other:
+            made.append(_Pattern(re.compile(rf"\b(?:{_without_marks_in_pattern(language.other)})(?!\w)")))
     return tuple(made)
 
 
