@@ -22,12 +22,14 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from calls.pipeline import UNDERSTAND, Lane
+from calls.taxonomy_file import parse_taxonomy
 from cli.operate import prepare
 from crm import jobs
 from crm.money import Cost, costs
 from crm.tables import call, call_analysis, job
+from runtime.logs import set_up_logs
 from runtime.settings import Settings
-from runtime.wiring import Wiring
+from runtime.wiring import Wiring, bundled_reasons
 from tests.seeds import seed_call
 from tests.servers.openai_analyses import analyses, doubts, sent_call
 from tests.servers.openai_answers import Answer, Reply, asked_schema, default_answer
@@ -47,7 +49,6 @@ PRICES = {
 }
 TURNS = 64
 UNSURE = "To be honest I am not quite sure what I should ask you for."
-_WORDS = Path(__file__).parents[1] / "runtime" / "taxonomies" / "service_centre.yaml"
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=40)
     parser.add_argument("--doubtful", type=float, default=0.1, help="share of calls that the cheap model is unsure of")
     given = parser.parse_args()
+    set_up_logs("error")
     document: dict[str, Any] = {"calls": given.calls, "doubtful_share": given.doubtful, "prices": PRICES}
     for name, variant in VARIANTS.items():
         document[name] = measure(variant, given.calls, given.doubtful)
@@ -142,14 +144,14 @@ def _tells(document: dict[str, Any], _call: object) -> None:
 
 
 def _seed(wired: Wiring, count: int, doubtful: float, lane: Lane) -> None:
-    words = sorted({word for word in _WORDS.read_text(encoding="utf-8").split() if word.isalpha() and word.islower()})
+    sentences = _sentences()
     now = datetime.now(UTC)
     with wired.database.write() as connection:
         for number in range(count):
             chance = random.Random(number)
             said = []
             for place in range(TURNS):
-                text = " ".join(chance.choices(words, k=chance.randint(6, 16)))
+                text = " ".join(chance.choices(sentences, k=2))
                 speaker = "customer" if place % 2 else "agent"
                 said.append((0 if place % 2 else 1, speaker, 5.6 * place, 5.6 * place + 5, text))
             # Spread evenly: the Nth call is doubtful where the share of the first N passes a whole number.
@@ -159,17 +161,28 @@ def _seed(wired: Wiring, count: int, doubtful: float, lane: Lane) -> None:
             connection.execute(sa.insert(job).values(jobs.first_job(call_id, now, step=UNDERSTAND, lane=lane)))
 
 
+def _sentences() -> list[str]:
+    """What callers say, in the words of the ready taxonomies."""
+    taxonomies = [parse_taxonomy(path.read_text(encoding="utf-8")) for path in bundled_reasons().values()]
+    return [example for taxonomy in taxonomies for reason in taxonomy.reasons for example in reason.examples]
+
+
 def _ledger(wired: Wiring, count: int) -> dict[str, Any]:
     with wired.database.read() as connection:
         [total] = costs(connection, None, zone=ZoneInfo("UTC"))
         by_model = costs(connection, "model", zone=ZoneInfo("UTC"))
         done = connection.execute(sa.select(sa.func.count()).where(call.c.stage == "done")).scalar_one()
-        strong = connection.execute(sa.select(sa.func.count()).where(call_analysis.c.tier > 0)).scalar_one()
+        strong = connection.execute(
+            sa.select(call_analysis.c.escalated_for, sa.func.count().label("calls"))
+            .where(call_analysis.c.tier > 0)
+            .group_by(call_analysis.c.escalated_for)
+        ).all()
     if done != count or total.unpriced_count:
         raise SystemExit(f"{done} of {count} calls done, {total.unpriced_count} requests without a price")
     return {
         "microusd_per_call": round(total.cost_microusd / count, 1),
-        "escalated_share": round(strong / count, 4),
+        "escalated_share": round(sum(row.calls for row in strong) / count, 4),
+        "escalated_for": {row.escalated_for: row.calls for row in strong},
         **{f"per_request_{row.key}": _per_request(row) for row in by_model},
     }
 
