@@ -1,14 +1,14 @@
 """What the numbers of a conversation are: by their digits and checks, by what stands before them, by who asked."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import filterfalse, islice
 
 from calls.redaction_contexts import CONTEXT_LENGTH, MARK, contexts_of
 from calls.redaction_ids import is_national_id
 from calls.redaction_patterns import card_within, looks_like_ssn, luhn_holds, might_be_phone
+from calls.redaction_readings import OTHER_NUMBERS, Part, not_repeated, read_out, scattered
 from calls.spoken_digits import DigitRun, digit_runs, is_filler
 
 # Between two parts of one number the other side says no more words than this ("mm-hm", "go on"), or digits.
@@ -17,43 +17,9 @@ _INTERJECTION_WORDS = 6
 _WORDS_AROUND = 4
 # Numbers with other words between them are one only when they make up most of a card's.
 _BRIDGED_DIGITS = 12
-# For so many turns after a card's number was spoken of may it be read out, and so long may its reader pause.
-_READING_TURNS = 24
-_READING_PAUSE = 6
-
-# Opens the reading out of a card's number.
-_CARD_NUMBER = re.compile(
-    r"\bcard(?:['’]s)? (?:number|details|information|info|digits|is|please)\b|"
-    r"\b(?:number|digits|numbers)\b.{0,30}\bcard\b|"
-    r"\b(?:long|16|sixteen)[ -](?:digit )?(?:card )?number\b|\b(?:visa|mastercard|amex|american express)\b",
-    re.IGNORECASE,
-)
-# Ends it: something else is spoken of.
-_OTHER_TOPIC = re.compile(
-    r"\b(?:expir\w+|valid (?:until|thru|through)|anything else|zip ?code|post ?code|birth|address|e-?mail)\b",
-    re.IGNORECASE,
-)
-_OTHER_NUMBERS = frozenset({"CVV", "PIN", "SSN", "IBAN", "NATIONAL_ID", "ACCOUNT", "PHONE", "ORDER"})
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _OR = re.compile(r"\W{0,3}(?:or|and)(?:\W{1,3}\w{1,8}){0,3}\W{0,3}", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
-
-
-@dataclass(frozen=True)
-class Part:
-    """A run of digits in turn `turn`: `contexts` stand before it, nearest last, `own` of them in its own turn.
-
-    `opens_turn`, `ends_turn`: nothing but a few words stands before it, after it. `kind` where it is read out as a
-    part of something longer.
-    """
-
-    turn: int
-    run: DigitRun
-    contexts: tuple[str, ...]
-    own: tuple[str, ...]
-    opens_turn: bool
-    ends_turn: bool
-    kind: str | None = None
 
 
 def find_numbers(
@@ -67,9 +33,9 @@ def find_numbers(
     `asked` says what was asked for before each text; `taken` are the spans that are found already.
     """
     plain = [_blanked(text, here) for text, here in zip(texts, taken, strict=True)]
-    parts = _read_out(
-        [part for index in range(len(texts)) for part in _parts(index, plain[index], asked[index])], plain
-    )
+    parts = [part for index in range(len(texts)) for part in _parts(index, plain[index], asked[index])]
+    read = read_out(parts, plain) | scattered(parts, plain, speakers)
+    parts = [replace(part, kind="CARD") if part in read else part for part in parts]
     kinds: dict[Part, str | None] = {}
     for chain in _chains(parts, plain, speakers):
         whole = _kind(chain, plain)
@@ -125,53 +91,6 @@ def _is_short(text: str, start: int, end: int) -> bool:
     return sum(1 for _ in islice(filterfalse(is_filler, words), _WORDS_AROUND + 1)) <= _WORDS_AROUND
 
 
-def _read_out(parts: list[Part], texts: Sequence[str]) -> list[Part]:
-    """The parts, those marked CARD that are read out after a card's number was spoken of.
-
-    Someone asks for it, or announces it; then come groups of digits, from both sides where one repeats the other, until
-    something else is spoken of. Only as many digits as most of a card's make it a number, so that "it ends in 7709"
-    stays.
-    """
-    digits = Counter[int]()
-    for part in parts:
-        digits[part.turn] += len(part.run.digits)
-    read: set[Part] = set()
-    for turns in _readings(texts, digits):
-        group = [part for part in parts if part.turn in turns and not _OTHER_NUMBERS.intersection(part.own[-1:])]
-        if _is_card_read(group):
-            read.update(group)
-    return [replace(part, kind="CARD") if part in read else part for part in parts]
-
-
-def _readings(texts: Sequence[str], digits: Counter[int]) -> Iterator[range]:
-    """The turns in which a card's number may be read out; `digits` says how many each has."""
-    index = 0
-    while index < len(texts):
-        end = index + 1
-        if _CARD_NUMBER.search(texts[index]):
-            end = _reading_end(texts, index, digits)
-            yield range(index, end)
-        index = end
-
-
-def _reading_end(texts: Sequence[str], opening: int, digits: Counter[int]) -> int:
-    last, count = opening, digits[opening]
-    for turn in range(opening + 1, min(len(texts), opening + _READING_TURNS)):
-        last, count = turn if digits[turn] else last, count + digits[turn]
-        if count >= _BRIDGED_DIGITS and not digits[turn] and len(_WORD.findall(texts[turn])) > _INTERJECTION_WORDS:
-            break
-        says_other = _OTHER_TOPIC.search(texts[turn]) or _OTHER_NUMBERS.intersection(contexts_of(texts[turn]))
-        if says_other or turn - last > _READING_PAUSE:
-            break
-    return last + 1
-
-
-def _is_card_read(group: Sequence[Part]) -> bool:
-    """Whether these, said in more than one piece, make up a card's number: long enough, in groups of it."""
-    groups = [part for part in group if len(part.run.digits) >= 2]
-    return len(groups) > 1 and sum(len(part.run.digits) for part in groups) >= _BRIDGED_DIGITS
-
-
 def _chains(parts: list[Part], texts: Sequence[str], speakers: Sequence[str]) -> list[list[Part]]:
     """The parts, those together that are one number said in several pieces by one speaker."""
     chains: list[list[Part]] = []
@@ -180,7 +99,7 @@ def _chains(parts: list[Part], texts: Sequence[str], speakers: Sequence[str]) ->
         speaker = speakers[part.turn]
         chain = open_chain.get(speaker)
         # What a part itself is called, it is, whatever was said before.
-        is_named = bool(_OTHER_NUMBERS.intersection(part.own))
+        is_named = bool(OTHER_NUMBERS.intersection(part.own))
         if chain and not is_named and part.opens_turn and chain[-1].ends_turn and _is_continued(chain[-1], part, texts):
             chain.append(part)
         else:
@@ -194,7 +113,7 @@ def _is_continued(last: Part, part: Part, texts: Sequence[str]) -> bool:
     """Whether nobody says more between the two than a few words, or digits of their own, and asks for nothing else."""
     for between in texts[last.turn + 1 : part.turn]:
         rest = between
-        if _OTHER_NUMBERS.intersection(contexts_of(between)):
+        if OTHER_NUMBERS.intersection(contexts_of(between)):
             return False
         for run in digit_runs(between):
             rest = rest.replace(between[run.start : run.end], " ", 1)
@@ -229,7 +148,7 @@ def _long_number(digits: str, contexts: tuple[str, ...], runs: list[DigitRun]) -
     if "CARD" in contexts and nearest not in {"PHONE", "ORDER"} and count >= least:
         return "CARD"
     if count >= 13 and nearest != "ORDER":
-        if card_within("".join(_not_repeated(runs))):
+        if card_within("".join(not_repeated(runs))):
             return "CARD"
         return None if _is_list_of_numbers(runs) else "NUMBER"
     return None
@@ -253,11 +172,6 @@ def _short_number(digits: str, contexts: tuple[str, ...], written: str) -> str |
     if nearest not in {"ORDER", "MONEY"} and might_be_phone(digits) and not _THOUSANDS.fullmatch(written):
         return "PHONE"
     return None
-
-
-def _not_repeated(runs: Sequence[DigitRun]) -> list[str]:
-    """The digits of each part but those that repeat the part before, as a listener does."""
-    return [run.digits for place, run in enumerate(runs) if not place or run.digits != runs[place - 1].digits]
 
 
 def _is_list_of_numbers(runs: list[DigitRun]) -> bool:

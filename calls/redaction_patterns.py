@@ -54,17 +54,18 @@ _CARDS = (
     (re.compile(r"3(?:0[0-5]|6|[89])"), (14,)),
     (re.compile(r"5[0678]|6"), (16, 19)),
 )
+_CARD_LENGTHS = (16, 15, 14, 13, 19)
 
 
 def card_within(digits: str) -> bool:
     """Whether a card's number stands in longer figures, as where its expiry and code are read out with it."""
-    for start in range(len(digits) - 12):
-        for prefix, lengths in _CARDS:
-            if prefix.match(digits, start) and any(
-                start + length <= len(digits) and luhn_holds(digits[start : start + length]) for length in lengths
-            ):
-                return True
-    return False
+    return any(is_card(digits[start : start + length]) for start in range(len(digits) - 12) for length in _CARD_LENGTHS)
+
+
+def is_card(digits: str) -> bool:
+    """Whether this is a card's number by its first digits, its length and its check."""
+    fits = any(prefix.match(digits) and len(digits) in lengths for prefix, lengths in _CARDS)
+    return fits and luhn_holds(digits)
 
 
 def might_be_phone(digits: str) -> bool:
