@@ -1,11 +1,13 @@
 """Laws of `reasons`, and of a person's correction, as commands."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 import typer
 from typer.testing import CliRunner, Result
 
@@ -37,8 +39,10 @@ questions:
 
 
 @pytest.fixture
-def hall(tmp_path: Path) -> Hall:
-    return make_hall(tmp_path / "home")
+def hall(tmp_path: Path) -> Iterator[Hall]:
+    yield make_hall(tmp_path / "home")
+    # A command writes its logs to the standard error that it was run with.
+    structlog.reset_defaults()
 
 
 @pytest.fixture
