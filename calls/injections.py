@@ -24,6 +24,8 @@ from calls.transcript import Speaker, Turn
 MARGIN_WORD_COUNT = 25
 _MIN_SPELLED = 4
 _MIN_SCRAMBLED = 6
+# Turns with fewer blanks say no more than that somebody listens.
+_MIN_GAPS = 2
 # Words in which digits stand among letters, from which on lone digits are letters, too.
 _MIN_MIXED = 3
 
@@ -66,6 +68,9 @@ def find_injections(turns: Sequence[Turn], codes: Iterable[str] = ()) -> tuple[S
     for speaker in Speaker:
         own = [turn for turn in turns if turn.speaker is speaker]
         spoken = set(_spoken(own, dictated))
+        if speaker is Speaker.UNKNOWN:
+            # Both sides are in here: "Sorry?" between two halves of an order is the other one's.
+            spoken |= set(_spoken([turn for turn in own if turn.text.count(" ") >= _MIN_GAPS], dictated))
         told = {span.turn for span in spoken}
         found |= spoken
         found |= {
