@@ -271,15 +271,19 @@ def end_batch(
     return missed
 
 
-def wake_answered(connection: sa.Connection, *, now: datetime) -> int:
-    """Let calls go on whose questions all have their answers, or will get none from a batch; returns how many."""
+def wake_answered(connection: sa.Connection, *, now: datetime, sends_to: Sequence[str]) -> int:
+    """Let calls go on whose questions all have their answers, or will get none from a batch; returns how many.
+
+    `sends_to` are the deployments that new batches are sent to.
+    """
+    will_be_sent = sa.and_(batch_question.c.miss_count < MOST_MISSES, batch_question.c.deployment.in_(sends_to))
     waits = (
         sa.select(batch_question.c.id)
         .where(
             batch_question.c.call_id == job.c.call_id,
             batch_question.c.answer.is_(None),
             batch_question.c.messages.is_not(None),
-            sa.or_(batch_question.c.batch_id.is_not(None), batch_question.c.miss_count < MOST_MISSES),
+            sa.or_(batch_question.c.batch_id.is_not(None), will_be_sent),
         )
         .exists()
     )
@@ -290,22 +294,11 @@ def wake_answered(connection: sa.Connection, *, now: datetime) -> int:
     ).rowcount
 
 
-def wake_unsent(connection: sa.Connection, *, now: datetime) -> int:
-    """Let calls go on that wait for a batch which nobody will send: batches were switched off. Returns how many."""
-    sent = (
-        sa.select(batch_question.c.id)
-        .where(
-            batch_question.c.call_id == job.c.call_id,
-            batch_question.c.answer.is_(None),
-            batch_question.c.batch_id.is_not(None),
-        )
-        .exists()
-    )
-    return connection.execute(
-        sa.update(job)
-        .where(job.c.last_code == InBatch.code, job.c.attempt_count == 0, job.c.due_at > now, ~sent)
-        .values(due_at=now)
-    ).rowcount
+def is_in_use(connection: sa.Connection) -> bool:
+    """Whether any question waits for a batch, or for its answer, or any batch has not ended."""
+    questions = sa.select(sa.literal(1)).select_from(batch_question)
+    unended_ones = sa.select(sa.literal(1)).select_from(language_batch).where(language_batch.c.state != ENDED)
+    return connection.execute(questions.union_all(unended_ones).limit(1)).first() is not None
 
 
 def forget_questions(connection: sa.Connection, call_id: UUID) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -62,7 +63,15 @@ _PARTS = {
     "exports": "Files for BI",
 }
 
-_KINDS = {SecretStr: "secret", Path: "path", str: "text", int: "whole number", float: "number", bool: "true or false"}
+_KINDS = {
+    date: "date",
+    SecretStr: "secret",
+    Path: "path",
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+}
 
 
 def configuration() -> str:

@@ -79,13 +79,14 @@ def tend(work: BatchWork) -> Tended:
     for row in under_way:
         if row.deployment in work.apis:
             _tend(work, row.id)
+        elif now - row.created_at > timedelta(seconds=PATIENCE_S):
+            # Its deployment stands in no settings any more: nobody can ask for the answers.
+            _end(work, row.id, "batch_abandoned")
     if work.is_on:
         for deployment in work.apis:
             _send_ripe(work, deployment)
     with work.database.write() as connection:
-        woken = batches.wake_answered(connection, now=_now())
-        if not work.is_on:
-            woken += batches.wake_unsent(connection, now=_now())
+        woken = batches.wake_answered(connection, now=_now(), sends_to=list(work.apis) if work.is_on else [])
         batches.sweep_old(connection, now=now)
     if woken:
         log.info("batch_answers", calls=woken)

@@ -17,7 +17,7 @@ from celery.worker import state
 from analytics.rollup import refresh
 from calls.errors import CallwiseError
 from calls.pipeline import QUEUES, Lane, Step
-from crm import jobs
+from crm import batches, jobs
 from crm.database import Database
 from runtime.settings import Settings
 from runtime.wiring import Wiring
@@ -77,8 +77,9 @@ def tend_batches(wired: Wiring, *, gather_s: float | None = None) -> int:
 
     `gather_s` is how long a question waits for others to go with it; None: as the settings say.
     """
-    if not wired.batches.is_possible:
-        return 0
+    with wired.database.read() as connection:
+        if not batches.is_in_use(connection):
+            return 0
     from workers.batches import BatchWork, tend
 
     def room_microusd() -> int | None:
@@ -158,7 +159,7 @@ class EmbeddedSweep:
             count += 1
             try:
                 sweep(self._wired.database, self._app, backfill_limit=drip_now(self._wired.settings, EMBEDDED_SWEEP_S))
-                if count % sweeps_per_poll == 0 and self._wired.batches.is_possible:
+                if count % sweeps_per_poll == 0:
                     # A server that takes its time must not hold up the sweep.
                     self._app.send_task("work.batches", queue="language", ignore_result=True)
                 if count % sweeps_per_roll_up == 0:

@@ -17,7 +17,7 @@ from engines.language_requests import LanguageRequests
 from tests.seeds import seed_call, seed_taxonomy
 from tests.servers.openai_answers import Usage, fails, says
 from tests.servers.openai_batches import BatchShelf
-from tests.servers.openai_server import API_KEY
+from tests.servers.openai_server import API_KEY, API_VERSION
 from workers.batches import BatchWork, tend
 from workers.questions import StoredQuestions
 
@@ -44,7 +44,7 @@ class BatchLane:
 
     def work(self, **changes):
         api = BatchApi("openai", model=MODEL, api_key=API_KEY, base_url=self.server.base_url, price=PRICE)
-        return BatchWork(self.database, {DEPLOYMENT: api}, **({"is_on": True, "gather_s": 0.0} | changes))
+        return BatchWork(self.database, **({"apis": {DEPLOYMENT: api}, "is_on": True, "gather_s": 0.0} | changes))
 
     def call(self, **facts):
         """A call that waits for its analysis, in the lane of old work."""
@@ -337,6 +337,36 @@ def test_where_batches_are_switched_off_what_was_sent_is_taken_and_the_rest_aske
     tend(lane.work(is_on=False))
     assert lane.ask(sent, defers=False) == ['{"said": "hello"}']
     assert (lane.paid(), len(shelf.batches)) == ([COST], 1)
+
+
+def test_what_waits_for_a_deployment_that_is_gone_is_asked_of_another(lane, shelf):
+    sent, unsent = lane.call(), lane.call()
+    lane.ask(sent)
+    tend(lane.work())
+    lane.ask(unsent)
+    gone = lane.work(apis={})
+    assert tend(gone) == (1, 1)
+    assert lane.due() == {unsent}
+    with lane.database.write() as connection:
+        connection.execute(sa.update(language_batch).values(created_at=datetime.now(UTC) - timedelta(hours=27)))
+    assert tend(gone) == (0, 1)
+    assert lane.due() == {unsent, sent}
+    assert [row.failed_code for row in lane.rows(language_batch)] == ["batch_abandoned"]
+
+
+def test_azure_takes_the_same_batches_under_its_own_paths(lane, shelf, openai_server):
+    call_id = lane.call()
+    lane.ask(call_id)
+    azure = BatchApi(
+        "azure", model=MODEL, api_key=API_KEY, base_url=openai_server.azure_endpoint, api_version=API_VERSION
+    )
+    work = lane.work(apis={DEPLOYMENT: azure})
+    tend(work)
+    shelf.end()
+    assert tend(work) == (0, 1)
+    assert lane.ask(call_id) == ['{"said": "hello"}']
+    assert {request.path.split("/")[1] for request in openai_server.requests} == {"openai"}
+    assert lane.paid() == [None]
 
 
 def test_questions_go_with_the_analysis_and_an_answer_that_comes_later_is_still_paid_for(lane, shelf):
