@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from calls.pacing import Limits
 from calls.prices import Price, PriceHistory
@@ -29,7 +28,7 @@ def tiers_of(settings: Settings, provider: str, meters: Meters) -> list["Deploym
         Deployments(
             [
                 Deployment(
-                    meter_name(one), requests_to(settings, one), Limits(one.tokens_per_minute, one.requests_per_minute)
+                    one.called, requests_to(settings, one), Limits(one.tokens_per_minute, one.requests_per_minute)
                 )
                 for one in every
                 if one.tier == tier
@@ -49,11 +48,6 @@ def listed(settings: Settings, provider: str) -> tuple[DeploymentSettings, ...]:
     shared = DeploymentSettings.model_fields.keys() & type(given).model_fields.keys()
     single = {name: getattr(given, name) for name in shared}
     return (DeploymentSettings.model_validate({**single, "provider": provider}),)
-
-
-def meter_name(one: DeploymentSettings) -> str:
-    """What its meter is called: whoever asks the same deployment shares it."""
-    return one.name or "@".join(filter(None, (f"{one.provider}/{one.model}", urlsplit(one.base_url).hostname)))
 
 
 def requests_to(settings: Settings, one: DeploymentSettings) -> "LanguageRequests":

@@ -224,6 +224,20 @@ class DeploymentSettings(Part):
         "first", description="first: asked about every call; strong: about those that the first one left doubtful."
     )
 
+    @property
+    def called(self) -> str:
+        """What it is called in messages, and its meter: whoever asks the same deployment shares that."""
+        host = urlsplit(self.base_url).hostname
+        return self.name or f"{self.provider}/{self.model}" + (f"@{host}" if host else "")
+
+
+def _told_apart(deployments: tuple[DeploymentSettings, ...]) -> tuple[DeploymentSettings, ...]:
+    names = [(one.tier, one.called) for one in deployments]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise ValueError(f"two of a tier are called {name[1]}; give each a name of its own")
+    return deployments
+
 
 class EscalationSettings(Part):
     """When the strong tier is asked about a call that the first tier was asked about."""
@@ -248,7 +262,7 @@ class LanguageSettings(Part):
     entra_token: str = Field("", description="As in language.deployments[].")
     tokens_per_minute: int = Field(0, ge=0, description="As in language.deployments[].")
     requests_per_minute: int = Field(0, ge=0, description="As in language.deployments[].")
-    deployments: tuple[DeploymentSettings, ...] = Field(
+    deployments: Annotated[tuple[DeploymentSettings, ...], AfterValidator(_told_apart)] = Field(
         (),
         description="Several deployments at once, in place of the single model above; see language.deployments[].",
     )
