@@ -113,7 +113,9 @@ def measure(folder: Path, call_count: int, kills: int) -> dict[str, Any]:
             .group_by(paid_request.c.call_id)
         ).all()
         revisions = connection.execute(
-            sa.select(sa.func.count()).where(call_analysis.c.is_current, call_analysis.c.revision > 2)
+            sa.select(sa.func.count()).where(
+                call_analysis.c.is_current, call_analysis.c.revision > 2, call_analysis.c.call_id.not_in(reviewed)
+            )
         ).scalar_one()
         kept = connection.execute(
             sa.select(sa.func.count()).where(

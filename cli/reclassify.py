@@ -49,7 +49,7 @@ def reclassify(
     """Ask about stored calls anew under the current reasons: from their transcripts, behind all other work.
 
     Each call stays as it was until its answer is there. Reasons that people gave are kept. Run it again to go on with
-    what was stopped or failed.
+    what was stopped or failed. Ends with 1 where calls failed, or still wait for money, a setting or their time.
     """
     wired = wire(home)
     require_current(wired.database)
@@ -86,7 +86,7 @@ def reclassify(
         emit(found)
     else:
         _print_run(found)
-    if found["failed"]:
+    if found["failed"] or (wait and found["waiting"]):
         raise typer.Exit(1)
 
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.errors import CallwiseError
+from calls.errors import CallwiseError, TransientError
 from calls.pipeline import RECLASSIFY, Lane, Stage
 from calls.reasons import Taxonomy
 from crm import jobs
@@ -29,6 +29,7 @@ KEPT_BY_PERSON = "kept_by_person"
 
 # So many calls a transaction: other writers wait no longer than for these.
 CALLS_AT_ONCE = 500
+_TRIES = 5
 
 
 class Settled(Enum):
@@ -86,7 +87,9 @@ def waiting_calls(found: Taxonomy, wanted: Wanted) -> sa.Select[Any]:
             call.c.stage == Stage.DONE,
             call.c.is_sample.is_(False),
             understood.taxonomy_version != found.version,
-            sa.exists().where(transcript.c.call_id == call.c.id, transcript.c.is_current),
+            sa.exists().where(
+                transcript.c.call_id == call.c.id, transcript.c.is_current, transcript.c.recording_id.is_not(None)
+            ),
         )
     )
     if wanted.since is not None:
@@ -120,13 +123,30 @@ def queue_calls(database: Database, wanted: Wanted, *, now: datetime) -> Queued:
     settled: Counter[Settled | None] = Counter()
     after: UUID | None = None
     while True:
-        with database.write() as connection:
-            rows = _next_calls(connection, current, wanted, after)
-            if rows:
-                settled += _queue(connection, run_id, rows, current, now)
+        rows, became = _queue_next(database, run_id, current, wanted, after=after, now=now)
         if not rows:
             return Queued(run_id, settled[None], settled[Settled.CARRIED], settled[Settled.KEPT])
+        settled += became
         after = rows[-1].id
+
+
+def _queue_next(
+    database: Database, run_id: UUID, current: Taxonomy, wanted: Wanted, *, after: UUID | None, now: datetime
+) -> tuple[Sequence[sa.Row[Any]], Counter[Settled | None]]:
+    """Take the next calls behind the id `after` into the run, all of them or none; none are left at the end.
+
+    Intake locks calls in an order of its own: where both wait for each other, PostgreSQL ends one of them, and this one
+    begins again.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            with database.write() as connection:
+                rows = _next_calls(connection, current, wanted, after)
+                return rows, _queue(connection, run_id, rows, current, now) if rows else Counter()
+        except TransientError:
+            if not tries_left:
+                raise
+    raise AssertionError("the last try either returns or raises")
 
 
 def settle(connection: sa.Connection, call_id: UUID, current: Taxonomy, *, now: datetime) -> Settled | None:

@@ -19,6 +19,7 @@ from crm.reclassify import NoTaxonomy, Wanted, queue_calls, stop
 from crm.reclassify_runs import find_run, observed, plan, read_run, run_document
 from crm.reviews import correct_reason
 from crm.status import status
+from crm.swaps import swap_channels
 from crm.taxonomies import store_taxonomy
 from engines.language_fake import FakeLanguage, first_words
 from engines.speech_fake import FakeSpeech
@@ -177,6 +178,18 @@ def test_a_correction_while_the_engine_thinks_outranks_its_answer(centre, done):
     assert {row.reason_code for row in current(centre).values()} == {"repair"}
     assert sorted(row.revision for row in current(centre).values()) == [2, 2, 3]
     assert centre.rows(tables.job) == []
+
+
+def test_a_persons_reason_stays_when_the_call_is_understood_again_for_another_cause(centre, done):
+    correct(centre, done[0], "new_order")
+    with centre.database.write() as connection:
+        swap_channels(connection, done[0], now=datetime.now(UTC))
+    engine, asked = asking()
+    centre.work(centre.parts(language=engine))
+    assert (len(asked), centre.call(done[0]).stage) == (1, "done")
+    found = current(centre)[done[0]]
+    # The rest is the engine's, from the speakers as they are now.
+    assert (found.reason_code, found.summary, found.revision) == ("new_order", "how can I help you", 3)
 
 
 def test_a_word_that_would_be_lost_is_kept_in_the_middle_of_a_question(centre, done):
