@@ -8,6 +8,9 @@ tokens in a minute. That minute is `--minute-s` seconds long, for the server, th
 clients alike, so that a run ends soon; waits are given in seconds of such a minute. Windows of requests are those of
 the clock. Old calls saturate each stream; of ours, LIVE_SHARE of the capacity is asked for by calls that just end.
 
+A live call's wait ends when its request has leave and is sent; what the network and the server take is not counted.
+`in_virtual_time` has the same meters and limiters on a clock of their own, where a busy machine delays nothing.
+
 `share_of_bound` is what was admitted of what the limiter could have admitted: tokens as it counts them, or requests.
 `calls_vs_two_prompts` compares the last minute, after the room for answers was learned, with two requests a call at
 4,096 tokens of room, paced by our own meter.
@@ -30,6 +33,7 @@ from typing import Any
 
 from bench.pacing_clients import Client, Stream
 from bench.pacing_server import LIMITERS, Arrival, Sizes, serve
+from bench.pacing_virtual import virtual_figures
 from crm.database import Database
 from crm.pacing import DatabaseMeters
 from crm.schema import upgrade
@@ -121,11 +125,11 @@ class Run:
         self.end = self.start + minutes * sizes.minute_s
         for pipe in (server_pipe, *pipes):
             pipe.send((self.start, self.end))
-        self._live_since: dict[tuple[str, str], float] = {}
+        self._live: dict[tuple[str, str], tuple[float, float | None]] = {}
         self._arrivals: list[Arrival]
         self._arrivals, self._refusals, self._problems = server_pipe.recv()
         for pipe in pipes:
-            self._live_since |= pipe.recv()
+            self._live |= pipe.recv()
         server_pipe.send("end")
         server.join()
 
@@ -144,6 +148,7 @@ class Run:
             "calls_vs_two_prompts": self._calls_vs_two_prompts(),
             "limiters": _by_limiter(ours),
             "peers": {peer: _by_limiter({one: v for one, v in peers.items() if one.policy == peer}) for peer in PEERS},
+            "in_virtual_time": virtual_figures(REQUESTS_PER_MINUTE),
             "requests": sent,
             "tokens_per_minute": TOKENS_PER_MINUTE,
             "minute_s": self._sizes.minute_s,
@@ -175,18 +180,17 @@ class Run:
             "calls_per_minute": round(len(arrived) / minutes, 1),
             "requests": len(arrived) + refused,
         }
-        waits = self._waits(stream, arrived)
+        waits = self._waits(stream)
         if waits:
             figures["p99_interactive_wait_s"] = round(waits[int(0.99 * len(waits))], 2)
             figures["interactive_calls"] = len(waits)
         return figures
 
-    def _waits(self, stream: Stream, arrived: list[Arrival]) -> list[float]:
-        """How long calls that just ended waited to be let in, in seconds of the minute; those who still wait, too."""
+    def _waits(self, stream: Stream) -> list[float]:
+        """How long calls that just ended waited for leave, in seconds of the minute; those who still wait, too."""
         scale = 1.0 if stream.limiter == "request_windows" else 60 / self._sizes.minute_s
-        at = {one.ident: one.at for one in arrived}
-        since = {ident: moment for (name, ident), moment in self._live_since.items() if name == stream.name}
-        return sorted(scale * (at.get(ident, self.end) - moment) for ident, moment in since.items())
+        times = [times for (name, _), times in self._live.items() if name == stream.name]
+        return sorted(scale * ((self.end if sent_at is None else sent_at) - since) for since, sent_at in times)
 
     def _calls_vs_two_prompts(self) -> float | None:
         since = self.end - self._sizes.minute_s
@@ -216,7 +220,7 @@ def _be_client(who: tuple[list[Stream], int, Sizes, str], make_meters: Any, pipe
         thread.start()
     for thread in threads:
         thread.join()
-    pipe.send({(one.stream.name, ident): at for one in clients for ident, at in one.live_since.items()})
+    pipe.send({(one.stream.name, ident): times for one in clients for ident, times in one.live.items()})
     # What is still on its way is of no interest any more.
     os._exit(0)
 

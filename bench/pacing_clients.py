@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import openai
 
@@ -13,7 +14,7 @@ from calls.errors import TransientError
 from calls.pacing import Limits
 from calls.pipeline import Lane
 from engines.deployments import Deployment, Deployments
-from engines.language_requests import LanguageRequests
+from engines.language_requests import Answer, LanguageRequests, Messages
 from engines.meters import Meters
 from engines.openai_client import build_client
 from tests.servers.openai_server import API_KEY
@@ -45,6 +46,21 @@ class Stream:
         return f"{self.limiter}.{self.policy}.{self.processes}"
 
 
+class _Noting(LanguageRequests):
+    """Requests that note when those about calls that just ended were sent."""
+
+    def __init__(self, live: dict[str, tuple[float, float | None]], *address: Any, **settings: Any) -> None:
+        super().__init__(*address, **settings)
+        self._live = live
+
+    def ask(self, system: str, messages: Messages, *asked: Any, **given: Any) -> Answer:
+        """See Requests."""
+        ident = messages[0]["content"].split(":", 2)[1]
+        if ident in self._live:
+            self._live[ident] = (self._live[ident][0], time.monotonic())
+        return super().ask(system, messages, *asked, **given)
+
+
 @dataclass
 class Client:
     """One process's part of a stream."""
@@ -56,8 +72,8 @@ class Client:
     meters: Meters
     start: float = 0.0
     ends_at: float = 0.0
-    # When each call that just ended was there to be asked about, by its number.
-    live_since: dict[str, float] = field(default_factory=dict)
+    # When each call that just ended was there to be asked about, and when its request was sent at last; by its number.
+    live: dict[str, tuple[float, float | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._random = random.Random(f"{self.stream.name} {self.number}")
@@ -95,7 +111,7 @@ class Client:
             if at >= self.ends_at:
                 return
             ident, text = self._call()
-            self.live_since[ident] = time.monotonic()
+            self.live[ident] = (time.monotonic(), None)
             ask(text, Lane.LIVE if is_ours else Lane.BACKFILL)
 
     def _calls_per_s(self) -> float:
@@ -116,7 +132,7 @@ class Client:
 
     def _make_ours(self) -> Callable[[str, Lane], None]:
         """What a worker does, down to going back to its turn."""
-        requests = LanguageRequests("openai", model=self.stream.name, api_key=API_KEY, base_url=self.base_url)
+        requests = _Noting(self.live, "openai", model=self.stream.name, api_key=API_KEY, base_url=self.base_url)
         if self.stream.limiter == "request_windows":
             limits = Limits(0, self.sizes.requests_per_minute)
         else:

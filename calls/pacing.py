@@ -33,6 +33,8 @@ UNTOLD_WAIT_S = 1.0
 SLOWER, FASTER, SLOWEST = 0.97, 0.002, 0.5
 EVENER, COARSER = 0.5, 0.02
 LEARNING_RATE = 0.05
+# How long an answer that was cut off is taken to have wanted to be.
+CUT_OFF_FACTOR = 1.5
 FIRST_TOKENS_PER_BYTE = 0.25
 
 
@@ -200,8 +202,8 @@ def answered(meter: Meter, limits: Limits, grant: Grant, used: Used, *, told: To
     per_byte = used.input_tokens / grant.prompt_bytes if grant.prompt_bytes else meter.tokens_per_byte
     needed = dict(meter.needed)
     if grant.kind:
-        took = 2 * grant.max_output_tokens if used.was_cut_off else used.output_tokens
-        needed[grant.kind] = note_output(needed.get(grant.kind, ()), took)
+        took = CUT_OFF_FACTOR * grant.max_output_tokens if used.was_cut_off else used.output_tokens
+        needed[grant.kind] = note_output(needed.get(grant.kind, ()), int(took))
     return replace(
         meter,
         tokens_until=meter.tokens_until + (off / rate if rate else 0.0),
