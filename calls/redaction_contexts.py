@@ -51,6 +51,9 @@ def asked_before(texts: Sequence[str], index: int) -> str:
     """What the turns before `index` may ask it for: the end of the last one that says more than an interjection."""
     for before in range(index - 1, max(-1, index - 4), -1):
         asked = _asked_for(texts[before])
+        if asked != MARK.sub(" ", texts[before])[-CONTEXT_LENGTH:]:
+            # Whatever was asked before, this turn has answered.
+            return asked
         if before == 0 or len(_WORD.findall(texts[before])) > _INTERJECTION_WORDS or contexts_of(asked):
             return asked
     return ""

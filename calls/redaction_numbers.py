@@ -17,6 +17,7 @@ _INTERJECTION_WORDS = 6
 _WORDS_AROUND = 4
 # Numbers with other words between them are one only when they make up most of a card's.
 _BRIDGED_DIGITS = 12
+_LATE_ANSWER = 120
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _OR = re.compile(r"\W{0,3}(?:or|and)(?:\W{1,3}\w{1,8}){0,3}\W{0,3}", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
@@ -59,10 +60,12 @@ def _kind_of_other(kind: str | None, last: Part, part: Part, texts: Sequence[str
 def _parts(index: int, text: str, before: str) -> list[Part]:
     """The runs of digits of one text."""
     is_card_read_out = "CARD" in contexts_of(f"{before} {text}")
-    parts = []
+    parts: list[Part] = []
     for run in _runs(text, is_card_read_out=is_card_read_out):
         own = contexts_of(text[max(0, run.start - CONTEXT_LENGTH) : run.start])
-        contexts = (*contexts_of(before), *own) if run.start < CONTEXT_LENGTH // 2 else own
+        # The first number of a turn answers what was asked, also after some words.
+        answers = not own and not parts and len(run.digits) >= 3 and run.start < _LATE_ANSWER
+        contexts = (*contexts_of(before), *own) if answers or run.start < CONTEXT_LENGTH // 2 else own
         opens, ends = _is_short(text, 0, run.start), _is_short(text, run.end, len(text))
         parts.append(Part(index, run, contexts, own, opens, ends))
     return parts
@@ -73,6 +76,7 @@ def _runs(text: str, *, is_card_read_out: bool) -> list[DigitRun]:
     bridged = []
     if is_card_read_out:
         bridged = [run for run in digit_runs(text, bridge_word_count=2) if len(run.digits) >= _BRIDGED_DIGITS]
+        bridged = [run for run in bridged if not OTHER_NUMBERS.intersection(contexts_of(text[run.start : run.end]))]
     plain = [run for run in digit_runs(text) if not any(b.start <= run.start < b.end for b in bridged)]
     return sorted(bridged + plain, key=lambda run: run.start)
 

@@ -212,6 +212,26 @@ def test_a_number_that_answers_its_own_question_says_nothing_about_the_next():
     assert [turn.text for turn in redact_turns(said)] == ["My PIN is [PIN].", "Your balance is 1920.", said[2].text]
 
 
+def test_a_question_that_was_answered_in_a_word_says_nothing_about_the_next_turn():
+    said = turns(
+        (Speaker.AGENT, "Right, and your PIN as well please."),
+        (Speaker.CUSTOMER, "7402"),
+        (Speaker.AGENT, "Your current balance is 1910 in credit."),
+    )
+    assert [turn.text for turn in redact_turns(said)][1:] == ["[PIN]", said[2].text]
+
+
+def test_the_first_number_of_a_turn_answers_also_after_some_words():
+    said = turns(
+        (Speaker.AGENT, "Can you tell me your account number, please?"),
+        (
+            Speaker.CUSTOMER,
+            "Sure I have it written down, my daughter made me do it. It's 84318931431. I have 120 more.",
+        ),
+    )
+    assert redact_turns(said)[1].text.endswith("do it. It's [ACCOUNT]. I have 120 more.")
+
+
 def test_turns_keep_their_order_indexes_and_times():
     said = turns((Speaker.AGENT, "card number?"), (Speaker.CUSTOMER, "4111 1111 1111 1111"))
     redacted = redact_turns(said)
