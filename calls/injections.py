@@ -10,10 +10,12 @@ import binascii
 import codecs
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 from calls.injection_disguises import COMPACT, FILLERS, MARKUP, OFTEN_SCRAMBLED, TELLING, WITHOUT_GAPS
 from calls.injection_languages import SPACED, UNSPACED
@@ -76,7 +78,19 @@ def find_injections(turns: Sequence[Turn], codes: Iterable[str] = ()) -> tuple[S
         found |= {
             Span(turn.index, 0, len(turn.text)) for turn in own if turn.index not in told and _is_written(turn.text)
         }
-    return tuple(sorted(found))
+    return merged(found)
+
+
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """The same characters in as few spans as it takes, in order."""
+    joined: list[Span] = []
+    for span in sorted(spans):
+        last = joined[-1] if joined else None
+        if last and last.turn == span.turn and span.start <= last.end:
+            joined[-1] = Span(last.turn, last.start, max(last.end, span.end))
+        else:
+            joined.append(span)
+    return tuple(joined)
 
 
 def overlaps(span: Span, others: Iterable[Span]) -> bool:
@@ -89,7 +103,10 @@ def _spoken(turns: Sequence[Turn], dictated: tuple[str, ...]) -> Iterator[Span]:
     words = [word for turn in turns for word in _words(turn)]
     places = [word.place for word in words]
     text = " ".join(word.plain for word in words)
-    found = [(text.count(" ", 0, start), text.count(" ", 0, end)) for start, end in _matches(text, dictated)]
+    starts = [0, *accumulate(len(word.plain) + 1 for word in words)]
+    found = [
+        (bisect_right(starts, start) - 1, bisect_right(starts, end - 1) - 1) for start, end in _matches(text, dictated)
+    ]
     found += [(at, at) for at, word in enumerate(words) if word.is_spelled and COMPACT.search(word.plain)]
     for first, last in found:
         begin, stop = first, last

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from calls.analysis import Analysis, Evidence, Outcome, Sentiment, SkippedFeature
-from calls.injections import Span, find_injections, overlaps
+from calls.injections import Span, find_injections, merged, overlaps
 from calls.prompts import TASK
 from calls.quotes import find_quote
 from calls.reasons import Taxonomy
@@ -18,6 +18,7 @@ SUSPICIOUS = "suspicious_instruction"
 LEAKED = "leaked_prompt"
 # So many words of the prompt in a row are no chance.
 _LEAK_WORD_COUNT = 8
+_QUOTED_WORD_COUNT = 60
 
 _WORD = re.compile(r"\w+")
 
@@ -31,13 +32,11 @@ def without_orders(
     no confidence: nobody can say what the words did to the rest of the answer.
     """
     said = {turn.index: turn.text for turn in turns}
-    spans = [*find_injections(turns, taxonomy.codes)]
-    for item in analysis.evidence:
-        if item.field == ORDERS:
-            spans += _places(item, said)
+    named = (place for item in analysis.evidence if item.field == ORDERS for place in _places(item, said))
+    spans = merged([*find_injections(turns, taxonomy.codes), *named])
     if not spans:
         return analysis, []
-    orders = [find_quote(said[span.turn][span.start : span.end], turns, span.turn) for span in spans]
+    orders = [find_quote(_beginning(said[span.turn][span.start : span.end]), turns, span.turn) for span in spans]
     clean = [item for item in analysis.evidence if item.field != ORDERS and not _is_ordered(item, said, spans)]
     supported = {item.field for item in clean}
     fell = {item.field for item in analysis.evidence if item.field not in supported} - {ORDERS}
@@ -122,6 +121,12 @@ def _places(item: Evidence, said: dict[int, str]) -> list[Span]:
     while (at := text.find(item.quote, at + 1)) >= 0:
         places.append(Span(item.turn, at, at + len(item.quote)))
     return places
+
+
+def _beginning(text: str) -> str:
+    """As much of a text as a person needs to see what it is."""
+    words = list(_WORD.finditer(text))
+    return text[: words[_QUOTED_WORD_COUNT - 1].end()] if len(words) > _QUOTED_WORD_COUNT else text
 
 
 def _repeats_the_prompt(text: str) -> bool:

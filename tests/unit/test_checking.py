@@ -211,6 +211,13 @@ class TestOrders:
     def test_what_the_model_calls_an_order_and_nobody_said_counts_for_nothing(self):
         assert check(evidence=(*GOOD.evidence, Evidence("addressed_to_model", 1, "obey me"))).skipped == ()
 
+    def test_of_a_long_order_only_the_beginning_is_kept(self):
+        turns = (*TURNS, Turn(4, Speaker.CUSTOMER, 10, 14, " ".join([self.ORDER] * 500)))
+        once = check_analysis(GOOD, turns, TAXONOMY)
+        (order,) = [item for item in once.evidence if item.field == "addressed_to_model"]
+        assert len(order.quote.split()) == 60
+        assert check_analysis(once, turns, TAXONOMY) == once
+
     def test_checking_twice_changes_nothing(self):
         once = self.check()
         assert check_analysis(once, self.TURNS, TAXONOMY) == once

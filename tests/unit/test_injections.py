@@ -146,6 +146,11 @@ def test_the_words_about_an_order_belong_to_it_and_those_far_away_do_not():
     assert not is_ordered("Please send somebody")
 
 
+def test_orders_that_follow_each_other_are_one_span_and_thousands_of_them_are_no_work():
+    text = " ".join([ORDER] * 5_000)
+    assert find_injections([turn(0, text)]) == (Span(0, 0, len(text)),)
+
+
 @given(st.lists(st.text(max_size=80), max_size=4))
 def test_every_span_lies_in_its_turn_whatever_is_said(texts):
     for span in find_injections([turn(index, text) for index, text in enumerate(texts)], ("new_order",)):
