@@ -66,6 +66,7 @@ _DOUBTS = {
     "suspicious_instruction": "somebody in the call gives orders to the program that reads it",
     "leaked_prompt": "the engine repeated its own instructions",
     "engine_cannot_judge": "this engine cannot judge it",
+    "unsure": "the classifier that labelled calls taught was not sure of it",
     "refused": "the engine that was asked for a second opinion refused to answer",
 }
 _OUTCOMES = {

@@ -275,11 +275,16 @@ def _calibrate(calls: Sequence[LabelledCall], taxonomy: Taxonomy) -> _Calibratio
 
 
 def _least_sure(confidences: Floats, is_right: NDArray[np.bool_]) -> float:
-    """The lowest confidence from which on SURE_ACCURACY of the answers were right; 1 where there is none."""
+    """The lowest confidence from which on SURE_ACCURACY of the answers were right, and 1 where there is none.
+
+    It is not above that share itself: where all were right, being as sure as the least sure of them is not needed.
+    """
     order = np.argsort(-confidences, kind="stable")
     shares = np.cumsum(is_right[order]) / np.arange(1, len(order) + 1)
     enough = np.flatnonzero(shares >= SURE_ACCURACY)
-    return round(max(0.5, float(confidences[order[enough[-1]]])), 3) if len(enough) else 1.0
+    if not len(enough):
+        return 1.0
+    return round(min(SURE_ACCURACY, max(0.5, float(confidences[order[enough[-1]]]))), 3)
 
 
 def _vectorizer(words: Sequence[str] | None = None, idf: Floats | None = None) -> Any:

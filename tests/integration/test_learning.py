@@ -9,15 +9,22 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from calls.money import Charge
 from calls.reasons import Taxonomy
+from calls.transcript import Speaker, Turn
 from cli import learn as commands
 from crm.labels import labels_by_models, labels_by_people
 from crm.reviews import correct_reason
+from crm.schema import upgrade
+from engines.language import Conversation
 from engines.objects_memory import MemoryStore
 from engines.reason_trials import is_held_out
 from engines.trained_reasons import LabelledCall, Said, train
 from runtime.learned import LOOK_AGAIN_S, LearnedReasons, learned_key
+from runtime.settings import LanguageSettings, Settings
+from runtime.wiring import Wiring
 from tests.seeds import NOW, TAXONOMY, seed_call
+from tests.servers.openai_server import API_KEY
 from tests.web_client import Hall, make_hall
 
 # Words of the company's own, in which the taxonomy's do not occur.
@@ -174,3 +181,37 @@ class TestStore:
         store = MemoryStore("recordings")
         store.put(learned_key("other"), train(self.CALLS, TAXONOMY).to_bytes())
         assert LearnedReasons(lambda: store)(Taxonomy("other", TAXONOMY.reasons)) is None
+
+
+class TestFirstTier:
+    """With language.learned_first a paid model is asked about nothing that the classifier is sure of."""
+
+    @pytest.fixture
+    def wired(self, tmp_path, openai_server) -> Wiring:
+        language = LanguageSettings(
+            engine="openai", api_key=API_KEY, base_url=openai_server.base_url, learned_first=True, deployments=()
+        )
+        wired = Wiring(Settings(home=tmp_path, language=language))
+        upgrade(wired.database)
+        return wired
+
+    def ask(self, wired: Wiring, *said: str):
+        turns = [Turn(i, Speaker.CUSTOMER, 3.0 * i, 3.0 * i + 2, text) for i, text in enumerate(said)]
+        charges: list[Charge] = []
+        return wired.language.analyse(Conversation(turns), TAXONOMY, charges.append), charges
+
+    def test_sure_calls_cost_nothing_and_the_others_go_on(self, wired, openai_server):
+        sure = ("Hello there.", "The zorbomat blinks red and hums.", "My zorbomat leaks since easter.")
+        before, charges = self.ask(wired, *sure)
+        assert (before.answered_by.tier, before.answered_by.escalated_for) == (1, "not_trained")
+        assert len(charges) == 1
+
+        wired.learned.keep(train(TestStore.CALLS, TAXONOMY))
+        analysis, charges = self.ask(wired, *sure)
+        assert charges == []
+        assert (analysis.reason_code, analysis.summary_kind) == ("repair_booking", "excerpts")
+        assert (analysis.answered_by.tier, analysis.answered_by.is_demo) == (0, True)
+
+        asked, charges = self.ask(wired, "Well you know, it is about what my mother in law said.")
+        assert (asked.answered_by.tier, asked.answered_by.escalated_for) == (1, "unsure")
+        assert len(charges) == 1
