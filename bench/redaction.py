@@ -8,9 +8,9 @@ only when every character of every word or figure that tells it is covered. The 
 expression for 13 to 19 figures with spaces or hyphens between them, turn by turn.
 
 Clean text is 1,000 turns of real and typed dialogues (STAR, Harper, vCon: ../shared/data or CALLWISE_SHARED), drawn by
-the seed, half of them with a number in them. Clean is a turn where neither it nor the one before asks for, or speaks
-of, anything that redaction is there to find (see `_SENSITIVE`), and that has no figure of six digits: a rule that knows
-nothing of how redaction works. Every other touched turn is counted, too, and is listed under --touched.
+the seed, half of them with a number in them. Clean is a turn where neither it nor the ten before ask for, or speak of,
+anything that redaction is there to find (see `_SENSITIVE`), nor have a figure of six digits: a rule that knows nothing
+of how redaction works. Every other touched turn is counted, too, and is listed under --touched.
 """
 
 import argparse
@@ -30,11 +30,12 @@ from calls.redaction import Finding, find_sensitive
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("CALLWISE_SHARED", ROOT.parent / "shared"))
 CLEAN_TURNS = 1000
+LOOKED_BACK_TURNS = 10
 
 _DIGITS_ONLY = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 _SENSITIVE = re.compile(
-    r"@|\d{6}|\b(?:card number|cvv|security code|pins?|code|account number|iban|social security|birth ?day|birth|born|"
-    r"dob|e-?mail|phone|address|zip|passport)\b",
+    r"@|\d{6}|\b(?:card number|cvv|security code|pins?|code|account number|iban|social security|"
+    r"birth ?da(?:y|te)|birth|born|dob|e-?mail|phone|address|zip|passport)\b",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\d|\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|twenty|hundred)\b", re.IGNORECASE)
@@ -42,7 +43,7 @@ _NUMBER = re.compile(r"\d|\b(?:zero|one|two|three|four|five|six|seven|eight|nine
 
 @dataclass(frozen=True)
 class Said:
-    """One turn of a data set, with the one before it in its dialogue."""
+    """One turn of a data set; `before` is what was said in the ten turns before it."""
 
     source: str
     dialogue_id: str
@@ -122,7 +123,7 @@ def _said() -> Iterator[Said]:
     for source, dialogue_id, turns in _dialogues():
         texts, speakers = [text for _, text in turns], [speaker for speaker, _ in turns]
         for index, here in enumerate(find_sensitive(texts, speakers)):
-            before = texts[index - 1] if index else ""
+            before = " ".join(texts[max(0, index - LOOKED_BACK_TURNS) : index])
             yield Said(source, dialogue_id, index, texts[index], before, tuple(here))
 
 

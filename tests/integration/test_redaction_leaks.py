@@ -35,7 +35,7 @@ SAID = [
     (AGENT, "And the code on the back?"),
     (CUSTOMER, "seven oh nine"),
     (CUSTOMER, "My other one is four nine two nine, triple one seven, double two six oh, nine eight four four."),
-    (CUSTOMER, "My PIN is 7295 and my IBAN is DE89 3704 0044 0532 0130 00."),
+    (CUSTOMER, "My PIN is seven two nine five and my IBAN is DE89 3704 0044 0532 0130 00."),
     (AGENT, "Your date of birth, please?"),
     (CUSTOMER, "The seventeenth of October nineteen seventy one. My social security number is 536-90-4399."),
     (CUSTOMER, "My Steuer-ID is 86095742719."),
@@ -43,11 +43,11 @@ SAID = [
     (CUSTOMER, "I live at 1728 Larkspur Street, Fernhollow, and my phone number is 415 555 2671."),
     (AGENT, "Thank you, I will look that up."),
 ]
-# Each must be found where the call itself is kept, and nowhere else.
+# Each must be found where the call itself is kept, and nowhere else; none is so short that an id may hold it.
 PLANTED = (
     "4539 5787", "six three six two", "one four eight six", "seven oh nine", "four nine two nine", "double two six oh",
-    "7295", "3704 0044", "nineteen seventy one", "536-90-4399", "86095742719", "rosamund", "rq@quillmail", "larkspur",
-    "555 2671",
+    "seven two nine five", "3704 0044", "nineteen seventy one", "536-90-4399", "86095742719", "rosamund", "rq@quillmail",
+    "larkspur", "555 2671",
 )  # fmt: skip
 
 
