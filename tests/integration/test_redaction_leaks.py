@@ -46,8 +46,8 @@ SAID = [
 # Each must be found where the call itself is kept, and nowhere else; none is so short that an id may hold it.
 PLANTED = (
     "4539 5787", "six three six two", "one four eight six", "seven oh nine", "four nine two nine", "double two six oh",
-    "seven two nine five", "3704 0044", "nineteen seventy one", "536-90-4399", "86095742719", "rosamund", "rq@quillmail",
-    "larkspur", "555 2671",
+    "seven two nine five", "3704 0044", "nineteen seventy one", "536-90-4399", "86095742719", "rosamund",
+    "rq@quillmail", "larkspur", "555 2671",
 )  # fmt: skip
 
 
