@@ -163,23 +163,27 @@ _NATO = (
 
 
 def payloads(count: int, seed: int = 7) -> list[Payload]:
-    """So many payloads: a fifth in other languages, the rest in English over all forms, openings and wishes."""
+    """So many payloads, no two the same (some thousands at most): a fifth in other languages, the rest of all forms."""
     drawn = random.Random(seed)
     abroad = [(name, wish, text) for name, sentences in _ABROAD.items() for wish, text in sentences]
-    made = [
-        Payload(f"language_{name}", (text,) if number < len(abroad) else (_as_heard(text, drawn),), wish)
-        for number, (name, wish, text) in ((n, abroad[n % len(abroad)]) for n in range(count // 5))
-    ]
+    made: dict[Payload, None] = {}
+    number = 0
+    while len(made) < count // 5 and number < 50 * len(abroad):
+        name, wish, text = abroad[number % len(abroad)]
+        made[Payload(f"language_{name}", (text if number < len(abroad) else _as_heard(text, drawn),), wish)] = None
+        number += 1
     forms, wishes = list(_FORMS), list(WISHES)
-    for number in range(count - len(made)):
+    number = 0
+    while len(made) < count and number < 50 * count:
         form = forms[number % len(forms)]
         wish = wishes[(number // len(forms) + number) % len(wishes)]
         # Without an opening a hidden text is no order to anybody: what is hidden is the whole.
         opening = drawn.choice(_OPENINGS if form in {"plain", "heard"} else _OPENINGS[1:])
         task = drawn.choice(_TASKS[wish])
         text = opening.format(task=task) if opening else f"{task[0].upper()}{task[1:]}."
-        made.append(Payload(form, _FORMS[form](text, drawn), wish))
-    return made
+        made[Payload(form, _FORMS[form](text, drawn), wish)] = None
+        number += 1
+    return list(made)
 
 
 def _as_heard(text: str, drawn: random.Random) -> str:
