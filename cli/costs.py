@@ -79,17 +79,9 @@ def _document(row: Cost, by: str | None) -> dict[str, Any]:
 
 
 def _show(by: str, rows: list[Cost], total: Cost) -> None:
-    table = Table(by, title="Paid requests", box=None)
-    for name in (
-        "dollars",
-        "requests",
-        "in batches",
-        "calls",
-        "tokens in",
-        "of them cached",
-        "tokens out",
-        "audio min",
-    ):
+    table = Table(title="Paid requests, their tokens, minutes of audio", box=None)
+    table.add_column(by, no_wrap=True)
+    for name in ("dollars", "paid", "batched", "calls", "in", "cached", "out", "minutes"):
         table.add_column(name, justify="right")
     for row in [*rows, total]:
         name = "total" if row is total else row.key or NO_KEY
@@ -97,13 +89,13 @@ def _show(by: str, rows: list[Cost], total: Cost) -> None:
             # Names of models are data: no markup of the terminal.
             name.replace("[", r"\["),
             _dollars(row.cost_microusd),
-            f"{row.request_count:,}",
-            f"{row.batch_request_count:,}",
-            f"{row.call_count:,}",
-            f"{row.input_tokens:,}",
-            f"{row.cached_tokens:,}",
-            f"{row.output_tokens:,}",
-            f"{row.audio_s / 60:,.1f}",
+            _short(row.request_count),
+            _short(row.batch_request_count),
+            _short(row.call_count),
+            _short(row.input_tokens),
+            _short(row.cached_tokens),
+            _short(row.output_tokens),
+            _short(row.audio_s / 60),
         )
     Console().print(table)
     if total.unpriced_count:
@@ -114,7 +106,15 @@ def _show(by: str, rows: list[Cost], total: Cost) -> None:
 
 
 def _dollars(microusd: int) -> str:
-    return f"{microusd / 1e6:,.4f}"
+    return f"{microusd / 1e6:,.4f}" if microusd < 100_000_000 else f"{microusd / 1e6:,.2f}"
+
+
+def _short(number: float) -> str:
+    """The number as a terminal has room for; --json has all of it."""
+    for least, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if number >= least:
+            return f"{number / (1e3 if letter == 'k' else least):,.1f}{letter}"
+    return f"{number:,.0f}"
 
 
 def _day(option: str, text: str) -> date | None:
