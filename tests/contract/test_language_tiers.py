@@ -17,6 +17,8 @@ from engines.language_api import ApiLanguage
 from engines.language_fake import FakeLanguage
 from engines.language_requests import LanguageRequests
 from engines.language_tiers import TieredLanguage
+from runtime.choice import choose_language
+from runtime.settings import Settings
 from tests.servers import openai_answers as answers
 from tests.servers.openai_analyses import analyses, doubts, mislabels, misquotes
 from tests.servers.openai_requests import SentRequest
@@ -170,3 +172,16 @@ def test_a_wrong_key_of_any_tier_is_told_and_not_worked_around(centre):
 def test_what_the_tiers_say_is_checked_already(centre):
     found = centre.ask()
     assert check_analysis(found, CALL.turns, TAXONOMY) == found
+
+
+def test_the_settings_make_a_tier_of_each_kind_of_deployment(openai_server, tmp_path):
+    openai_server.reply_always(analyses(doubts(0.75)))
+    where = {"provider": "openai", "base_url": openai_server.base_url, "api_key": API_KEY}
+    language = {
+        "deployments": [where | {"model": "cheap"}, where | {"model": "strong", "tier": "strong"}],
+        "escalation": {"min_confidence": 0.8},
+    }
+    engine = choose_language(Settings(home=tmp_path, language=language)).make()
+    found = engine.analyse(CALL, TAXONOMY, lambda _charge: None)
+    assert [request.model for request in openai_server.requests] == ["cheap", "strong"]
+    assert (found.answered_by.model, found.answered_by.escalated_for) == ("openai/strong", "low_confidence")
