@@ -13,25 +13,29 @@ from calls.analysis import Analysis, SkippedFeature
 from calls.checking import check_analysis
 from calls.prompts import Prompt
 from calls.reasons import INSUFFICIENT, OTHER, Taxonomy
-from calls.redaction import redact
+from calls.redaction import SensitiveFinder, redact
 from calls.transcript import Turn
 
 # What people reviewed is right as often as anybody can say.
 _CONFIDENCE = 0.99
 
 
-def worth_teaching(analysis: Analysis, turns: Sequence[Turn], taxonomy: Taxonomy) -> Analysis | None:
+def worth_teaching(
+    analysis: Analysis, turns: Sequence[Turn], taxonomy: Taxonomy, find: SensitiveFinder | None = None
+) -> Analysis | None:
     """The analysis as the call's redacted turns bear it out now; None where reason or summary would not stand.
 
-    Texts are redacted again: what was written before a rule for it existed does not leave either.
+    Texts are redacted again by what `find` finds: what was written before a rule for it existed does not leave either.
     """
     clean = replace(
         analysis,
-        headline=redact(analysis.headline),
-        summary=redact(analysis.summary),
-        subject=redact(analysis.subject),
-        next_steps=tuple(replace(step, text=redact(step.text)) for step in analysis.next_steps),
-        answers={code: redact(value) if isinstance(value, str) else value for code, value in analysis.answers.items()},
+        headline=redact(analysis.headline, find),
+        summary=redact(analysis.summary, find),
+        subject=redact(analysis.subject, find),
+        next_steps=tuple(replace(step, text=redact(step.text, find)) for step in analysis.next_steps),
+        answers={
+            code: redact(value, find) if isinstance(value, str) else value for code, value in analysis.answers.items()
+        },
         reason_confidence=_CONFIDENCE,
         skipped=(),
     )

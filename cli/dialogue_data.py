@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from calls.reasons import INSUFFICIENT, OTHER, Reason, Taxonomy
-from calls.redaction import redact_turns
+from calls.redaction import SensitiveFinder, redact_turns
 from calls.taxonomy_file import parse_taxonomy
 from calls.transcript import Speaker, Turn
 from cli.evaluation_data import BadData
@@ -38,8 +38,8 @@ class Dialogue:
     summaries: tuple[str, ...] = field(default=(), repr=False)
 
 
-def read_dialogues(folder: Path) -> list[Dialogue]:
-    """The conversations of the folder, in order. Raises BadData."""
+def read_dialogues(folder: Path, find: SensitiveFinder | None = None) -> list[Dialogue]:
+    """The conversations of the folder, in order, without what `find` finds. Raises BadData."""
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None:
         raise BadData(f"{folder}: DATA is a folder with a {' or a '.join(FILES)} in it")
@@ -47,7 +47,7 @@ def read_dialogues(folder: Path) -> list[Dialogue]:
     found: dict[str, Dialogue] = {}
     for number, row in _rows(path):
         try:
-            one = _dialogue(row, summaries)
+            one = _dialogue(row, summaries, find)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BadData(f"{path}, line {number}: {type(error).__name__}: {error}") from None
         if one.id in found:
@@ -106,7 +106,9 @@ def _summaries(path: Path) -> dict[str, tuple[str, ...]]:
         raise BadData(f"{path}: each line needs `id` and `summary` ({type(error).__name__})") from None
 
 
-def _dialogue(row: Mapping[str, Any], summaries: Mapping[str, tuple[str, ...]]) -> Dialogue:
+def _dialogue(
+    row: Mapping[str, Any], summaries: Mapping[str, tuple[str, ...]], find: SensitiveFinder | None
+) -> Dialogue:
     label = next((str(row[name]) for name in _LABELS if row.get(name)), None)
     given = row.get("turns") or sorted(row.get("segments") or [], key=lambda segment: float(segment["start_ms"]))
     said = [
@@ -119,7 +121,7 @@ def _dialogue(row: Mapping[str, Any], summaries: Mapping[str, tuple[str, ...]]) 
     ]
     return Dialogue(
         id=str(row["id"]),
-        turns=tuple(redact_turns(turns)),
+        turns=tuple(redact_turns(turns, find)),
         reason_code=as_code(label) if label else None,
         summaries=_texts(row["summary"]) if row.get("summary") else summaries.get(str(row["id"]), ()),
     )

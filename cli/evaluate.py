@@ -81,10 +81,10 @@ def reasons(
     from cli import language_evaluation as evaluation
     from engines.language_offline import OfflineLanguage
 
-    labelled = [one for one in read_dialogues(data) if one.reason_code][: limit or None]
+    wired = wire(home, **_engine(engine, model, part="language"))
+    labelled = [one for one in read_dialogues(data, wired.redaction) if one.reason_code][: limit or None]
     if not labelled:
         stop(f"callwise: {data}: no conversation has a reason")
-    wired = wire(home, **_engine(engine, model, part="language"))
     codes = [one.reason_code or "" for one in labelled]
     taxonomy, whence = taxonomy_for(codes, data, taxonomy_file, wired.taxonomy_from_file())
     tried, used = labelled, wired.language
@@ -126,8 +126,8 @@ def summary(
     """ROUGE against summaries by people, and how the quotes stand. No database; APIs are paid as ever."""
     from cli import language_evaluation as evaluation
 
-    dialogues: list[Dialogue] = read_dialogues(data)[: limit or None]
     wired = wire(home, **_engine(engine, model, part="language"))
+    dialogues: list[Dialogue] = read_dialogues(data, wired.redaction)[: limit or None]
     used = wired.language
     used.check()
     bill = evaluation.Bill()

@@ -134,7 +134,7 @@ def _examples(wired: Wiring) -> Examples:
         # Without the examples of reviewed calls: they would give the answers away.
         taxonomy = replace(taxonomy, reviewed_calls=())
         for reviewed in reviewed_analyses(connection):
-            line = _line(reviewed, taxonomy, wired.settings.language.summary_language)
+            line = _line(wired, reviewed, taxonomy)
             if line is None:
                 left_out += 1
             else:
@@ -142,9 +142,10 @@ def _examples(wired: Wiring) -> Examples:
     return Examples(training, validation, left_out)
 
 
-def _line(reviewed: ReviewedAnalysis, taxonomy: Taxonomy, summary_language: str) -> str | None:
-    turns = redact_turns(take_turns(reviewed.utterances))
-    analysis = worth_teaching(_with_reason_quote(reviewed.analysis, turns, taxonomy), turns, taxonomy)
+def _line(wired: Wiring, reviewed: ReviewedAnalysis, taxonomy: Taxonomy) -> str | None:
+    turns = redact_turns(take_turns(reviewed.utterances), wired.redaction)
+    quoted = _with_reason_quote(reviewed.analysis, turns, taxonomy)
+    analysis = worth_teaching(quoted, turns, taxonomy, wired.redaction)
     if analysis is None:
         return None
     prompt = build_prompt(
@@ -153,7 +154,7 @@ def _line(reviewed: ReviewedAnalysis, taxonomy: Taxonomy, summary_language: str)
         direction=reviewed.direction,
         started_at=reviewed.started_at,
         language=reviewed.language,
-        summary_language=summary_language,
+        summary_language=wired.settings.language.summary_language,
     )
     return example_line(prompt, analysis, taxonomy)
 

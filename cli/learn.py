@@ -78,9 +78,11 @@ def _learn(
             f"callwise: too few labelled calls: {len(taught)} to learn from and {len(tried)} to be tried on, of"
             f" {MIN_LABELS} of two reasons and {MIN_TRIED} at least; review some with `callwise call ID --reason CODE`"
         )
-    candidate = train([_labelled(connection, label) for label in taught], taxonomy)
+    candidate = train([_labelled(wired, connection, label) for label in taught], taxonomy)
     in_use = wired.learned(taxonomy)
-    trial = try_both(candidate, in_use or ReasonMatcher(taxonomy), [_labelled(connection, label) for label in tried])
+    trial = try_both(
+        candidate, in_use or ReasonMatcher(taxonomy), [_labelled(wired, connection, label) for label in tried]
+    )
     if keep and trial.is_better:
         wired.learned.keep(candidate)
     return {
@@ -95,11 +97,11 @@ def _learn(
     }
 
 
-def _labelled(connection: sa.Connection, label: Label) -> Any:
+def _labelled(wired: Wiring, connection: sa.Connection, label: Label) -> Any:
     from engines.trained_reasons import LabelledCall, said_in
 
     # Redacted as it is before any engine sees it: what is learned from never holds more.
-    turns = redact_turns(take_turns(current_transcript(connection, label.call_id).utterances))
+    turns = redact_turns(take_turns(current_transcript(connection, label.call_id).utterances), wired.redaction)
     return LabelledCall(said_in(turns), label.reason_code)
 
 
