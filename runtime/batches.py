@@ -12,8 +12,9 @@ from runtime.settings import DeploymentSettings, Settings
 
 if TYPE_CHECKING:
     # The SDK behind them takes most of a second to import, which only those who use it shall pay.
+    from engines.batched_requests import Questions
     from engines.deployments import Deployments
-    from engines.language_batch import BatchApi, Questions
+    from engines.language_batch import BatchApi
     from engines.language_offline import Learned
     from engines.meters import Meters
 
@@ -66,7 +67,7 @@ class BatchLane:
         """The engine for one analysis of that lane, whose questions wait there; None where it asks directly."""
         if lane is Lane.LIVE or not self.is_possible:
             return None
-        from engines.language_batch import BatchedRequests
+        from engines.batched_requests import BatchedRequests
 
         every = listed(self._settings, self._provider)
         tiers = [tier for tier in TIERS if any(one.tier == tier for one in every)]

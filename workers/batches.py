@@ -17,14 +17,8 @@ from calls.errors import CallwiseError, TerminalError
 from crm import batches
 from crm.database import Database
 from crm.money import mean_output_tokens
-from engines.language_batch import (
-    PATIENCE_S,
-    BatchApi,
-    BatchGone,
-    RemoteBatch,
-    batch_line,
-    write_kept,
-)
+from engines.batched_requests import PATIENCE_S, write_kept
+from engines.language_batch import BatchApi, BatchGone, RemoteBatch, batch_line
 from engines.language_requests import Answer
 
 log = structlog.get_logger()

@@ -11,12 +11,12 @@ from crm.database import Database
 
 if TYPE_CHECKING:
     # The SDK behind them takes most of a second to import, which only those who use it shall pay.
-    from engines.language_batch import KeptQuestion, Question
+    from engines.batched_requests import KeptQuestion, Question
 
 
 @dataclass(frozen=True)
 class StoredQuestions:
-    """The questions of one call's analysis, kept in the database (see engines.language_batch.Questions).
+    """The questions of one call's analysis, kept in the database (see engines.batched_requests.Questions).
 
     `subject` says what is analysed, and as what: the transcript, the taxonomy, the prompt.
     """
@@ -27,7 +27,7 @@ class StoredQuestions:
 
     def find(self, key: str) -> "KeptQuestion | None":
         """See Questions."""
-        from engines.language_batch import KeptQuestion, read_kept
+        from engines.batched_requests import KeptQuestion, read_kept
 
         with self.database.read() as connection:
             row = batches.find_question(connection, f"{self.subject}/{key}")

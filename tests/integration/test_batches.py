@@ -12,7 +12,8 @@ from calls.prices import Price
 from crm import batches, jobs
 from crm.batch_tables import batch_prompt, batch_question, language_batch
 from crm.tables import job, paid_request
-from engines.language_batch import BatchApi, BatchedRequests
+from engines.batched_requests import BatchedRequests
+from engines.language_batch import BatchApi
 from engines.language_requests import LanguageRequests
 from tests.seeds import seed_call, seed_taxonomy
 from tests.servers.openai_answers import Usage, fails, says
