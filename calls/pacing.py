@@ -31,7 +31,7 @@ LONGEST_WAIT_S = 300.0
 UNTOLD_WAIT_S = 1.0
 # A refusal that the meter did not foresee: a little slower, much more evenly; taken back by degrees.
 SLOWER, FASTER, SLOWEST = 0.97, 0.002, 0.5
-EVENER, COARSER = 0.5, 0.02
+EVENER, COARSER = 0.5, 0.005
 LEARNING_RATE = 0.05
 # How long an answer that was cut off is taken to have wanted to be.
 CUT_OFF_FACTOR = 1.5
