@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from calls.errors import SettingsError
 from cli import calls as call_commands
 from cli import reasons as commands
+from crm.calls import filter_choices
 from crm.reviews import UnknownReason
 from crm.tables import call_analysis, job, paid_request
 from crm.taxonomies import NoSuchVersion, current_taxonomy
@@ -233,3 +234,8 @@ def test_calls_are_found_by_the_reason_that_goes_on_in_the_place_of_theirs(hall,
     [call_id, _] = seed(hall, "delivery_status", "repair_booking")
     document(hall, "reasons", "load", newer)
     assert [one["id"] for one in document(hall, "calls", "--reason", "delivery")["calls"]] == [str(call_id)]
+    with hall.wiring.database.read() as connection:
+        assert filter_choices(connection).reasons == (
+            ("delivery", "Delivery"),
+            ("repair_booking", "Repair booking"),
+        )
