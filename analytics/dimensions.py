@@ -22,6 +22,7 @@ from analytics.star import (
 )
 from calls.reasons import INSUFFICIENT, OTHER
 from crm.tables import agent, queue, reason, taxonomy, team
+from crm.taxonomies import known_successors
 
 _GENERAL = {
     OTHER: ("Other", "A reason that the taxonomy does not name."),
@@ -179,7 +180,11 @@ def _reasons(connection: sa.Connection) -> dict[tuple[str, str], ReasonKey]:
                 "is_sales": False,
                 "is_current": version.is_current,
             }
-    return _merge_reasons(connection, wanted)
+    keys = _merge_reasons(connection, wanted)
+    current = next((version for (version, _), values in wanted.items() if values["is_current"]), "")
+    following = known_successors(connection)
+    # A reason that was replaced counts as the one that goes on in its place: a trend over both is one line.
+    return {(version, code): keys.get((current, following.get(code, "")), key) for (version, code), key in keys.items()}
 
 
 def _merge_reasons(

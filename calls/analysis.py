@@ -54,12 +54,27 @@ class SkippedFeature:
 
 
 @dataclass(frozen=True)
+class AnsweredBy:
+    """Which of several engines an analysis comes from: its name, the version of its prompt, whether it is a demo's.
+
+    `tier` counts from 0, the one that is asked first, and is None where there are no others; `escalated_for` is the
+    code of the doubt for which the tier before was not enough, empty where the first one was.
+    """
+
+    model: str
+    prompt_version: str
+    is_demo: bool
+    tier: int | None = 0
+    escalated_for: str = ""
+
+
+@dataclass(frozen=True)
 class Analysis:
     """The checked analysis of one call.
 
     `reason_code` is a code of the taxonomy, `other` or `insufficient_content`, and None when no usable one was given;
     `reason_confidence` is 0..1. `summary_kind` says what the summary is: `written` by a model or `excerpts` of the
-    call.
+    call. `answered_by` is None where there is one engine alone.
     """
 
     headline: str
@@ -77,3 +92,4 @@ class Analysis:
     evidence: tuple[Evidence, ...] = ()
     skipped: tuple[SkippedFeature, ...] = ()
     summary_kind: str = "written"
+    answered_by: AnsweredBy | None = None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from calls.analysis import Analysis, Evidence, NextStep, Outcome, Sentiment, SkippedFeature
 from calls.quotes import find_quote
 from calls.reasons import INSUFFICIENT, OTHER, AnswerKind, Question, Taxonomy
+from calls.suspicion import without_orders, without_the_prompt
 from calls.transcript import Turn
 
 HEADLINE_LENGTH = 90
@@ -19,9 +20,14 @@ MAX_STEP_COUNT = 10
 MAX_SECONDARY_COUNT = 3
 MOOD_LIMIT = 5.0
 
+# A word that names something: longer than most that only join others.
+_NAME = re.compile(r"\w{4,}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 # Control characters, which PostgreSQL and terminals choke on, and the marks that turn text about.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff\ufeff]+")
+
+_ONE_BY_ONE = ("answers.", "secondary_reasons.")
+_OF_SALES = (Outcome.SALE, Outcome.NO_SALE)
 
 Answer = bool | float | str | None
 
@@ -30,42 +36,66 @@ def check_analysis(analysis: Analysis, turns: Sequence[Turn], taxonomy: Taxonomy
     """The part of `analysis` that stands up to the conversation and the taxonomy; checking it again changes nothing.
 
     A quote stands in the turn that it names, in the turn's own words; one from another turn gets that turn's index; one
-    that was never said is dropped. Numbers are brought into their range, texts cut, labels outside the lists dropped.
-    `skipped` tells what is missing or not borne out:
+    that was never said is dropped, and so is one out of words that give orders to the reader of the call. Numbers are
+    brought into their range, texts cut, labels outside the lists dropped. `skipped` tells what is missing or not borne
+    out:
 
-    - `reason`: `label_outside_taxonomy`; `summary`: `missing`
-    - `reason`, `summary`, `outcome`, `sentiment`: `unsupported` where the claim has no quote left
-    - `next_steps`, `answers.CODE`: `unsupported` where some were dropped for that; `answers.CODE`: `invalid_answer`
+    - `reason`: `label_outside_taxonomy`; `summary`: `missing`; `outcome`: `no_sales_reason` where it tells of a sale
+    - `headline`, `reason`, `summary`, `outcome`, `sentiment`: `unsupported` where the claim has no quote left
+    - `next_steps`, `secondary_reasons`, `subject`, `answers.CODE`: `unsupported` where some were dropped for that;
+      `answers.CODE`: `invalid_answer`
+    - every claim: `suspicious_instruction` where anybody in the call gives orders to its reader; what rests on nothing
+      else is dropped, and the reason has no confidence
+    - `headline`, `summary`, `next_steps`, `subject`, `answers.CODE`: `leaked_prompt` where the text was the prompt's
     """
-    evidence = tuple(_found(analysis.evidence, turns))
-    supported = {item.field for item in evidence}
     skipped = list(analysis.skipped)
-    reason_code = analysis.reason_code
+    checked = replace(analysis, evidence=tuple(_found(analysis.evidence, turns)))
+    checked, told = without_orders(checked, turns, taxonomy)
+    skipped += told
+    checked, told = without_the_prompt(checked)
+    skipped += told
+    supported = {item.field for item in checked.evidence}
+    reason_code = checked.reason_code
     if reason_code is not None and reason_code not in taxonomy.codes:
         reason_code = None
         skipped.append(SkippedFeature("reason", "label_outside_taxonomy"))
-    steps, evidence = _supported_steps(analysis.next_steps, evidence)
-    if len(steps) < len(analysis.next_steps):
+    secondary, told = _secondary(checked.secondary_reason_codes, reason_code, taxonomy, supported)
+    skipped += told
+    steps, evidence = _supported_steps(checked.next_steps, checked.evidence)
+    if len(steps) < len(checked.next_steps):
         skipped.append(SkippedFeature("next_steps", "unsupported"))
-    answers, refused = _checked_answers(analysis.answers, taxonomy, supported)
-    skipped += refused
+    answers, told = _checked_answers(checked.answers, taxonomy, supported)
+    skipped += told
+    subject = _cut(checked.subject, SUBJECT_LENGTH)
+    if subject and "subject" not in supported and not _is_named(subject, turns):
+        subject = ""
+        skipped.append(SkippedFeature("subject", "unsupported"))
+    outcome = checked.outcome
+    if outcome in _OF_SALES and not _is_about_sales(reason_code, secondary, taxonomy):
+        outcome = Outcome.UNKNOWN
+        skipped.append(SkippedFeature("outcome", "no_sales_reason"))
+    kept = {f"answers.{code}" for code, answer in answers.items() if answer is not None}
+    kept |= {f"secondary_reasons.{code}" for code in secondary}
     checked = replace(
-        analysis,
-        headline=_headline(analysis, reason_code, taxonomy),
-        summary=_cut(analysis.summary, SUMMARY_LENGTH),
+        checked,
+        headline=_headline(checked, reason_code, taxonomy),
+        summary=_cut(checked.summary, SUMMARY_LENGTH),
         reason_code=reason_code,
-        reason_confidence=_within(analysis.reason_confidence, 0.0, 1.0) if reason_code else None,
-        secondary_reason_codes=_secondary(analysis.secondary_reason_codes, reason_code, taxonomy),
+        reason_confidence=_within(checked.reason_confidence, 0.0, 1.0) if reason_code else None,
+        secondary_reason_codes=secondary,
+        outcome=outcome,
         next_steps=steps,
-        sentiment=_mood(analysis.sentiment),
-        subject=_cut(analysis.subject, SUBJECT_LENGTH),
-        language=analysis.language.lower() if _LANGUAGE.fullmatch(analysis.language.lower()) else "",
+        sentiment=_mood(checked.sentiment),
+        subject=subject,
+        language=checked.language.lower() if _LANGUAGE.fullmatch(checked.language.lower()) else "",
         answers=answers,
-        evidence=tuple(item for item in evidence if not _is_of_dropped_answer(item, answers)),
+        evidence=tuple(item for item in evidence if item.field in kept or not item.field.startswith(_ONE_BY_ONE)),
     )
     if not checked.summary:
         skipped.append(SkippedFeature("summary", "missing"))
     skipped += [SkippedFeature(field, "unsupported") for field in _claims(checked) if field not in supported]
+    if checked.headline not in {"", _label(reason_code, taxonomy)} and not {"reason", "summary"} & supported:
+        skipped.append(SkippedFeature("headline", "unsupported"))
     return replace(checked, skipped=tuple(dict.fromkeys(skipped)))
 
 
@@ -143,17 +173,33 @@ def _typed(answer: Answer, question: Question) -> Answer:
     return _cut(answer, ANSWER_LENGTH) or None
 
 
-def _is_of_dropped_answer(item: Evidence, answers: Mapping[str, Answer]) -> bool:
-    return item.field.startswith("answers.") and answers.get(item.field.removeprefix("answers.")) is None
-
-
 def _headline(analysis: Analysis, reason_code: str | None, taxonomy: Taxonomy) -> str:
-    return _cut(analysis.headline, HEADLINE_LENGTH) or (taxonomy.label(reason_code) if reason_code else "")
+    return _cut(analysis.headline, HEADLINE_LENGTH) or _label(reason_code, taxonomy)
 
 
-def _secondary(codes: Sequence[str], reason_code: str | None, taxonomy: Taxonomy) -> tuple[str, ...]:
-    known = dict.fromkeys(code for code in codes if taxonomy.reason(code) and code != reason_code)
-    return tuple(known)[:MAX_SECONDARY_COUNT]
+def _label(reason_code: str | None, taxonomy: Taxonomy) -> str:
+    return taxonomy.label(reason_code) if reason_code else ""
+
+
+def _secondary(
+    codes: Sequence[str], reason_code: str | None, taxonomy: Taxonomy, supported: set[str]
+) -> tuple[tuple[str, ...], list[SkippedFeature]]:
+    """The first few that are in the list and have a quote."""
+    known = list(dict.fromkeys(code for code in codes if taxonomy.reason(code) and code != reason_code))
+    kept = [code for code in known if f"secondary_reasons.{code}" in supported]
+    refused = [SkippedFeature("secondary_reasons", "unsupported")] if len(kept) < len(known) else []
+    return tuple(kept[:MAX_SECONDARY_COUNT]), refused
+
+
+def _is_named(subject: str, turns: Sequence[Turn]) -> bool:
+    """Whether somebody said one of the subject's own words: a name in the call's language needs no quote."""
+    names = _NAME.findall(subject.casefold()) or subject.casefold().split()
+    return any(name in f" {turn.text.casefold()}" for turn in turns for name in names)
+
+
+def _is_about_sales(reason_code: str | None, secondary: Sequence[str], taxonomy: Taxonomy) -> bool:
+    reasons = (taxonomy.reason(code) for code in (reason_code, *secondary) if code)
+    return any(reason is not None and reason.is_sales for reason in reasons)
 
 
 def _mood(mood: Sentiment) -> Sentiment:

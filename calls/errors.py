@@ -36,6 +36,30 @@ class TerminalError(CallwiseError):
     code = "cannot_be_done"
 
 
+class NotYet(TransientError):
+    """Nothing is wrong: the work waits, uncounted, until `retry_after_s` have passed or somebody wakes it."""
+
+    code = "not_yet"
+
+
+class Paced(NotYet):
+    """The minute's tokens or requests are used up: the work goes back to its turn."""
+
+    code = "paced"
+
+
+class InBatch(NotYet):
+    """The question goes to the model in a batch: the work goes on when its answer has come."""
+
+    code = "in_batch"
+
+
+class BudgetSpent(NotYet):
+    """What may be spent today is spent: the work goes on at the day's turn, or when the budget is raised."""
+
+    code = "budget_spent"
+
+
 class UndecodableAudio(TerminalError):
     """The object is no audio, or none that can be decoded (`not_audio`, `corrupt`, `empty`, `too_long`,
     `decoder_died`, `decoder_timed_out`).
@@ -51,7 +75,9 @@ class ObjectGone(TerminalError):
 
 
 class UnusableAnswer(TerminalError):
-    """A language model answered, but not with an analysis (`refused`, `truncated`, `invalid_answer`)."""
+    """A language model answered, but not with an analysis (`refused`, `truncated`, `invalid_answer`, `empty_answer`,
+    `too_long`).
+    """
 
     code = "invalid_answer"
 

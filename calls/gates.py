@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from calls.pipeline import SkipReason
+from calls.quotes import word_count
 from calls.transcript import Speaker, Utterance
 
 # "Hello?" and "hello, hello?": a call of fewer words than this says nothing about anything.
@@ -15,14 +16,30 @@ _GREETING = re.compile(
     r"|\bvoice ?mail\b|\bmail ?box\b"
     r"|\b(?:can ?not|can't|unable to|not able to) (?:take|answer|come to|get to) (?:your|the|my) (?:call|phone)\b"
     r"|\b(?:office|shop|store|centre|center|lines?) (?:is|are) (?:now |currently )?closed\b"
-    r"|\b(?:is|are|am|i'm) not available\b.{0,40}\b(?:call|message|moment|now)\b",
+    r"|\b(?:is|are|am|i'm) not available\b.{0,40}\b(?:call|message|moment|now)\b"
+    # German, French, Spanish, Italian, Portuguese, Dutch.
+    r"|\bnachricht\b.{0,40}\b(?:hinterlassen|hinterlasse|aufsprechen)\b|\b(?:hinterlassen|"
+    r"hinterlasse)\b.{0,40}\bnachricht\b"
+    r"|\bnach dem (?:signal|piep|pfeif)?ton\b|\bnach dem piep\b|\banrufbeantworter\b"
+    r"|\blaiss(?:ez|er|e)\b.{0,40}\bmessage\b|\bapr[eè]s (?:le|la) (?:bip|signal|tonalit[eé])|\bmessagerie\b|"
+    r"\br[eé]pondeur\b"
+    r"|\b(?:deje|deja|dejar|dejen)\b.{0,40}\bmensaje\b|\bdespu[eé]s de(?:l tono| la se[nñ]al)|\bbuz[oó]n de voz\b"
+    r"|\blasci(?:ate|are|a|)\b.{0,40}\bmessaggio\b|\bdopo il (?:segnale|bip)\b|\bsegreteria telefonica\b"
+    r"|\bdeix(?:e|ar|a)\b.{0,40}\b(?:mensagem|recado)\b|\bap[oó]s o (?:sinal|bip)\b|\bcaixa (?:postal|de correio)\b"
+    r"|\b(?:spreek|laat)\b.{0,40}\b(?:bericht|boodschap)\b|\bna de (?:piep|toon)\b",
     re.IGNORECASE | re.DOTALL,
 )
 # What only a person says who has somebody to talk with; an announcement does not ask and wait.
 _DIALOGUE = re.compile(
     r"\bhow (?:can|may) i help|\bwhat can i do for you|\banything else|\blet me (?:check|look|see)|\bcan i have your"
     r"|\bmay i have|\bcould you (?:tell|give|spell)|\bone moment|\bbear with me|\bthank you for (?:waiting|holding)"
-    r"|\byou're welcome|\byes(?:,| it is| i do| please)|\bis that (?:right|correct)",
+    r"|\byou're welcome|\byes(?:,| it is| i do| please)|\bis that (?:right|correct)"
+    r"|\bwie kann ich (?:ihnen )?(?:helfen|weiterhelfen)|\bwas kann ich f[uü]r sie tun|\beinen moment|"
+    r"\bgern geschehen|\bja,"
+    r"|\b(?:que|en quoi) puis[- ]je|\bun instant|\bje vous en prie|\boui,|\best[- ]ce que vous"
+    r"|\ben qu[eé] (?:le )?puedo|\bun momento|\bde nada|\bs[ií],|\bcome posso aiutar|\bun attimo|\bprego|\bs[iì],"
+    r"|\b(?:em que|como) posso ajudar|\bs[oó] um momento|\bsim,|\b(?:waarmee|hoe) kan ik (?:u |je )?helpen|"
+    r"\bgraag gedaan|\bja,",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"\w+")
@@ -42,7 +59,7 @@ def gate(utterances: Sequence[Utterance], channel_count: int, min_speech_s: floa
     said = [utterance for utterance in utterances if _WORD.search(utterance.text)]
     if not said or _speech_s(said) < min_speech_s:
         return SkipReason.NO_SPEECH
-    if sum(len(_WORD.findall(utterance.text)) for utterance in said) < MIN_WORD_COUNT:
+    if sum(word_count(utterance.text) for utterance in said) < MIN_WORD_COUNT:
         return SkipReason.TOO_SHORT
     sides = _sides(said, channel_count)
     is_voicemail = _is_monologue(said) if len(sides) < 2 and channel_count < 2 else _is_one_sided(sides)

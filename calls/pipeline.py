@@ -55,9 +55,12 @@ TRANSCRIBE = Step("call.transcribe", needs=Stage.RECEIVED, gives=Stage.TRANSCRIB
 # A conversation that comes as text is read instead of heard: intake gives it this step, none leads to it.
 READ = Step("call.read", needs=Stage.RECEIVED, gives=Stage.TRANSCRIBED, queue="language")
 UNDERSTAND = Step("call.understand", needs=Stage.TRANSCRIBED, gives=Stage.UNDERSTOOD, queue="language")
+# A call that has ended is asked about anew, under other reasons: somebody orders it, no step leads to it, and the call
+# stays as it ended until the answer is there.
+RECLASSIFY = Step("call.reclassify", needs=Stage.DONE, gives=Stage.DONE, queue="language")
 FILE = Step("call.file", needs=Stage.UNDERSTOOD, gives=Stage.DONE, queue="language")
 
-PIPELINE = (FETCH, TRANSCRIBE, READ, UNDERSTAND, FILE)
+PIPELINE = (FETCH, TRANSCRIBE, READ, UNDERSTAND, RECLASSIFY, FILE)
 
 # What was stored longer ago than this when it is taken in is old work: it comes behind every call of today.
 LIVE_WITHIN = timedelta(hours=24)
@@ -76,7 +79,7 @@ def step_named(name: str) -> Step:
 def next_step(stage: Stage) -> Step | None:
     """The step that a call at `stage` waits for, with sound for its recording; None at a terminal stage."""
     for step in PIPELINE:
-        if step.needs == stage and step is not READ:
+        if step.needs == stage and step not in {READ, RECLASSIFY}:
             return step
     return None
 

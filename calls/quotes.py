@@ -51,6 +51,11 @@ def find_quote(quote: str, turns: Sequence[Turn], turn_index: int) -> FoundQuote
     return None
 
 
+def word_count(text: str) -> int:
+    """How many words a text has; of scripts without blanks every sign is one."""
+    return len(_words(text).words)
+
+
 def _place(wanted: tuple[str, ...], said: tuple[str, ...]) -> int | None:
     for at in range(len(said) - len(wanted) + 1):
         if said[at] == wanted[0] and said[at : at + len(wanted)] == wanted:

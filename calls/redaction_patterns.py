@@ -18,7 +18,7 @@ _EMAIL = re.compile(r"[\w.+%'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _SSN = re.compile(r"(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}")
 _ENDING = r"(?:com|net|org|edu|gov|info|biz|io|co|uk|us|ca|au|de|fr|it|es|nl|be|ch|at|ie|eu|in|me)"
 _AT_DOMAIN = re.compile(
-    rf"\s+(?:at|@)\s*(?P<domain>\w[\w-]{{0,62}}(?:\s+(?!dot\b)\w+){{0,2}}?)(?:\s+dot\s+\w+){{0,3}}?(?:\s+dot\s+|\.){_ENDING}\b"
+    rf",?\s+(?:at|@)\s*(?P<domain>\w[\w-]{{0,62}}(?:\s+(?!dot\b)\w+){{0,2}}?)(?:\s+dot\s+\w+){{0,3}}?(?:\s+dot\s+|\.){_ENDING}\b"
     rf"(?:(?:\s+dot\s+|\.){_ENDING}\b){{0,2}}",
     re.IGNORECASE,
 )
@@ -45,16 +45,42 @@ def luhn_holds(digits: str) -> bool:
     return total % 10 == 0
 
 
+# Prefixes in use and the lengths of their numbers (ISO/IEC 7812; the schemes' own pages).
+_CARDS = (
+    (re.compile(r"4"), (16, 13, 19)),
+    (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), (16,)),
+    (re.compile(r"3[47]"), (15,)),
+    (re.compile(r"6(?:011|4[4-9]|5)|35(?:2[89]|[3-8])"), (16,)),
+    (re.compile(r"3(?:0[0-5]|6|[89])"), (14,)),
+    (re.compile(r"5[0678]|6"), (16, 19)),
+)
+_CARD_LENGTHS = (16, 15, 14, 13, 19)
+
+
+def card_within(digits: str) -> bool:
+    """Whether a card's number stands in longer figures, as where its expiry and code are read out with it."""
+    return any(is_card(digits[start : start + length]) for start in range(len(digits) - 12) for length in _CARD_LENGTHS)
+
+
+def is_card(digits: str) -> bool:
+    """Whether this is a card's number by its first digits, its length and its check."""
+    fits = any(prefix.match(digits) and len(digits) in lengths for prefix, lengths in _CARDS)
+    return fits and luhn_holds(digits)
+
+
 def might_be_phone(digits: str) -> bool:
     """Whether the digits alone look like a phone number.
 
-    That is one of North America (area code and exchange begin with 2 to 9), or a national one of 11 digits from 0 on.
+    That is one of North America (area code and exchange begin with 2 to 9), or a national one of 10 to 12 digits from 0
+    on, as in most of Europe.
     """
     if len(digits) == 11 and digits[0] == "1":
         digits = digits[1:]
+    if 10 <= len(digits) <= 12 and digits[0] == "0":
+        return digits[1] != "0"
     if len(digits) == 10:
         return digits[0] in "23456789" and digits[3] in "23456789"
-    return len(digits) == 11 and digits[0] == "0" and digits[1] in "12378"
+    return False
 
 
 def looks_like_ssn(written: str) -> bool:

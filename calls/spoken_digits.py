@@ -19,7 +19,7 @@ _FILLERS = frozenset({"uh", "um", "er", "erm", "and", "then", "okay", "ok", "yes
 
 _PIECE = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+")
 # Anything else between two pieces ends a number: a full stop and a capital, a currency sign, a bracketed mark.
-_GLUE = re.compile(r"[\s,.\-–—()/+]*")
+_GLUE = re.compile(r"[\s,.\-–—()/+_·\u200b\u2060\ufeff]*")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def digit_runs(text: str, *, bridge_word_count: int = 0) -> Iterator[DigitRun]:
         if broken:
             yield from _read(run)
             run, skipped, others = [], [], 0
-        if _is_number(piece.word):
+        # "4 2 0 O": at the end, too, but not in "5 o clock".
+        if _is_number(piece.word) or (piece.word == "o" and len(run) >= 3):
             run += [*skipped, piece] if run else [piece]
             skipped, others = [], 0
         elif run:

@@ -19,7 +19,7 @@ MAX_REASON_COUNT = 200
 MAX_QUESTION_COUNT = 20
 
 _TOP_KEYS = ("title", "version", "reasons", "questions")
-_REASON_KEYS = ("code", "label", "definition", "examples", "parent", "sales")
+_REASON_KEYS = ("code", "label", "definition", "examples", "parent", "sales", "replaces")
 _QUESTION_KEYS = ("code", "text", "kind", "choices")
 _YES = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -57,8 +57,8 @@ def parse_taxonomy(text: str) -> Taxonomy:
     """The taxonomy that the text of a reasons.yaml describes.
 
     Keys: `title`, `version` (where absent, ten hex digits of the content's SHA-256: other content is another version),
-    `reasons` (`code`, `label`, `definition`, `examples`, `parent`, `sales`) and `questions` (`code`, `text`, `kind`,
-    `choices`). Raises SettingsError with the line, the entry and the fix.
+    `reasons` (`code`, `label`, `definition`, `examples`, `parent`, `sales`, `replaces`) and `questions` (`code`,
+    `text`, `kind`, `choices`). Raises SettingsError with the line, the entry and the fix.
     """
     top = _load(text)
     _known_keys(top, _TOP_KEYS, "the file")
@@ -73,6 +73,7 @@ def parse_taxonomy(text: str) -> Taxonomy:
     _distinct("reason", ((line, reason.code) for line, reason in reasons))
     _distinct("question", ((line, question.code) for line, question in questions))
     _check_parents(reasons)
+    _check_replaced(reasons)
     taxonomy = Taxonomy(
         version="",
         title=_text(top, "title", "the file", default=""),
@@ -124,7 +125,19 @@ def _reason(entry: _Entry) -> tuple[int, Reason]:
         examples=_texts(entry, "examples", what),
         parent_code=_text(entry, "parent", what, default="") or None,
         is_sales=_YES[sales],
+        replaces=_replaced(entry, what),
     )
+
+
+def _replaced(entry: _Entry, what: str) -> tuple[str, ...]:
+    codes = _texts(entry, "replaces", what)
+    for code in codes:
+        if not CODE.fullmatch(code):
+            raise _wrong(entry.line, f"{what}: `replaces` names `{code}`, which is no code", "write codes as `[a, b]`")
+        if code in {OTHER, INSUFFICIENT}:
+            fix = "leave it off, and let `callwise reasons reclassify --only` ask about those calls anew"
+            raise _wrong(entry.line, f"{what}: `replaces` names `{code}`, which is always there", fix)
+    return codes
 
 
 def _question(entry: _Entry) -> tuple[int, Question]:
@@ -198,13 +211,32 @@ def _check_parents(reasons: list[tuple[int, Reason]]) -> None:
             above = parents[above]
 
 
+def _check_replaced(reasons: list[tuple[int, Reason]]) -> None:
+    lines = {reason.code: line for line, reason in reasons}
+    replaced: dict[str, str] = {}
+    for line, reason in reasons:
+        for code in reason.replaces:
+            what = f"reason `{reason.code}`: `replaces` names `{code}`"
+            if code in lines:
+                fix = "remove one of them; to split a reason, leave `replaces` off and reclassify its calls"
+                raise _wrong(line, f"{what}, which is still a reason (line {lines[code]})", fix)
+            if code in replaced:
+                fix = "keep one of them; to split a reason, leave `replaces` off both and reclassify its calls"
+                raise _wrong(line, f"{what}, which `{replaced[code]}` replaces already", fix)
+            replaced[code] = reason.code
+
+
 def _content_hash(taxonomy: Taxonomy) -> str:
     content = [taxonomy.title, [_plain(r) for r in taxonomy.reasons], [_plain(q) for q in taxonomy.questions]]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 
 def _plain(entry: Reason | Question) -> dict[str, Any]:
-    return asdict(entry)
+    plain = asdict(entry)
+    if not plain.get("replaces"):
+        # A file that says nothing of it keeps the version that it had before there was such a key.
+        plain.pop("replaces", None)
+    return plain
 
 
 def _wrong(line: int, what: str, fix: str) -> SettingsError:

@@ -31,6 +31,7 @@ _CAUSES = {
     "refused": "the language model refused to answer",
     "truncated": "the language model's answer broke off",
     "invalid_answer": "the language model gave no usable answer",
+    "empty_answer": "the language model gave an empty answer",
     "temporarily_unavailable": "an engine or a store could not be reached",
     "engine_misconfigured": "an engine's setting is wrong",
     "database_unreachable": "the database could not be reached",
@@ -54,6 +55,19 @@ _CAUSES = {
     "missing_auth_token": "telephony's account is not configured",
     "worker_died": "the worker died while it was at work on this call",
     "unexpected_error": "something went wrong that nobody foresaw; the log says more",
+}
+# Why a part of an analysis is not there, or not to be relied on.
+_DOUBTS = {
+    "unsupported": "no words of the call bear it out",
+    "missing": "there is none",
+    "invalid_answer": "the engine's answer was of another kind than the question",
+    "label_outside_taxonomy": "the engine named a reason that is none of the list",
+    "no_sales_reason": "the engine told of a sale, and the call was not about one",
+    "suspicious_instruction": "somebody in the call gives orders to the program that reads it",
+    "leaked_prompt": "the engine repeated its own instructions",
+    "engine_cannot_judge": "this engine cannot judge it",
+    "unsure": "the classifier that labelled calls taught was not sure of it",
+    "refused": "the engine that was asked for a second opinion refused to answer",
 }
 _OUTCOMES = {
     "resolved": "Resolved",
@@ -83,6 +97,11 @@ def stage_words(stage: str, skip_reason: str | None = None, failed_code: str | N
 def cause_words(code: str) -> str:
     """What went wrong; a code that has no words yet is shown as it is."""
     return _CAUSES.get(code, readable(code))
+
+
+def doubt_words(code: str) -> str:
+    """Why a part of an analysis is missing or doubtful; a code that has no words yet is shown as it is."""
+    return _DOUBTS.get(code, readable(code))
 
 
 def outcome_words(outcome: str | None) -> str:

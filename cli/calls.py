@@ -3,6 +3,7 @@
 import secrets
 import sys
 from datetime import UTC, datetime
+from getpass import getuser
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,8 @@ from cli.common import HomeOption, JsonFlag, emit, say, wire
 from crm.call_documents import call_document, page_document
 from crm.call_lines import CallLine
 from crm.calls import CallFilter, find_call, list_calls, parse_moment
-from crm.one_call import CallInFull, call_in_full
+from crm.one_call import AnalysisRow, CallInFull, call_in_full
+from crm.reviews import correct_reason
 from crm.schema import require_current
 from crm.swaps import swap_channels
 from crm.users import create_user, list_users, set_password
@@ -99,12 +101,21 @@ def call(
             " (one more request to the language engine; speech is not paid for again). Twice is as before.",
         ),
     ] = False,
+    reason: Annotated[
+        str, typer.Option(help="Correct its reason to this code, or confirm it. No engine will change it any more.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Who says so. Empty: the user of this machine.")] = "",
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show one call in full, or correct who is who in it."""
+    """Show one call in full, or correct who is who in it, or what it was about."""
     wired = wire(home)
     require_current(wired.database)
+    if reason:
+        with wired.database.write() as connection:
+            call_id = find_call(connection, reference)
+            is_news = correct_reason(connection, call_id, reason, by=by or getuser(), now=datetime.now(UTC))
+        say(f"The reason is {reason}, by a person's word." if is_news else "That was said before.")
     if swapped:
         with wired.database.write() as connection:
             channel = swap_channels(connection, find_call(connection, reference), now=datetime.now(UTC))
@@ -205,7 +216,7 @@ def _print_call(console: Console, found: CallInFull, zone: ZoneInfo) -> None:
         ("agent", " / ".join(part for part in (line.agent, line.team, line.queue) if part)),
         ("state", stage_words(line.stage, line.skip_reason, line.failed_code)),
         ("detail", found.failed_detail or ""),
-        ("reason", _reason_words(line)),
+        ("reason", _reason_words(line, analysis)),
         ("outcome", outcome_words(line.outcome)),
         ("engines", ", ".join(part for part in (heard and heard.engine, analysis and analysis.model) if part)),
     ):
@@ -235,8 +246,9 @@ def _print_call(console: Console, found: CallInFull, zone: ZoneInfo) -> None:
         console.print(turns)
 
 
-def _reason_words(line: CallLine) -> str:
+def _reason_words(line: CallLine, analysis: AnalysisRow | None) -> str:
     if line.reason_label is None:
         return ""
     sure = "" if line.reason_confidence is None else f", confidence {line.reason_confidence:.0%}"
-    return f"{line.reason_label} ({line.reason_code}{sure})"
+    said_by = analysis and analysis.reason_said_by
+    return f"{line.reason_label} ({line.reason_code}{sure}{f', by the word of {said_by}' if said_by else ''})"

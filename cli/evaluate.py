@@ -1,5 +1,6 @@
-"""`eval speech`: how well the configured engine hears recordings of which is known what was said."""
+"""`eval`: how well engines hear recordings, find reasons and summarise, where the right answer is known."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,13 +9,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.common import HomeOption, JsonFlag, emit, say, wire
+from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
+from cli.dialogue_data import Dialogue, read_dialogues, taxonomy_for
 from cli.evaluation_data import read_data
+from cli.evaluation_tables import percent, print_reasons, print_summaries
 from cli.speech_evaluation import hear, summarise
 from engines.audio import decode
 from engines.speech import SpeechHints
 
-evaluations = typer.Typer(help="How well the engines do, on recordings of your own.", no_args_is_help=True)
+evaluations = typer.Typer(help="How well the engines do, on calls of your own.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 @evaluations.callback()
 def root() -> None:
-    """How well the engines do, on recordings of your own."""
+    """How well the engines do, on calls of your own."""
 
 
 @evaluations.command("speech")
@@ -57,9 +60,104 @@ def speech(
         _print(document)
 
 
-def _engine(engine: str, model: str) -> dict[str, Any]:
+@evaluations.command("reasons")
+def reasons(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder with dialogues.jsonl or calls.jsonl.")],
+    *,
+    taxonomy_file: Annotated[
+        Path | None, typer.Option("--reasons", metavar="FILE", help="Taxonomy of the labels; else DATA/reasons.yaml.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="Language engine instead of language.engine.")] = "",
+    model: Annotated[str, typer.Option(help="The engine's model instead of language.model.")] = "",
+    labels: Annotated[
+        int, typer.Option(help="Let the offline engine learn from so many calls of one half; the other half is judged.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Which halves and labels are drawn.")] = 0,
+    limit: Annotated[int, typer.Option(help="Only the first so many conversations; 0: all.", min=0)] = 0,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Accuracy, macro-F1, confusion, and what confidence is worth. No database; APIs are paid as ever."""
+    from cli import language_evaluation as evaluation
+    from engines.language_offline import OfflineLanguage
+
+    wired = wire(home, **_engine(engine, model, part="language"))
+    labelled = [one for one in read_dialogues(data, wired.redaction) if one.reason_code][: limit or None]
+    if not labelled:
+        stop(f"callwise: {data}: no conversation has a reason")
+    codes = [one.reason_code or "" for one in labelled]
+    taxonomy, whence = taxonomy_for(codes, data, taxonomy_file, wired.taxonomy_from_file())
+    tried, used = labelled, wired.language
+    if labels:
+        taught, tried = evaluation.halves(labelled, seed)
+        try:
+            learned = evaluation.learn(taught[:labels], taxonomy)
+        except ValueError as error:
+            stop(f"callwise: --labels: {error}")
+        used = OfflineLanguage(lambda _taxonomy: learned)
+    used.check()
+    bill = evaluation.Bill()
+    answered = evaluation.ask(tried, used, taxonomy, bill, _progress(len(tried)))
+    document = {
+        "data": str(data),
+        "engine": used.name,
+        "is_demo": used.is_demo,
+        "taxonomy": whence,
+        "label_count": min(labels, len(taught)) if labels else 0,
+        **evaluation.judge_reasons(answered, taxonomy),
+        "cost": bill.document(),
+    }
+    if as_json:
+        emit(document)
+    else:
+        print_reasons(document)
+
+
+@evaluations.command("summary")
+def summary(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder with dialogues.jsonl or calls.jsonl.")],
+    *,
+    engine: Annotated[str, typer.Option(help="Language engine instead of language.engine.")] = "",
+    model: Annotated[str, typer.Option(help="The engine's model instead of language.model.")] = "",
+    limit: Annotated[int, typer.Option(help="Only the first so many conversations; 0: all.", min=0)] = 0,
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """ROUGE against summaries by people, and how the quotes stand. No database; APIs are paid as ever."""
+    from cli import language_evaluation as evaluation
+
+    wired = wire(home, **_engine(engine, model, part="language"))
+    dialogues: list[Dialogue] = read_dialogues(data, wired.redaction)[: limit or None]
+    used = wired.language
+    used.check()
+    bill = evaluation.Bill()
+    answered = evaluation.ask(dialogues, used, wired.taxonomy_from_file(), bill, _progress(len(dialogues)))
+    document = {
+        "data": str(data),
+        "engine": used.name,
+        "is_demo": used.is_demo,
+        **evaluation.judge_summaries(answered),
+        "cost": bill.document(),
+    }
+    if as_json:
+        emit(document)
+    else:
+        print_summaries(document)
+
+
+def _progress(count: int) -> Callable[[int], None]:
+    """Tells of every hundredth conversation, and of the last."""
+
+    def tell(number: int) -> None:
+        if number % 100 == 0 or number == count:
+            say(f"{number}/{count}")
+
+    return tell
+
+
+def _engine(engine: str, model: str, part: str = "speech") -> dict[str, Any]:
     chosen = {name: value for name, value in (("engine", engine), ("model", model)) if value}
-    return {"speech": chosen} if chosen else {}
+    return {part: chosen} if chosen else {}
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -72,16 +170,16 @@ def _print(document: dict[str, Any]) -> None:
             row["channel"],
             str(row["call_count"]),
             str(row["word_count"]),
-            _percent(row["word_error_rate"]),
+            percent(row["word_error_rate"]),
             *(str(row[f"{kind}_count"]) for kind in ("substitution", "deletion", "insertion")),
-            _percent(row["character_error_rate"]),
+            percent(row["character_error_rate"]),
         )
     console.print(table)
     roles, silence, speed, paid = (document[name] for name in ("roles", "over_silence", "real_time_factor", "paid"))
     lines = [
         f"calls {document['call_count']}, without a reference {document['without_reference_count']}, not decodable"
         f" {len(document['failed'])}; {document['audio_s']} s of sound",
-        f"right speaker: {_percent(roles['accuracy'])} of {roles['named_word_count']} words that were heard right and"
+        f"right speaker: {percent(roles['accuracy'])} of {roles['named_word_count']} words that were heard right and"
         f" given to a side ({roles['matched_word_count']} heard right); maps of the channels that what was heard"
         f" contradicts: {roles['doubted_call_count']}",
     ]
@@ -96,9 +194,3 @@ def _print(document: dict[str, Any]) -> None:
         console.print(line, highlight=False, markup=False)
     if document["is_demo"]:
         console.print("A demo engine: good for a look round, not for decisions.", style="yellow")
-
-
-def _percent(rate: dict[str, float] | None) -> str:
-    if rate is None:
-        return "-"
-    return f"{rate['value']:.1%} ({rate['low']:.1%} to {rate['high']:.1%})"

@@ -16,8 +16,12 @@ COMMANDS = {
     "work": ("worker", "beat", "web", "work"),
     "ingest": ("push", "listen", "reconcile", "profiles"),
     "calls": ("calls", "call", "users"),
+    "reasons": ("reasons",),
     "analytics": ("trends", "export"),
+    "costs": ("costs",),
     "evaluate": ("eval",),
+    "learn": ("learn",),
+    "finetune": ("finetune",),
     "operate": ("status", "retry", "doctor", "db"),
 }
 

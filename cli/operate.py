@@ -10,10 +10,11 @@ from rich.table import Table
 
 from cli.common import HomeOption, JsonFlag, emit, say, wire
 from crm import retries
+from crm.batches import batch_counts
 from crm.calls import find_call
 from crm.schema import require_current, upgrade, versions
 from crm.status import status as read_status
-from crm.taxonomies import current_taxonomy, store_taxonomy
+from crm.taxonomies import take_from_file
 from runtime.wiring import Wiring
 
 db = typer.Typer(help="The database's version.", no_args_is_help=True)
@@ -33,9 +34,8 @@ def prepare(wired: Wiring) -> None:
     upgrade(wired.database)
     taxonomy = wired.taxonomy_from_file()
     with wired.database.write() as connection:
-        current = current_taxonomy(connection)
-        if current is None or current.version != taxonomy.version:
-            store_taxonomy(connection, taxonomy, datetime.now(UTC))
+        is_own = wired.settings.site.reasons_file is not None
+        take_from_file(connection, taxonomy, datetime.now(UTC), is_own=is_own)
 
 
 def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
@@ -50,7 +50,11 @@ def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
 def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
     """Read the status; show it as a table unless it will be shown as JSON."""
     with wired.database.read() as connection:
-        document = read_status(connection, datetime.now(UTC))
+        now = datetime.now(UTC)
+        document = read_status(connection, now) | {
+            "money_today": wired.budgets.document(connection, now),
+            "batches": batch_counts(connection),
+        }
     if not as_json:
         table = Table("what", "calls", title="Calls")
         for stage in ("announced", "received", "transcribed", "understood", "done"):
@@ -60,12 +64,24 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
                 table.add_row(f"{group}: {code}", str(count))
         if document["backfill"]:
             table.add_row("of these, old recordings behind the live calls", str(document["backfill"]))
+        if document["reclassifying"]:
+            table.add_row("done, and to be asked about under other reasons", str(document["reclassifying"]))
+        if document["language_tiers"]:
+            share = document["language_tiers"]["escalated_share"]
+            table.add_row("analyses that the first language tier left doubtful", f"{share:.1%}")
         if document["awaited_objects"]:
             table.add_row("announced, and not in the store yet", str(document["awaited_objects"]))
         if document["unread_names"]:
             table.add_row("names that no telephony profile reads", str(document["unread_names"]))
         if document["unreadable_events"]:
             table.add_row("events that nobody can read", str(document["unreadable_events"]))
+        for service, today in document["money_today"].items():
+            if today["spent_microusd"] or today["budget_microusd"] is not None:
+                bound = "" if today["budget_microusd"] is None else f" of {today['budget_microusd'] / 1e6:,.2f}"
+                table.add_row(f"dollars spent today: {service}", f"{today['spent_microusd'] / 1e6:,.2f}{bound}")
+        if document["batches"]["under_way"] or document["batches"]["unsent_questions"]:
+            table.add_row("questions that wait for the next batch", str(document["batches"]["unsent_questions"]))
+            table.add_row("questions in batches, unanswered", str(document["batches"]["unanswered_questions"]))
         Console().print(table)
         if document["oldest_waiting_s"] is not None:
             say(f"The longest-waiting call has waited {document['oldest_waiting_s']:.0f} s.")

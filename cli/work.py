@@ -94,7 +94,7 @@ def work(
     from runtime.listening import catch_up
     from workers.app import make_parts
     from workers.run import work_until_idle
-    from workers.sweep import roll_up
+    from workers.sweep import roll_up, tend_batches, wake_parked
 
     wired = wire(home)
     set_up_logs(wired.settings.log_level)
@@ -102,11 +102,15 @@ def work(
         prepare(wired)
     require_current(wired.database)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    wake_parked(wired)
     idle = work_until_idle(
         make_parts(wired, ring=None),
         catch_up=lambda: catch_up(wired),
         roll=lambda: roll_up(wired),
         timeout_s=timeout,
+        # Nobody else's questions are waited for here.
+        tend_batches=lambda: tend_batches(wired, gather_s=0.0),
+        poll_s=wired.settings.language.batch_poll_s,
     )
     document = print_status(wired, as_json=as_json)
     if as_json:

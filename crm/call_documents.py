@@ -4,10 +4,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from calls.analysis import Outcome
+from calls.pipeline import UNDERSTAND
 from calls.timing import NOT_TIMED, talk_share, words_per_minute
 from crm.call_lines import CallLine
 from crm.calls import CallPage
 from crm.one_call import AnalysisRow, CallInFull, RecordingRow, TranscriptRow
+from crm.reviews import Review
 
 
 def page_document(page: CallPage) -> dict[str, Any]:
@@ -86,9 +89,17 @@ def call_document(found: CallInFull) -> dict[str, Any]:
         ],
         "analysis": _analysis(analysis, found.cost_microusd) if analysis else None,
         "timing": timing_document(found),
-        "skipped": [dict(item) for part in (heard, analysis) if part for item in part.skipped],
+        "skipped": _skipped(found),
         "cost_microusd": found.cost_microusd,
     }
+
+
+def _skipped(found: CallInFull) -> list[dict[str, str]]:
+    """What is missing or doubtful, and why; the analysis itself where the engine gave none that can be used."""
+    told = [dict(item) for part in (found.transcript, found.analysis) if part for item in part.skipped]
+    if found.line.failed_code and found.failed_step == UNDERSTAND.name:
+        told.append({"feature": "analysis", "code": found.line.failed_code})
+    return told
 
 
 def timing_document(found: CallInFull) -> dict[str, Any]:
@@ -144,6 +155,7 @@ def _analysis(given: AnalysisRow, cost_microusd: int | None) -> dict[str, Any]:
         "secondary_reasons": [{"code": code, "label": label} for code, label in given.secondary_reasons],
         "outcome": given.outcome,
         "is_resolved": given.is_resolved,
+        "is_sale": {Outcome.SALE.value: True, Outcome.NO_SALE.value: False}.get(given.outcome),
         "next_steps": [dict(step) for step in given.next_steps],
         "evidence": [dict(item) for item in given.evidence],
         "sentiment": {
@@ -155,10 +167,25 @@ def _analysis(given: AnalysisRow, cost_microusd: int | None) -> dict[str, Any]:
         "model": given.model,
         "is_demo": given.is_demo,
         "prompt_version": given.prompt_version,
+        "tier": given.tier,
+        "escalated_for": given.escalated_for,
         "taxonomy_version": given.taxonomy_version,
+        "reason_said_by": given.reason_said_by,
+        "reviews": [_review(said) for said in given.reviews],
         "revision": given.revision,
         "created_at": _moment(given.created_at),
         "cost_microusd": cost_microusd,
+    }
+
+
+def _review(said: Review) -> dict[str, Any]:
+    return {
+        "field": said.field,
+        "before": said.before,
+        "after": said.after,
+        "by": said.reviewed_by,
+        "at": _moment(said.reviewed_at),
+        "revision": said.revision,
     }
 
 

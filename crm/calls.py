@@ -4,6 +4,7 @@ Lists are paged by the key (happened_at, id) of the last row shown, never by OFF
 first costs.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,7 +17,9 @@ import sqlalchemy as sa
 from calls.errors import CallwiseError
 from calls.recording import Direction
 from crm.call_lines import CallLine, label_of, line_of, select_lines
-from crm.tables import agent, call, call_analysis, contact, queue, reason, recording, transcript, utterance
+from crm.reason_tables import reason_successor
+from crm.tables import agent, call, call_analysis, contact, queue, reason, recording, taxonomy, transcript, utterance
+from crm.taxonomies import known_successors
 
 MAX_PAGE = 500
 
@@ -37,8 +40,9 @@ class NoSuchCall(CallwiseError):
 class CallFilter:
     """Which calls are wanted; None and "" do not restrict. `since` <= happened_at < `until`.
 
-    `reason` is a code; `agent` and `queue` are whole names; `customer` is part of a name, or at least three digits of a
-    number; `text` is part of a headline, a summary or something that was said. Upper and lower case are the same.
+    `reason` is a code, and calls with one that it replaces have it, too; `agent` and `queue` are whole names;
+    `customer` is part of a name, or at least three digits of a number; `text` is part of a headline, a summary or
+    something that was said. Upper and lower case are the same.
     """
 
     since: datetime | None = None
@@ -83,15 +87,20 @@ def list_calls(connection: sa.Connection, wanted: CallFilter, *, limit: int = 50
 
 def filter_choices(connection: sa.Connection) -> FilterChoices:
     """What the calls in the database can be filtered by; at most 500 agents and queues."""
-    codes = connection.execute(
+    codes: Iterable[str] = connection.execute(
         sa.select(call_analysis.c.reason_code)
         .where(call_analysis.c.is_current, call_analysis.c.reason_code.is_not(None))
         .distinct()
     ).scalars()
-    labels = {
-        row.code: row.label
-        for row in connection.execute(sa.select(reason.c.code, reason.c.label).order_by(reason.c.taxonomy_version))
-    }
+    following = known_successors(connection)
+    # What a code is called now, where the current version has it.
+    named = (
+        sa.select(reason.c.code, reason.c.label)
+        .join(taxonomy, taxonomy.c.version == reason.c.taxonomy_version)
+        .order_by(taxonomy.c.is_current, taxonomy.c.loaded_at)
+    )
+    labels = {row.code: row.label for row in connection.execute(named)}
+    codes = {following.get(code, code) for code in codes}
     reasons = sorted(((code, label_of(code, labels.get(code)) or code) for code in codes), key=lambda pair: pair[1])
     return FilterChoices(tuple(reasons), _names(connection, agent.c.display_name), _names(connection, queue.c.name))
 
@@ -165,7 +174,9 @@ def _conditions(wanted: CallFilter) -> list[sa.ColumnElement[bool]]:
     if wanted.stage:
         found.append(call.c.stage == wanted.stage)
     if wanted.reason:
-        found.append(call_analysis.c.reason_code == wanted.reason)
+        earlier = sa.select(reason_successor.c.code).where(reason_successor.c.successor_code == wanted.reason)
+        code = call_analysis.c.reason_code
+        found.append(sa.or_(code == wanted.reason, code.in_(earlier)))
     if wanted.agent:
         found.append(sa.func.lower(agent.c.display_name) == wanted.agent.lower())
     if wanted.queue:

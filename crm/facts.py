@@ -14,6 +14,7 @@ from calls.recording import CallFacts
 from calls.telling import says_something
 from crm import jobs
 from crm.database import insert
+from crm.results import file_call
 from crm.swaps import rename_speakers
 from crm.tables import agent, call, job, queue, team
 
@@ -132,7 +133,17 @@ def _take_external_id(connection: sa.Connection, before: sa.RowMapping, external
 
 def _file_again(connection: sa.Connection, call_id: UUID, now: datetime) -> None:
     row = jobs.first_job(call_id, now, step=FILE)
-    connection.execute(insert(connection, job).values(row).on_conflict_do_nothing(index_elements=["call_id"]))
+    queued = connection.execute(
+        insert(connection, job)
+        .values(row)
+        .on_conflict_do_nothing(index_elements=["call_id"])
+        # PostgreSQL's driver counts no rows for an INSERT that may do nothing.
+        .returning(job.c.call_id)
+    ).one_or_none()
+    if queued is None:
+        # It waits to be asked about under other reasons: that order must not be lost, so it is filed here and now.
+        file_call(connection, call_id)
+        return
     connection.execute(sa.update(call).where(call.c.id == call_id).values(stage=Stage.UNDERSTOOD, finished_at=None))
 
 

@@ -8,12 +8,13 @@ writing. Whoever changes a call and its job locks the call first.
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import cast
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
 from calls.errors import CallwiseError
-from calls.pipeline import PIPELINE, TRANSCRIBE, Lane, Stage, Step, next_step
+from calls.pipeline import PIPELINE, TERMINAL_STAGES, TRANSCRIBE, Lane, Stage, Step, next_step
 from crm.database import insert
 from crm.tables import call, job, touched_day
 from crm.waiting import due_of_lane
@@ -61,6 +62,7 @@ _HOLD = (
     .with_for_update()
 )
 _MARK = sa.insert(touched_day)
+_LOST = "another worker holds this call by now"
 
 
 @dataclass(frozen=True)
@@ -196,24 +198,33 @@ def hand_over(connection: sa.Connection, held: Claim, step: Step, *, now: dateti
 
 
 def skip(connection: sa.Connection, held: Claim, reason: str, *, now: datetime) -> None:
-    """End the call as skipped, for a stated reason. Raises ClaimLost."""
+    """End the call as skipped, for a stated reason; one that is done stays so. Raises ClaimLost."""
     _finish(connection, held, Stage.SKIPPED, now, skip_reason=reason)
 
 
 def fail(connection: sa.Connection, held: Claim, code: str, detail: str, *, now: datetime) -> None:
-    """Park the call as failed at this step, for a person to see and retry. Raises ClaimLost."""
+    """Park the call as failed at this step, for a person to see and retry; a done one stays so. Raises ClaimLost."""
     _finish(
         connection, held, Stage.FAILED, now, failed_step=held.step.name, failed_code=code, failed_detail=detail[:500]
     )
 
 
 def put_back(
-    connection: sa.Connection, held: Claim, code: str, detail: str, *, due_at: datetime, counts: bool = True
+    connection: sa.Connection,
+    held: Claim,
+    code: str,
+    detail: str,
+    *,
+    due_at: datetime,
+    counts: bool = True,
+    was_tried: bool = True,
 ) -> None:
-    """Leave the step for a later attempt; with `counts=False` no attempt so far is held against the call."""
+    """Leave the step for a later attempt; with `counts=False` no attempt so far is held against the call, with
+    `was_tried=False` this one is none.
+    """
     change = {
         "due_at": due_at,
-        "attempt_count": held.attempt if counts else 0,
+        "attempt_count": (held.attempt if was_tried else held.attempt - 1) if counts else 0,
         "last_code": code,
         "last_detail": detail[:500],
     }
@@ -234,18 +245,22 @@ def _change(connection: sa.Connection, held: Claim, change: dict[str, object]) -
 
 
 def _finish(connection: sa.Connection, held: Claim, stage: Stage, now: datetime, **facts: str) -> None:
-    _move(connection, held, stage=stage, finished_at=now, modified_at=now, **facts)
+    if held.step.needs not in TERMINAL_STAGES:
+        touch(connection, _move(connection, held, stage=stage, finished_at=now, modified_at=now, **facts))
+    elif stage == held.step.gives:
+        # It had ended before, and ended then; where it failed to be done anew, it is as it was.
+        touch(connection, _move(connection, held, modified_at=now))
     _require(connection.execute(_END, _held(held)).rowcount == 1)
 
 
-def _move(connection: sa.Connection, held: Claim, **change: object) -> None:
+def _move(connection: sa.Connection, held: Claim, **change: object) -> datetime:
     given = {"of_call": held.call_id, "from_stage": held.step.needs} | change
     moved = connection.execute(_MOVE, given).one_or_none()
-    _require(moved is not None)
-    if moved is not None and "finished_at" in change:
-        touch(connection, moved.happened_at)
+    if moved is None:
+        raise ClaimLost(_LOST)
+    return cast("datetime", moved.happened_at)
 
 
 def _require(is_held: bool) -> None:
     if not is_held:
-        raise ClaimLost("another worker holds this call by now")
+        raise ClaimLost(_LOST)

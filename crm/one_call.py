@@ -1,7 +1,7 @@
 """One call in full: what telephony said, what was heard, what it was about, what it cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,9 @@ from calls.transcript import Speaker, Turn, Utterance, group_turns, take_turns
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
 from crm.results import GIVEN, utterance_of
+from crm.reviews import Review, reviews_of
 from crm.tables import call, call_analysis, job, paid_request, reason, recording, transcript, utterance
+from crm.taxonomies import known_successors
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,21 @@ class AnalysisRow:
     taxonomy_version: str
     revision: int
     created_at: datetime
+    # Which engine of several answered, counted from 0, and why the one before did not do; None where one is alone.
+    tier: int | None = None
+    escalated_for: str | None = None
+    # What people said of the call, in order: of this revision or of an earlier one.
+    reviews: tuple[Review, ...] = ()
+
+    # From codes that the current reasons have not to those that go on in their place.
+    following: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reason_said_by(self) -> str | None:
+        """The person by whose word the call has its reason; None where an engine gave it."""
+        said = self.reviews[-1] if self.reviews else None
+        given = (said.after, self.following.get(said.after)) if said else ()
+        return said.reviewed_by if said and self.reason_code in given else None
 
 
 @dataclass(frozen=True)
@@ -258,13 +275,16 @@ def _analysis(connection: sa.Connection, call_id: UUID) -> AnalysisRow | None:
             )
         )
     }
-    names = [name for name in AnalysisRow.__dataclass_fields__ if name not in {"reason_label", "secondary_reasons"}]
+    made = {"reason_label", "secondary_reasons", "reviews", "following"}
+    names = [name for name in AnalysisRow.__dataclass_fields__ if name not in made]
     return AnalysisRow(
         **{name: getattr(row, name) for name in names},
         reason_label=label_of(row.reason_code, labels.get(row.reason_code)),
         secondary_reasons=tuple(
             (code, label_of(code, labels.get(code)) or code) for code in row.secondary_reason_codes
         ),
+        reviews=tuple(reviews_of(connection, call_id)),
+        following=known_successors(connection),
     )
 
 

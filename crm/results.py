@@ -10,12 +10,13 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.analysis import Analysis, SkippedFeature
+from calls.analysis import Analysis, AnsweredBy, SkippedFeature
+from calls.pipeline import Lane
 from calls.recording import Direction, ObjectRef
 from calls.sides import Sides
 from calls.transcript import Speaker, Utterance, Word
 from crm.people import leave_chain, link_into_chain, match_contact
-from crm.tables import call, call_analysis, recording, transcript, utterance
+from crm.tables import call, call_analysis, job, recording, transcript, utterance
 
 # The engine of transcripts that came as text, before the kind of document: "given/vcon".
 GIVEN = "given/"
@@ -45,6 +46,7 @@ _WORK = (
         recording.c.size_bytes,
         _latest(transcript).label("transcript_revision"),
         _latest(call_analysis).label("analysis_revision"),
+        sa.select(job.c.lane).where(job.c.call_id == call.c.id).scalar_subquery().label("lane"),
     )
     .join_from(call, recording, recording.c.call_id == call.c.id)
     .where(call.c.id == _OF_CALL, recording.c.is_current)
@@ -88,6 +90,7 @@ class Work:
     started_at: datetime | None
     transcript_revision: int
     analysis_revision: int
+    lane: Lane = Lane.LIVE
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ def work_for(connection: sa.Connection, call_id: UUID) -> Work | None:
         started_at=row.started_at,
         transcript_revision=row.transcript_revision,
         analysis_revision=row.analysis_revision,
+        lane=Lane(row.lane or 0),
     )
 
 
@@ -225,7 +229,12 @@ def save_analysis(
     taxonomy_version: str,
     now: datetime,
 ) -> None:
-    """Store a revision of the analysis and make it the current one."""
+    """Store a revision of the analysis and make it the current one.
+
+    `model`, `is_demo` and `prompt_version` are those of the engine; where it is made of several, the analysis itself
+    says which of them answered.
+    """
+    by = given.answered_by or AnsweredBy(model, prompt_version, is_demo)
     row = {
         "id": uuid4(),
         "call_id": work.call_id,
@@ -252,10 +261,12 @@ def save_analysis(
         "sentiment_customer": given.sentiment.overall,
         "sentiment_customer_start": given.sentiment.start,
         "sentiment_customer_end": given.sentiment.end,
-        "model": model,
-        "is_demo": is_demo,
-        "prompt_version": prompt_version,
+        "model": by.model,
+        "is_demo": by.is_demo,
+        "prompt_version": by.prompt_version,
         "taxonomy_version": taxonomy_version,
+        "tier": given.answered_by and by.tier,
+        "escalated_for": by.escalated_for or None,
     }
     _retire(connection, call_analysis, work.call_id, work.analysis_revision)
     connection.execute(_NEW[call_analysis], row)

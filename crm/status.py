@@ -5,10 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from calls.pipeline import Lane, Stage
+from calls.pipeline import RECLASSIFY, Lane, Stage
 from crm.awaited import awaited_count
 from crm.database import insert
-from crm.tables import call, job, process_beat, unreadable_event
+from crm.tables import call, call_analysis, job, process_beat, unreadable_event
 
 
 def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
@@ -16,7 +16,9 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
 
     `oldest_waiting_s` is the age of the longest-waiting unfinished call in seconds, None when nothing waits; `waiting`
     counts unfinished calls by the code of their last failed attempt, `backfill` those in the lane behind the live ones,
-    `awaited_objects` what was announced and is not in the store yet.
+    `reclassifying` done calls that are to be asked about under other reasons,
+    `awaited_objects` what was announced and is not in the store yet, `language_tiers` how many current analyses came
+    from engines in tiers and which share of them (0..1) was not left to the first, None where there are none.
     """
     document: dict[str, Any] = {
         stage.value: 0 for stage in (Stage.ANNOUNCED, Stage.RECEIVED, Stage.TRANSCRIBED, Stage.UNDERSTOOD, Stage.DONE)
@@ -36,7 +38,9 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
         else:
             document[row.stage] += row.calls
     oldest = connection.execute(
-        sa.select(sa.func.min(call.c.received_at)).join_from(job, call, job.c.call_id == call.c.id)
+        sa.select(sa.func.min(call.c.received_at))
+        .join_from(job, call, job.c.call_id == call.c.id)
+        .where(job.c.step != RECLASSIFY.name)
     ).scalar_one()
     document["oldest_waiting_s"] = None if oldest is None else max(0.0, round((now - oldest).total_seconds(), 1))
     document["waiting"] = {
@@ -52,12 +56,37 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     ).scalar_one()
     document["awaited_objects"] = awaited_count(connection)
     document["backfill"] = connection.execute(
-        sa.select(sa.func.count()).where(job.c.lane == Lane.BACKFILL)
+        sa.select(sa.func.count()).where(job.c.lane == Lane.BACKFILL, job.c.step != RECLASSIFY.name)
     ).scalar_one()
+    document["reclassifying"] = connection.execute(
+        sa.select(sa.func.count()).where(job.c.step == RECLASSIFY.name)
+    ).scalar_one()
+    document["language_tiers"] = _tiers(connection)
     document["unreadable_events"] = connection.execute(
         sa.select(sa.func.count()).select_from(unreadable_event)
     ).scalar_one()
     return document
+
+
+def _tiers(connection: sa.Connection) -> dict[str, Any] | None:
+    rows = connection.execute(
+        sa.select(call_analysis.c.tier, call_analysis.c.escalated_for, sa.func.count().label("calls"))
+        .where(call_analysis.c.is_current, call_analysis.c.tier.is_not(None))
+        .group_by(call_analysis.c.tier, call_analysis.c.escalated_for)
+        .order_by(call_analysis.c.tier, call_analysis.c.escalated_for)
+    ).all()
+    if not rows:
+        return None
+    total = sum(row.calls for row in rows)
+    escalated = {row.escalated_for: 0 for row in rows if row.escalated_for}
+    for row in rows:
+        if row.escalated_for:
+            escalated[row.escalated_for] += row.calls
+    return {
+        "analyses": total,
+        "escalated": escalated,
+        "escalated_share": round(sum(row.calls for row in rows if row.tier > 0) / total, 4),
+    }
 
 
 def beat(connection: sa.Connection, name: str, kind: str, *, now: datetime, state: str = "running") -> None:

@@ -111,6 +111,8 @@ taxonomy = sa.Table(
     sa.Column("title", sa.Text, nullable=False, server_default=""),
     sa.Column("questions", JSON, nullable=False),
     sa.Column("loaded_at", UtcDateTime, nullable=False),
+    # When the reasons file of the settings last said this; NULL for a version that only `reasons load` brought.
+    sa.Column("taken_from_file_at", UtcDateTime),
     sa.Column("is_current", sa.Boolean, nullable=False),
     sa.Index(
         "uq_taxonomy_current",
@@ -133,6 +135,8 @@ reason = sa.Table(
     sa.Column("examples", JSON, nullable=False),
     sa.Column("parent_code", sa.Text),
     sa.Column("is_sales", sa.Boolean, nullable=False),
+    # Codes of earlier versions that go on as this one.
+    sa.Column("replaces", JSON, nullable=False, server_default=sa.text("'[]'")),
     sa.UniqueConstraint("taxonomy_version", "code"),
 )
 
@@ -247,6 +251,15 @@ job = sa.Table(
     sa.Column("last_code", sa.Text),
     sa.Column("last_detail", sa.Text),
     sa.Index("ix_job_step_lane_due_at", "step", "lane", "due_at"),
+    # What waits for a budget, a batch or a person may be a pile that the live work is not to be read through.
+    sa.Index(
+        "ix_job_last_code_lane_due_at",
+        "last_code",
+        "lane",
+        "due_at",
+        sqlite_where=sa.text("last_code IS NOT NULL"),
+        postgresql_where=sa.text("last_code IS NOT NULL"),
+    ),
 )
 
 transcript = sa.Table(
@@ -341,8 +354,18 @@ call_analysis = sa.Table(
     sa.Column("is_demo", sa.Boolean, nullable=False),
     sa.Column("prompt_version", sa.Text, nullable=False),
     sa.Column("taxonomy_version", sa.Text, sa.ForeignKey("taxonomy.version"), nullable=False),
+    # Which engine of several answered, counted from 0, and the doubt for which the one before was not enough.
+    sa.Column("tier", sa.SmallInteger),
+    sa.Column("escalated_for", sa.Text),
     sa.UniqueConstraint("call_id", "revision"),
     _one_of("outcome", [*Outcome]),
+    sa.Index(
+        "ix_call_analysis_tier",
+        "tier",
+        "escalated_for",
+        sqlite_where=sa.text("is_current AND tier IS NOT NULL"),
+        postgresql_where=sa.text("is_current AND tier IS NOT NULL"),
+    ),
     sa.Index(
         "uq_call_analysis_current",
         "call_id",
@@ -367,7 +390,7 @@ paid_request = sa.Table(
     metadata,
     _id(),
     _ref("call_id", "call", index=True),
-    sa.Column("paid_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("paid_at", UtcDateTime, nullable=False),
     sa.Column("provider", sa.Text, nullable=False),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("purpose", sa.Text, nullable=False),
@@ -377,6 +400,9 @@ paid_request = sa.Table(
     sa.Column("output_tokens", sa.Integer, nullable=False),
     sa.Column("audio_s", sa.Float, nullable=False),
     sa.Column("cost_microusd", sa.BigInteger),
+    sa.Column("is_batch", sa.Boolean, nullable=False, server_default=sa.false()),
+    # What budgets add up before each piece of work: it must not read the rows.
+    sa.Index("ix_paid_request_paid_at", "paid_at", "purpose", "cost_microusd"),
 )
 
 unreadable_event = sa.Table(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from calls.errors import Paced
 from calls.pipeline import PIPELINE, Lane, Step, step_named
 from crm.tables import job
 
@@ -85,13 +86,22 @@ def is_any_held(connection: sa.Connection, *, now: datetime) -> bool:
     return connection.execute(held).first() is not None
 
 
-def unfinished_count(connection: sa.Connection) -> int:
-    """How many calls are on their way."""
-    return connection.execute(sa.select(sa.func.count()).select_from(job)).scalar_one()
+def unfinished_count(connection: sa.Connection, step: Step | None = None) -> int:
+    """How many calls are on their way, or wait for that step."""
+    return connection.execute(sa.select(sa.func.count()).select_from(job).where(*_waits_for(step))).scalar_one()
 
 
-def waiting_count(connection: sa.Connection) -> int:
-    """How many unfinished calls wait for a person to mend the set-up: put back with a code, and no attempt counted."""
+def waiting_count(connection: sa.Connection, step: Step | None = None) -> int:
+    """How many of them wait for a person to mend the set-up: put back with a code, and no attempt counted.
+
+    Those whose turn only comes later (`paced`) are not among them.
+    """
     return connection.execute(
-        sa.select(sa.func.count()).where(job.c.last_code.is_not(None), job.c.attempt_count == 0)
+        sa.select(sa.func.count()).where(
+            job.c.last_code.is_not(None), job.c.last_code != Paced.code, job.c.attempt_count == 0, *_waits_for(step)
+        )
     ).scalar_one()
+
+
+def _waits_for(step: Step | None) -> tuple[sa.ColumnElement[bool], ...]:
+    return () if step is None else (job.c.step == step.name,)

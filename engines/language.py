@@ -7,6 +7,7 @@ from typing import Protocol
 
 from calls.analysis import Analysis
 from calls.money import Charge
+from calls.pipeline import Lane
 from calls.reasons import Taxonomy
 from calls.recording import Direction
 from calls.transcript import Turn
@@ -21,6 +22,8 @@ class Conversation:
     started_at: datetime | None = None
     duration_s: float | None = None
     language: str = ""
+    # A call that just ended is asked about before old ones.
+    lane: Lane = Lane.LIVE
 
 
 class LanguageEngine(Protocol):

@@ -1,50 +1,42 @@
-"""Analyses by API: OpenAI and Azure OpenAI over the Responses API, other servers over chat completions.
+"""Analyses by API: one structured question a call, answered under a strict JSON schema."""
 
-One structured request a call, answered under a strict JSON schema, with no tools and nothing stored at the vendor's.
-"""
-
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
-
-import openai
+from typing import Any
 
 from calls.analysis import Analysis
-from calls.answers import SCHEMA_NAME, answer_schema, read_answer
-from calls.errors import TransientError, UnusableAnswer
+from calls.answers import Schema, answer_schema, read_answer
+from calls.checking import check_analysis
+from calls.errors import UnusableAnswer
+from calls.long_calls import found_document, group_found, split_turns
 from calls.money import Charge
-from calls.prices import Price, cost_microusd
 from calls.prompts import PROMPT_VERSION, Prompt, build_prompt, estimate_tokens, repair_prompt
 from calls.reasons import Taxonomy
+from calls.transcript import Turn
 from engines.language import Conversation
-from engines.openai_client import Provider, build_client, check_client, translated_errors
+from engines.language_requests import Answer, Messages, Requests
 
-TIMEOUT_S = 120.0
-
-_Ending = Literal["whole", "truncated", "refused"]
-_Messages = list[dict[str, str]]
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What came back: its text, how it ended, and what it used. Token counts are the server's where it gives any."""
-
-    text: str
-    ending: _Ending
-    request_id: str
-    input_tokens: int
-    cached_tokens: int
-    output_tokens: int
+# What is asked, for those who learn how much room its answers need.
+KIND = "analysis"
+# Tokens are estimated, and some languages take more of them: so much of the window is left empty.
+_SPARE_SHARE = 0.15
+# A server whose window is smaller than the setting says is asked with half as much, so many times.
+_MAX_HALVINGS = 3
+_MIN_ROOM_TOKENS = 400
+_DETAILS = {
+    "refused": "the model declined to analyse the call",
+    "truncated": "the answer did not fit: raise CALLWISE_LANGUAGE__MAX_OUTPUT_TOKENS",
+    "too_long": "the call does not fit the model's window, nor do its parts: lower CALLWISE_LANGUAGE__CONTEXT_TOKENS",
+}
 
 
 class ApiLanguage:
-    """Analyses over the openai SDK.
+    """Analyses over `requests`.
 
-    `provider` is `openai`, `azure` (then `model` is the deployment's name) or `compatible` (any server that speaks chat
-    completions with `json_schema`: vLLM, Ollama, llama.cpp, with its `base_url`). `max_output_tokens` bounds an answer,
-    `summary_language` (ISO 639-1) is what summaries are written in, empty for the caller's own; `price` None means that
-    the owner stated none.
+    `max_output_tokens` bounds an answer, `summary_language` (ISO 639-1) is what summaries are written in, empty for the
+    caller's own. `context_tokens` is the model's window, question and answer together: a call that does not fit is
+    asked about in parts, and then once more about what was found in them.
     """
 
     prompt_version = PROMPT_VERSION
@@ -52,173 +44,140 @@ class ApiLanguage:
 
     def __init__(
         self,
-        provider: Provider,
+        requests: Requests,
         *,
-        model: str,
-        api_key: str = "",
-        base_url: str = "",
-        api_version: str = "",
         max_output_tokens: int = 1200,
         summary_language: str = "",
-        price: Price | None = None,
-        timeout_s: float = TIMEOUT_S,
+        context_tokens: int = 128_000,
     ) -> None:
-        self.name = f"{provider}/{model}"
-        self._provider = provider
-        self._model = model
+        self.name = requests.name
+        self._requests = requests
         self._max_output_tokens = max_output_tokens
         self._summary_language = summary_language
-        self._price = price
-        self._timeout_s = timeout_s
-        self._address = {"api_key": api_key, "base_url": base_url, "api_version": api_version}
-
-    @cached_property
-    def _client(self) -> openai.OpenAI:
-        return build_client(self._provider, timeout_s=self._timeout_s, **self._address)
+        self._context_tokens = context_tokens
 
     def check(self) -> None:
         """See LanguageEngine."""
-        check_client(self._client, self._provider, self._model, "language")
+        self._requests.check()
 
     def analyse(self, conversation: Conversation, taxonomy: Taxonomy, pay: Callable[[Charge], None]) -> Analysis:
         """See LanguageEngine.
 
-        An answer that was cut off is asked for once more with twice the room, one that cannot be read once more with
-        that said; a refusal stands. Raises UnusableAnswer (`refused`, `truncated`, `invalid_answer`).
+        An answer that cannot be used is asked for once more: with twice the room where it was cut off, else with what
+        was wrong with it. Raises UnusableAnswer (`refused`, `truncated`, `empty_answer`, `invalid_answer`, `too_long`);
+        a reason outside the list is left to the check.
         """
-        prompt = build_prompt(
-            conversation.turns,
-            taxonomy,
-            direction=conversation.direction,
-            started_at=conversation.started_at,
-            language=conversation.language,
-            summary_language=self._summary_language,
-        )
-        schema = answer_schema(taxonomy)
-        messages: _Messages = [{"role": "user", "content": prompt.user}]
-        answer = self._ask(prompt, messages, schema, self._max_output_tokens, pay)
-        if answer.ending == "truncated":
-            answer = self._ask(prompt, messages, schema, 2 * self._max_output_tokens, pay)
-        elif answer.ending == "whole":
+        about = _About(conversation, taxonomy, answer_schema(taxonomy), pay)
+        room = self._room(about)
+        whole = self._prompt(about, conversation.turns)
+        if estimate_tokens(whole.user) <= room:
             try:
-                return read_answer(answer.text, taxonomy)
-            except UnusableAnswer:
-                retold = [{"role": "assistant", "content": answer.text}, {"role": "user", "content": repair_prompt()}]
-                answer = self._ask(prompt, messages + retold, schema, self._max_output_tokens, pay)
-        if answer.ending == "refused":
-            raise UnusableAnswer("the model declined to analyse the call", code="refused")
-        if answer.ending == "truncated":
-            raise UnusableAnswer("the answer did not fit: raise CALLWISE_LANGUAGE__MAX_OUTPUT_TOKENS", code="truncated")
-        return read_answer(answer.text, taxonomy)
+                return self._answer(about, whole)
+            except UnusableAnswer as error:
+                if error.code != "too_long":
+                    raise
+                room = min(room, estimate_tokens(whole.user))
+        for _ in range(_MAX_HALVINGS):
+            if room < _MIN_ROOM_TOKENS:
+                break
+            try:
+                return self._in_parts(about, room)
+            except UnusableAnswer as error:
+                if error.code != "too_long":
+                    raise
+                room //= 2
+        raise UnusableAnswer(_DETAILS["too_long"], code="too_long")
+
+    def _room(self, about: "_About") -> int:
+        """Tokens of a question that are left for the call itself."""
+        fixed = estimate_tokens(self._prompt(about, ()).system) + estimate_tokens(json.dumps(about.schema))
+        return int((self._context_tokens - fixed - self._max_output_tokens) * (1 - _SPARE_SHARE))
+
+    def _in_parts(self, about: "_About", room_tokens: int) -> Analysis:
+        """Ask about each part, then about what was found in all of them, in as many rounds as that takes."""
+        turns = about.conversation.turns
+        parts = split_turns(turns, room_tokens)
+        if len(parts) < 2:
+            raise UnusableAnswer(_DETAILS["too_long"], code="too_long")
+        found: list[Mapping[str, Any]] = []
+        for number, part in enumerate(parts, start=1):
+            prompt = self._prompt(about, part, part=(number, len(parts)))
+            indices = {turn.index for turn in part}
+            own = [turn for turn in turns if turn.index in indices]
+            found.append(found_document(check_analysis(self._answer(about, prompt), own, about.taxonomy), own))
+        while True:
+            groups = group_found(found, room_tokens)
+            if len(groups) == 1:
+                return self._answer(about, self._prompt(about, (), found=found))
+            found = [self._joined(about, group) if len(group) > 1 else group[0] for group in groups]
+
+    def _joined(self, about: "_About", group: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """What was found in neighbouring parts, as what was found in one."""
+        turns = about.conversation.turns
+        own = [turn for turn in turns if group[0]["first_turn"] <= turn.index <= group[-1]["last_turn"]]
+        answer = self._answer(about, self._prompt(about, (), found=group))
+        return found_document(check_analysis(answer, own, about.taxonomy), own)
+
+    def _prompt(
+        self,
+        about: "_About",
+        turns: Sequence[Turn],
+        *,
+        part: tuple[int, int] | None = None,
+        found: Sequence[Mapping[str, Any]] = (),
+    ) -> Prompt:
+        return build_prompt(
+            turns,
+            about.taxonomy,
+            direction=about.conversation.direction,
+            started_at=about.conversation.started_at,
+            language=about.conversation.language,
+            summary_language=self._summary_language,
+            part=part,
+            found=found,
+        )
+
+    def _answer(self, about: "_About", prompt: Prompt) -> Analysis:
+        """The analysis that the model gives, at the second attempt if need be."""
+        messages: Messages = [{"role": "user", "content": prompt.user}]
+        answer = self._ask(about, prompt, messages, self._max_output_tokens, kind=KIND)
+        try:
+            analysis = _read(answer, about.taxonomy)
+            if analysis.reason_code in {None, *about.taxonomy.codes}:
+                return analysis
+            code = "label_outside_taxonomy"
+        except UnusableAnswer as error:
+            code = error.code
+        if code == "truncated":
+            answer = self._ask(about, prompt, messages, 2 * self._max_output_tokens)
+        else:
+            said = [{"role": "assistant", "content": answer.text}] if answer.text.strip() else []
+            asked = [{"role": "user", "content": repair_prompt(code)}]
+            answer = self._ask(about, prompt, [*messages, *said, *asked], self._max_output_tokens)
+        return _read(answer, about.taxonomy)
 
     def _ask(
-        self,
-        prompt: Prompt,
-        messages: _Messages,
-        schema: dict[str, Any],
-        max_output_tokens: int,
-        pay: Callable[[Charge], None],
-    ) -> _Answer:
+        self, about: "_About", prompt: Prompt, messages: Messages, max_output_tokens: int, *, kind: str = ""
+    ) -> Answer:
         """One request, paid for as soon as its answer is there."""
-        ask = self._ask_chat if self._provider == "compatible" else self._ask_responses
-        answer = ask(prompt.system, messages, schema, max_output_tokens)
-        pay(self._charge(answer))
+        answer = self._requests.ask(
+            prompt.system, messages, about.schema, max_output_tokens, lane=about.conversation.lane, kind=kind
+        )
+        about.pay(self._requests.charge(answer))
         return answer
 
-    def _ask_responses(
-        self, system: str, messages: _Messages, schema: dict[str, Any], max_output_tokens: int
-    ) -> _Answer:
-        input_items: Any = messages
-        with translated_errors("language"):
-            response = self._client.responses.create(
-                model=self._model,
-                instructions=system,
-                input=input_items,
-                text={"format": {"type": "json_schema", "name": SCHEMA_NAME, "schema": schema, "strict": True}},
-                max_output_tokens=max_output_tokens,
-                store=False,
-            )
-        # The SDK does not check shapes: a proxy's page or an empty object gets this far.
-        if not isinstance(getattr(response, "output", None), list):
-            raise TransientError("the server's answer has no output", code="invalid_response")
-        if response.status == "failed":
-            code = response.error.code if response.error else "unknown"
-            raise TransientError(f"the server gave the answer up ({code})", code="server_error")
-        text = response.output_text
-        parts = [part for item in response.output if item.type == "message" for part in item.content]
-        ending: _Ending = "whole"
-        if any(part.type == "refusal" for part in parts):
-            ending = "refused"
-        elif response.status == "incomplete":
-            reason = response.incomplete_details.reason if response.incomplete_details else None
-            ending = "refused" if reason == "content_filter" else "truncated"
-        usage = response.usage
-        return _Answer(
-            text=text,
-            ending=ending,
-            request_id=str(response._request_id or ""),
-            input_tokens=usage.input_tokens if usage else _estimate(system, messages),
-            cached_tokens=usage.input_tokens_details.cached_tokens if usage else 0,
-            output_tokens=usage.output_tokens if usage else estimate_tokens(text),
-        )
 
-    def _ask_chat(self, system: str, messages: _Messages, schema: dict[str, Any], max_output_tokens: int) -> _Answer:
-        told: Any = [{"role": "system", "content": system}, *messages]
-        with translated_errors("language"):
-            completion = self._client.chat.completions.create(
-                model=self._model,
-                messages=told,
-                response_format={
-                    "type": "json_schema",
-                    "json_schema": {"name": SCHEMA_NAME, "schema": schema, "strict": True},
-                },
-                # Not `max_completion_tokens`: many compatible servers know the older name only.
-                max_tokens=max_output_tokens,
-            )
-        if not getattr(completion, "choices", None):
-            raise TransientError("the server's answer has no choice", code="invalid_response")
-        choice = completion.choices[0]
-        text = _json_part(choice.message.content or "")
-        ending: _Ending = "whole"
-        if choice.message.refusal or choice.finish_reason == "content_filter":
-            ending = "refused"
-        elif choice.finish_reason == "length":
-            ending = "truncated"
-        usage = completion.usage
-        details = usage.prompt_tokens_details if usage else None
-        return _Answer(
-            text=text,
-            ending=ending,
-            request_id=str(completion._request_id or ""),
-            input_tokens=usage.prompt_tokens if usage else _estimate(system, messages),
-            cached_tokens=(details.cached_tokens or 0) if details else 0,
-            output_tokens=usage.completion_tokens if usage else estimate_tokens(text),
-        )
+@dataclass(frozen=True)
+class _About:
+    """What one analysis is about, and who pays for it."""
 
-    def _charge(self, answer: _Answer) -> Charge:
-        return Charge(
-            provider=self._provider,
-            model=self._model,
-            purpose="analysis",
-            request_id=answer.request_id,
-            input_tokens=answer.input_tokens,
-            cached_tokens=answer.cached_tokens,
-            output_tokens=answer.output_tokens,
-            cost_microusd=cost_microusd(
-                self._price,
-                input_tokens=answer.input_tokens,
-                cached_tokens=answer.cached_tokens,
-                output_tokens=answer.output_tokens,
-            ),
-        )
+    conversation: Conversation
+    taxonomy: Taxonomy
+    schema: Schema
+    pay: Callable[[Charge], None]
 
 
-def _estimate(system: str, messages: Sequence[dict[str, str]]) -> int:
-    return estimate_tokens(system + "".join(message["content"] for message in messages))
-
-
-def _json_part(text: str) -> str:
-    """The text without what open models like to put around a document: a code fence, their thoughts before it."""
-    start, end = text.rfind("</think>"), text.rfind("}")
-    opening = text.find("{", max(0, start))
-    return text[opening : end + 1] if 0 <= opening < end else text
+def _read(answer: Answer, taxonomy: Taxonomy) -> Analysis:
+    if answer.ending != "whole":
+        raise UnusableAnswer(_DETAILS[answer.ending], code=answer.ending)
+    return read_answer(answer.text, taxonomy)

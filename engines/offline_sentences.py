@@ -32,7 +32,18 @@ _AGENT_ROUTINE = re.compile(
     r"\bhow (?:can|may) (?:i|we) help\b|\bwhat can i do for you\b|\banything else\b|\bone moment\b|\bplease hold\b"
     r"|\b(?:put you|stay) on (?:hold|the line)\b|\bthank(?:s| you) for (?:calling|waiting|holding|your patience)\b"
     r"|\byou(?: are|'re) (?:very )?welcome\b|\blet me (?:check|look|see)\b|\bwhat is your\b|\b(?:can|may) i have your\b"
-    r"|\bsorry (?:to hear|about|for)\b",
+    r"|\bsorry (?:to hear|about|for)\b|\b(?:can|could|may|would) (?:i|you) (?:please |also )?(?:have|get|ask|tell"
+    r"|provide|give|confirm|repeat|verify|describe|remember|spell)\b|\bfor (?:verification|security) purposes\b"
+    r"|\bthank(?:s| you) for (?:bringing|your (?:time|feedback|call|help)|reaching|providing|contacting|choosing)\b"
+    r"|\b(?:nice|pleasure) to meet you\b|\b(?:my|a) pleasure\b|\bfeel free to\b|\btop priority\b"
+    r"|\b(?:give|allow) me (?:just )?a moment\b|\bi(?:'d| would| will|'ll) be happy to\b"
+    r"|\bi (?:completely )?understand (?:your|how|that|why)\b",
+    re.IGNORECASE,
+)
+_CLOSING = re.compile(
+    r"\bth(?:at|is)(?:['’]s|['’]ll| is| will| was)(?: going to)? be (?:it|all|everything)\b"
+    r"|\bthat(?:['’]s| is) (?:all|it|everything)\b|\bappreciate (?:your|the|that|it)\b"
+    r"|\b(?:thank you|thanks) (?:so much |again )?for (?:your|the|all|making)\b",
     re.IGNORECASE,
 )
 
@@ -92,7 +103,9 @@ def is_substantive(sentence: Sentence) -> bool:
     """Whether it may say something about the matter: long enough, no greeting, no introduction, no routine phrase."""
     if sentence.word_count < SUBSTANTIVE_WORDS:
         return False
-    if sentence.word_count <= _LONGEST_SMALL_TALK and _SMALL_TALK.match(sentence.text):
+    if sentence.word_count <= _LONGEST_SMALL_TALK and (
+        _SMALL_TALK.match(sentence.text) or _CLOSING.search(sentence.text)
+    ):
         return False
     return sentence.speaker is Speaker.CUSTOMER or not _AGENT_ROUTINE.search(sentence.text)
 
@@ -107,7 +120,7 @@ def key_sentences(sentences: Sequence[Sentence], count: int = 3) -> list[Sentenc
     if not candidates:
         longest = sorted((s for s in sentences if s.is_customers), key=lambda s: -s.word_count)
         return longest[:1]
-    likeness = _likeness([sentence.text for sentence in candidates])
+    likeness = likeness_of([sentence.text for sentence in candidates])
     first = next((i for i, sentence in enumerate(candidates) if sentence.is_customers), 0)
     picked = [first]
     for i in np.argsort(-lexrank(likeness), kind="stable"):
@@ -138,7 +151,8 @@ def lexrank(likeness: NDArray[np.float64]) -> NDArray[np.float64]:
     return rank
 
 
-def _likeness(texts: Sequence[str]) -> NDArray[np.float64]:
+def likeness_of(texts: Sequence[str]) -> NDArray[np.float64]:
+    """The cosine of each text with each other one, by TF-IDF within these texts."""
     words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")  # noqa: S106 - no password
     vectors = words.fit_transform(texts)
     return np.asarray((vectors @ vectors.T).todense(), dtype=np.float64)

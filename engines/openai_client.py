@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,7 +12,15 @@ from typing import Literal
 import httpx2
 import openai
 
-from calls.errors import EngineMisconfigured, TerminalError, TransientError, UndecodableAudio, UnusableAnswer
+from calls.errors import (
+    CallwiseError,
+    EngineMisconfigured,
+    TerminalError,
+    TransientError,
+    UndecodableAudio,
+    UnusableAnswer,
+)
+from calls.pacing import Told
 
 Provider = Literal["openai", "azure", "compatible"]
 Purpose = Literal["speech", "language"]
@@ -42,17 +50,25 @@ _TERMINAL_CODES = {
     "string_above_max_length": "too_long",
     "audio_too_short": "empty",
 }
+# "1s", "6m0s", "20ms", "1h2m3s": how OpenAI writes when a limit is whole again. Azure writes bare seconds.
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _PLAIN_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 
 
 def build_client(
-    provider: Provider, *, api_key: str = "", base_url: str = "", api_version: str = "", timeout_s: float = 120.0
+    provider: Provider,
+    *,
+    api_key: str | Callable[[], str] = "",
+    base_url: str = "",
+    api_version: str = "",
+    timeout_s: float = 120.0,
 ) -> openai.OpenAI:
     """A client that never retries by itself: the pipeline's back-off is the only retry layer.
 
     `azure` takes the resource's endpoint as `base_url`: with `api_version` it speaks the deployments paths; an endpoint
     that ends in `/openai/v1` is spoken to without one. An empty key means OPENAI_API_KEY or AZURE_OPENAI_API_KEY, and
-    these go to OpenAI or Azure only: any other server gets the key it was configured with, or none.
+    these go to OpenAI or Azure only: any other server gets the key it was configured with, or none. For Azure, an
+    `api_key` to call gives an Entra token whenever a request leaves.
     Raises EngineMisconfigured.
     """
     # At debug the SDK logs whole requests, and with them what people said.
@@ -67,7 +83,8 @@ def build_client(
             return openai.AzureOpenAI(
                 azure_endpoint=base_url,
                 api_version=api_version or None,
-                api_key=api_key or None,
+                api_key=None if callable(api_key) else api_key or None,
+                azure_ad_token_provider=api_key if callable(api_key) else None,
                 timeout=timeout,
                 max_retries=0,
                 http_client=http_client,
@@ -191,7 +208,10 @@ def _said_by_server(error: openai.APIStatusError) -> str:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """The wait a server asks for (`retry-after-ms`; `retry-after` in seconds or as a date); None if it names none."""
+    """The wait a server asks for; None if it names none.
+
+    `retry-after-ms`, `retry-after` in seconds or as a date, or else when a limit is whole of which nothing is left.
+    """
     for name, per_second in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         value = headers.get(name, "")
         try:
@@ -203,5 +223,43 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     try:
         until = parsedate_to_datetime(headers.get("retry-after", ""))
     except ValueError:
-        return None
+        spent = [what for what in ("tokens", "requests") if _count(headers, f"x-ratelimit-remaining-{what}") == 0]
+        resets = [_duration_s(headers.get(f"x-ratelimit-reset-{what}", "")) for what in spent]
+        return max((reset for reset in resets if reset is not None), default=None)
     return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+
+
+def told_by(headers: Mapping[str, str]) -> Told:
+    """What an answer's headers say of the server's limits.
+
+    Sources: OpenAI, "Rate limits", "Rate limits in headers"; Azure OpenAI, "Provisioned throughput", where a deployment
+    whose answers state its utilization takes back what a request reserved and did not use.
+    """
+    return Told(
+        tokens_limit=_count(headers, "x-ratelimit-limit-tokens"),
+        tokens_left=_count(headers, "x-ratelimit-remaining-tokens"),
+        tokens_reset_s=_duration_s(headers.get("x-ratelimit-reset-tokens", "")),
+        requests_limit=_count(headers, "x-ratelimit-limit-requests"),
+        returns_unused=True if "azure-openai-deployment-utilization" in headers else None,
+    )
+
+
+def told_with(error: CallwiseError) -> Told:
+    """What the refusal behind one of our errors says of the server's limits."""
+    cause = error.__cause__
+    return told_by(cause.response.headers) if isinstance(cause, openai.APIStatusError) else Told()
+
+
+def _count(headers: Mapping[str, str], name: str) -> int | None:
+    text = headers.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and int(text) < 2**53 else None
+
+
+def _duration_s(text: str) -> float | None:
+    try:
+        return float(text) if 0 <= float(text) < float("inf") else None
+    except ValueError:
+        found = _DURATION.fullmatch(text)
+    if not text or found is None:
+        return None
+    return sum(float(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1, 0.001), strict=True))

@@ -8,6 +8,7 @@ import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from calls.errors import CallwiseError, EngineMisconfigured, TransientError
 from calls.money import Charge
-from calls.prices import Price, cost_microusd
+from calls.prices import Price, PriceHistory, cost_microusd, price_on
 from engines.openai_client import Provider, build_client, check_client, translated_errors
 from engines.speech import NOTHING_KEPT, ChannelAudio, Heard, KeptPieces, SpeechHints
 from engines.speech_answers import read_api_answer
@@ -94,7 +95,7 @@ class ApiSpeech:
         api_key: str = "",
         base_url: str = "",
         api_version: str = "",
-        price: Price | None = None,
+        price: PriceHistory | Price | None = None,
         timeout_s: float = 300.0,
     ) -> None:
         self.name = f"{provider}/{model}"
@@ -221,7 +222,8 @@ class ApiSpeech:
         audio_s = float(getattr(usage, "seconds", None) or piece.duration_s)
         input_tokens = int(getattr(usage, "input_tokens", None) or 0)
         output_tokens = int(getattr(usage, "output_tokens", None) or 0)
-        cost = cost_microusd(self._price, input_tokens=input_tokens, output_tokens=output_tokens, audio_s=audio_s)
+        price = price_on(self._price, datetime.now(UTC).date())
+        cost = cost_microusd(price, input_tokens=input_tokens, output_tokens=output_tokens, audio_s=audio_s)
         return Charge(
             provider=self._provider,
             model=self._model,

@@ -5,20 +5,25 @@ Callwise's own settings: a key that happens to lie in the environment for anothe
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from calls.errors import EngineMisconfigured, SettingsError
-from calls.prices import Price
+from calls.redaction import SensitiveFinder, find_sensitive
+from calls.tiers import EscalationRules
 from engines.language import LanguageEngine
+from engines.meters import MemoryMeters, Meters
 from engines.speech import SpeechEngine
+from runtime.deployments import price_of, tiers_of
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
     # The SDK behind it takes most of a second to import, which only those who use it shall pay.
+    from engines.language_offline import Learned
+    from engines.language_requests import Requests
     from engines.openai_client import Provider
 
 Engine = TypeVar("Engine")
@@ -55,16 +60,39 @@ def choose_speech(settings: Settings) -> Choice[SpeechEngine]:
     )
 
 
-def choose_language(settings: Settings) -> Choice[LanguageEngine]:
-    """The language engine for these settings. Raises SettingsError where none may be chosen."""
+def choose_language(
+    settings: Settings, meters: Callable[[], Meters] = MemoryMeters, learned: "Learned | None" = None
+) -> Choice[LanguageEngine]:
+    """The language engine for these settings, paced by `meters`; `learned` gives the classifier that was trained for a
+    taxonomy. Raises SettingsError where none may be chosen.
+    """
     wanted = settings.language.engine
     if wanted != "auto":
-        return _language(settings, wanted, f"language.engine = {wanted}")
+        return _language(settings, wanted, f"language.engine = {wanted}", meters, learned)
+    if settings.language.deployments:
+        first = settings.language.deployments[0].provider
+        return _language(settings, first, "language.deployments is set", meters, learned)
     if settings.language.api_key.get_secret_value():
-        return _language(settings, "openai", "language.api_key is set")
+        return _language(settings, "openai", "language.api_key is set", meters, learned)
     if settings.language.base_url:
-        return _language(settings, "compatible", "language.base_url is set")
-    return _language(settings, "offline", _why_offline(settings, "language", "CALLWISE_LANGUAGE__ENGINE=openai"))
+        return _language(settings, "compatible", "language.base_url is set", meters, learned)
+    return _language(
+        settings, "offline", _why_offline(settings, "language", "CALLWISE_LANGUAGE__ENGINE=openai"), meters, learned
+    )
+
+
+def choose_redaction(settings: Settings) -> SensitiveFinder:
+    """What finds what must not leave: our own rules, with Presidio's where they are wanted.
+
+    Raises EngineMisconfigured.
+    """
+    if not settings.redaction.presidio:
+        return find_sensitive
+    if not find_spec("presidio_analyzer"):
+        raise EngineMisconfigured("redaction.presidio needs the extra: pip install 'callwise[presidio]'")
+    from engines.redaction_presidio import PresidioFinder
+
+    return PresidioFinder()
 
 
 def whisper_model_place(engine: str, model: str) -> Path | None:
@@ -136,31 +164,41 @@ def _speech(settings: Settings, engine: str, why: str) -> Choice[SpeechEngine]:
     return Choice(engine, why, engine == "offline", make)
 
 
-def _language(settings: Settings, engine: str, why: str) -> Choice[LanguageEngine]:
-    given = settings.language
-
+def _language(
+    settings: Settings, engine: str, why: str, meters: Callable[[], Meters], learned: "Learned | None"
+) -> Choice[LanguageEngine]:
     def make() -> LanguageEngine:
         if engine == "offline":
             from engines.language_offline import OfflineLanguage
 
-            return OfflineLanguage()
-        from engines.language_api import ApiLanguage
-
-        return ApiLanguage(
-            cast("Provider", engine),
-            model=given.model,
-            api_key=given.api_key.get_secret_value(),
-            base_url=given.base_url,
-            api_version=given.api_version,
-            max_output_tokens=given.max_output_tokens,
-            summary_language=given.summary_language,
-            price=price_of(settings, given.model),
-        )
+            return OfflineLanguage(learned)
+        return language_over(settings, tiers_of(settings, engine, meters()), learned)
 
     return Choice(engine, why, engine == "offline", make)
 
 
-def price_of(settings: Settings, model: str) -> Price | None:
-    """The owner's price of a model; None when the table has none: an unknown price is not a price of nothing."""
-    found = settings.prices.get(model)
-    return Price(found.input, found.cached, found.output, found.minute) if found else None
+def language_over(settings: Settings, tiers: "Sequence[Requests]", learned: "Learned | None" = None) -> LanguageEngine:
+    """The engine that asks its questions of these, one for each tier in the order in which tiers are asked.
+
+    Before them all comes the trained classifier, where the settings want it.
+    """
+    from engines.language_api import ApiLanguage
+    from engines.language_tiers import TieredLanguage
+
+    given = settings.language
+    engines: list[LanguageEngine] = [
+        ApiLanguage(
+            requests,
+            max_output_tokens=given.max_output_tokens,
+            summary_language=given.summary_language,
+            context_tokens=given.context_tokens,
+        )
+        for requests in tiers
+    ]
+    if learned is not None and given.learned_first:
+        from engines.language_offline import LearnedLanguage
+
+        engines.insert(0, LearnedLanguage(learned))
+    if len(engines) == 1:
+        return engines[0]
+    return TieredLanguage(engines, EscalationRules(**given.escalation.model_dump()))

@@ -11,12 +11,18 @@ from typing import Literal
 
 from kombu import Connection
 from kombu.exceptions import KombuError
+from sqlalchemy.exc import SQLAlchemyError
 
 from calls.errors import CallwiseError, ObjectGone
+from calls.pipeline import Lane
 from calls.recording import OWN_PREFIX
+from crm.batches import batch_counts
+from crm.money import parked_counts
 from crm.schema import versions
 from crm.status import beats
-from runtime.choice import Choice, choose_language, choose_speech
+from crm.taxonomies import current_taxonomy
+from runtime.budgets import SERVICES
+from runtime.choice import Choice, choose_language, choose_redaction, choose_speech
 from runtime.listening import http_tokens, make_all_listeners
 from runtime.settings import Settings
 from runtime.wiring import Wiring
@@ -48,6 +54,9 @@ def examine(wired: Wiring) -> list[Check]:
         ("reasons", _reasons),
         ("speech", _speech),
         ("language", _language),
+        ("redaction", _redaction),
+        ("budgets", _budgets),
+        ("batches", _batches),
         ("processes", _processes),
     ]
     return [_looked(name, look, wired) for name, look in looks]
@@ -152,7 +161,15 @@ def _twilio(wired: Wiring) -> Check:
 
 def _reasons(wired: Wiring) -> Check:
     taxonomy = wired.taxonomy_from_file()
-    return Check("reasons", "ok", f"{len(taxonomy.reasons)} reasons, version {taxonomy.version}")
+    of_file = f"{len(taxonomy.reasons)} reasons, version {taxonomy.version}"
+    current = None
+    # What is wrong with the database, its own check tells.
+    with suppress(CallwiseError, SQLAlchemyError), wired.database.read() as connection:
+        current = current_taxonomy(connection)
+    if current is None or current.version == taxonomy.version:
+        return Check("reasons", "ok", of_file)
+    loaded = f"{len(current.reasons)} reasons, version {current.version}, loaded into the database"
+    return Check("reasons", "ok", f"{loaded}; the reasons file has {of_file}")
 
 
 def _speech(wired: Wiring) -> Check:
@@ -165,6 +182,52 @@ def _language(wired: Wiring) -> Check:
     choice = choose_language(wired.settings)
     wired.language.check()
     return _chosen("language", choice, "CALLWISE_LANGUAGE__ENGINE=openai with CALLWISE_LANGUAGE__API_KEY")
+
+
+def _redaction(wired: Wiring) -> Check:
+    choose_redaction(wired.settings)
+    presidio = " and Presidio's recognisers" if wired.settings.redaction.presidio else ""
+    return Check("redaction", "ok", f"own rules{presidio}")
+
+
+def _budgets(wired: Wiring) -> Check:
+    now = datetime.now(UTC)
+    with wired.database.read() as connection:
+        days = [day for day in (wired.budgets.spent(connection, service, now) for service in SERVICES) if day]
+        parked = sum(parked_counts(connection, now=now).values())
+    if not days:
+        return Check("budgets", "ok", "nothing is bounded")
+    unpriced = [model for day in days for model in day.unpriced_models]
+    if unpriced:
+        detail = f"no price counts today for {', '.join(unpriced)}: a budget cannot be kept to, and work waits"
+        return Check("budgets", "wrong", detail, f'add [prices."{unpriced[0]}"] to callwise.toml')
+    detail = "; ".join(
+        f"{day.service}: {day.spent_microusd / 1e6:.2f} of {day.budget.usd_per_day:g} dollars today" for day in days
+    )
+    if parked or any(day.room_microusd(Lane.LIVE) == 0 for day in days):
+        fix = "raise the budget and start the workers anew; otherwise it goes on at the day's turn"
+        return Check("budgets", "note", f"{detail}; {parked} calls wait (budget_spent)", fix)
+    return Check("budgets", "ok", detail)
+
+
+def _batches(wired: Wiring) -> Check:
+    wanted, lane = wired.settings.language.batch, wired.batches
+    with wired.database.read() as connection:
+        counts = batch_counts(connection)
+    if wanted and not lane.is_possible:
+        detail = "language.batch is set, and no deployment of OpenAI or Azure is there to take batches"
+        fix = "old recordings are asked about directly; set CALLWISE_LANGUAGE__ENGINE"
+        return Check("batches", "note", detail, fix)
+    if not wanted and not counts["under_way"]:
+        return Check("batches", "ok", "not used")
+    detail = (
+        f"{counts['under_way']} under way, {counts['unanswered_questions']} questions unanswered,"
+        f" {counts['unsent_questions']} unsent"
+    )
+    if counts["last_failed_code"]:
+        detail = f"{detail}; the latest trouble: {counts['last_failed_code']}"
+        return Check("batches", "note", detail, "it is tried again by itself; docs/costs.md says what the codes mean")
+    return Check("batches", "ok", detail)
 
 
 def _chosen(name: str, choice: Choice[object] | Choice, better: str) -> Check:  # type: ignore[type-arg]

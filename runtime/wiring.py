@@ -6,17 +6,28 @@ from typing import TYPE_CHECKING
 
 from calls.errors import SettingsError
 from calls.reasons import Taxonomy
+from calls.redaction import SensitiveFinder
 from crm.database import Database
 from engines.language import LanguageEngine
+from engines.meters import Meters
 from engines.objects import ObjectStore
 from engines.speech import SpeechEngine
-from runtime.choice import choose_language, choose_speech
+from runtime.batches import BatchLane
+from runtime.budgets import Budgets
+from runtime.choice import choose_language, choose_redaction, choose_speech
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
+    from engines.trained_reasons import TrainedReasons
     from engines.twilio import TwilioRecordings
+    from runtime.learned import LearnedReasons
 
 BUNDLED_REASONS = Path(__file__).parent / "taxonomies" / "service_centre.yaml"
+
+
+def bundled_reasons() -> dict[str, Path]:
+    """The ready taxonomies that come with Callwise, by name."""
+    return {path.stem: path for path in sorted(BUNDLED_REASONS.parent.glob("*.yaml"))}
 
 
 class Wiring:
@@ -59,7 +70,35 @@ class Wiring:
     @cached_property
     def language(self) -> LanguageEngine:
         """The language engine that the settings choose."""
-        return choose_language(self.settings).make()
+        return choose_language(self.settings, lambda: self.meters, self._learned_for).make()
+
+    @cached_property
+    def learned(self) -> "LearnedReasons":
+        """The classifiers of reasons that labelled calls taught."""
+        from runtime.learned import LearnedReasons
+
+        return LearnedReasons(lambda: self.objects)
+
+    @cached_property
+    def redaction(self) -> SensitiveFinder:
+        """What finds in a transcript what must not leave."""
+        return choose_redaction(self.settings)
+
+    def _learned_for(self, taxonomy: Taxonomy) -> "TrainedReasons | None":
+        # Loaded when first asked for: set-ups with an API alone need no scikit-learn in their workers.
+        return self.learned(taxonomy)
+
+    @cached_property
+    def meters(self) -> Meters:
+        """The meters that all workers share: in the broker where that is Redis, else in the database."""
+        url = self.settings.broker.url
+        if url.startswith(("redis://", "rediss://")):
+            from engines.pacing_redis import RedisMeters
+
+            return RedisMeters(url)
+        from crm.pacing import DatabaseMeters
+
+        return DatabaseMeters(self.database)
 
     @cached_property
     def twilio(self) -> "TwilioRecordings | None":
@@ -72,6 +111,16 @@ class Wiring:
         return TwilioRecordings(
             chosen.account_sid, chosen.auth_token.get_secret_value(), api_base_url=chosen.api_base_url or API_URL
         )
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """What may be spent today."""
+        return Budgets(self.settings, self.database)
+
+    @cached_property
+    def batches(self) -> BatchLane:
+        """The lane in which old work's questions to a language model go in batches."""
+        return BatchLane(self.settings, lambda: self.meters, self._learned_for)
 
     def taxonomy_from_file(self) -> Taxonomy:
         """The owner's reasons as their file says, the bundled ones where the owner has none. Raises SettingsError."""

@@ -136,6 +136,9 @@ def _seed_transcript(
     row = {
         "id": transcript_id,
         "call_id": call_id,
+        "recording_id": connection.execute(
+            sa.select(tables.recording.c.id).where(tables.recording.c.call_id == call_id)
+        ).scalar_one(),
         "revision": 1,
         "is_current": True,
         "engine": "faster-whisper/small",

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -15,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from analytics.measures import MEASURES
 from analytics.star import SCHEMA
 from analytics.star import metadata as star
-from runtime.settings import EventSource, NamePattern, Price, Settings
+from runtime.settings import DeploymentSettings, EventSource, NamePattern, Price, Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -55,12 +56,22 @@ _PARTS = {
     "telephony": "What telephony writes",
     "speech": "Speech to text",
     "language": "Summary and reason",
+    "redaction": "What is taken out of transcripts",
+    "budgets": "What may be spent in a day",
     "work": "How work is done",
     "web": "The pages",
     "exports": "Files for BI",
 }
 
-_KINDS = {SecretStr: "secret", Path: "path", str: "text", int: "whole number", float: "number", bool: "true or false"}
+_KINDS = {
+    date: "date",
+    SecretStr: "secret",
+    Path: "path",
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+}
 
 
 def configuration() -> str:
@@ -79,8 +90,12 @@ def configuration() -> str:
         "## Each profile of the owner's own: `[[telephony.patterns]]`\n",
         _table(_rows(NamePattern.model_fields.items(), "telephony.patterns[].")),
         "",
+        "## Each deployment of a language model: `[[language.deployments]]`\n",
+        _table(_rows(DeploymentSettings.model_fields.items(), "language.deployments[].")),
+        "",
         '## Each price: `[prices."MODEL"]`\n',
         'In the environment: `CALLWISE_PRICES=\'{"MODEL":{"input":0.25,"output":2}}\'`. '
+        'Several prices of one model, each from its day on, are `[[prices."MODEL"]]`, in the environment a list. '
         "A model without a price is counted with its tokens and an unknown cost.\n",
         _table(_rows(Price.model_fields.items(), "prices.MODEL.")),
         "",

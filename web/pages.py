@@ -9,8 +9,10 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from calls.pipeline import TERMINAL_STAGES, Stage
+from calls.suspicion import ORDERS
 from calls.transcript import Turn
 from calls.unsure import mark_unsure
+from calls.words import readable
 from crm import retries
 from crm.call_documents import timing_document
 from crm.calls import earlier_calls, filter_choices, has_samples, list_calls
@@ -63,6 +65,7 @@ def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UU
     heard = found.transcript
     quotes = _quotes(found)
     behind = _turns_behind(quotes)
+    questions = {q.code: q.text for q in taxonomy.questions} if taxonomy else {}
     context = {
         "visitor": visitor,
         "call": found,
@@ -77,7 +80,9 @@ def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UU
         "strip": draw_strip(heard.turns, _length_s(found)) if heard else None,
         "quotes": quotes,
         "behind": {field: turns for field, turns in behind.items() if field in {"summary", "outcome", "next_steps"}},
-        "answers": _answers(found, {q.code: q.text for q in taxonomy.questions} if taxonomy else {}, behind),
+        "answers": _answers(found, questions, behind),
+        "doubts": _doubts(found, questions),
+        "orders": behind.get(ORDERS, []),
         "earlier": earlier,
         "has_ended": found.line.stage in TERMINAL_STAGES,
         "can_play": found.recording is not None
@@ -160,6 +165,16 @@ def _turns_behind(quotes: Sequence[dict[str, Any]]) -> dict[str, list[Turn]]:
         if item["turn"] not in turns:
             turns.append(item["turn"])
     return found
+
+
+def _doubts(found: CallInFull, questions: dict[str, str]) -> dict[str, list[str]]:
+    """What of the analysis is missing or not to be relied on, by the code that says why."""
+    doubts: dict[str, list[str]] = {}
+    for item in found.analysis.skipped if found.analysis else ():
+        kind, _, code = item["feature"].partition(".")
+        name = questions.get(code, code) if kind == "answers" else readable(kind)
+        doubts.setdefault(item["code"], []).append(name)
+    return doubts
 
 
 def _answers(

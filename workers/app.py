@@ -75,8 +75,10 @@ def make_parts(wired: Wiring, *, ring: Bell | None) -> Parts:
         objects=wired.objects,
         speech=lambda: wired.speech,
         language=lambda: wired.language,
+        redaction=lambda: wired.redaction,
         twilio=lambda: wired.twilio or no_twilio(),
         default_taxonomy=wired.taxonomy_from_file,
+        reviewed_examples=settings.language.reviewed_examples,
         leases=Leases(wired.database, settings.work.lease_s),
         ring=ring,
         queues=_served[-1],
@@ -89,6 +91,9 @@ def make_parts(wired: Wiring, *, ring: Bell | None) -> Parts:
         lease_s=settings.work.lease_s,
         max_attempts=settings.work.max_attempts,
         backoff_s=settings.work.backoff_s,
+        # Asked for when first needed, as the engines are: choosing one may fail for a wrong setting.
+        may_spend=lambda service, lane: wired.budgets.require(service, lane),  # noqa: PLW0108
+        batched=lambda lane, questions: wired.batches.language(lane, questions),  # noqa: PLW0108
     )
 
 
@@ -127,6 +132,7 @@ def _configuration() -> dict[str, Any]:
         "timezone": "UTC",
         "beat_schedule": {
             "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": stroke},
+            "batches": {"task": "work.batches", "schedule": settings.language.batch_poll_s, "options": stroke},
             "roll-up": {"task": "work.roll_up", "schedule": 60.0, "options": stroke},
         },
         "beat_schedule_filename": str(settings.home_path / "beat-schedule"),

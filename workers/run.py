@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
+from uuid import UUID
 
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
 from calls.errors import CallwiseError
-from calls.pipeline import QUEUES
+from calls.pipeline import QUEUES, Step
 from crm import waiting
 from crm.database import Database
 from crm.status import beat as note_beat
@@ -138,11 +139,18 @@ class Idle:
 
 
 def work_until_idle(
-    work: Parts, *, catch_up: Callable[[], int], roll: Callable[[], int], timeout_s: float | None
+    work: Parts,
+    *,
+    catch_up: Callable[[], int],
+    roll: Callable[[], int],
+    timeout_s: float | None,
+    tend_batches: Callable[[], int] = lambda: 0,
+    poll_s: float = 60.0,
 ) -> Idle:
     """Take in what has arrived and do every step of every call in this process, until nothing is left to do.
 
     `catch_up` takes in new recordings and returns how many. Work that waits for a setting to be mended is left waiting.
+    What waits for a batch is waited for: `tend_batches` looks after them, every `poll_s`, and returns how many go on.
     """
     started = time.monotonic()
     while True:
@@ -151,19 +159,27 @@ def work_until_idle(
         with work.database.read() as connection:
             left = waiting.unfinished_count(connection)
             stands = waiting.waiting_count(connection)
+        wait_s = 0.0 if worked else 0.1  # a back-off is running
         if not arrived and not worked and left == stands:
-            roll()
-            return Idle(left, timed_out=False)
-        if timeout_s is not None and time.monotonic() - started > timeout_s:
+            if tend_batches():
+                wait_s = poll_s
+            elif not _due(work, limit=1):
+                roll()
+                return Idle(left, timed_out=False)
+        over_s = time.monotonic() - started
+        if timeout_s is not None and over_s > timeout_s:
             roll()
             return Idle(left, timed_out=True)
-        if not worked:
-            time.sleep(0.1)  # a back-off is running
+        time.sleep(wait_s if timeout_s is None else min(wait_s, timeout_s - over_s))
+
+
+def _due(work: Parts, limit: int) -> list[tuple[UUID, Step]]:
+    with work.database.read() as connection:
+        return waiting.due(connection, now=datetime.now(UTC), limit=limit, queues=QUEUES)
 
 
 def _work_due(work: Parts) -> int:
-    with work.database.read() as connection:
-        due = waiting.due(connection, now=datetime.now(UTC), limit=100, queues=QUEUES)
+    due = _due(work, limit=100)
     for call_id, step in due:
         run_step(work, step, call_id)
     return len(due)

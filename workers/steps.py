@@ -20,19 +20,25 @@ import structlog
 
 from calls.analysis import SkippedFeature
 from calls.checking import check_analysis
-from calls.errors import CallwiseError, SetupBroken, TerminalError, TransientError
+from calls.errors import CallwiseError, NotYet, Paced, SetupBroken, TerminalError, TransientError
 from calls.gates import gate
-from calls.money import Charge
-from calls.pipeline import FETCH, SkipReason, Step
+from calls.money import Charge, Service
+from calls.pipeline import FETCH, RECLASSIFY, Lane, SkipReason, Step
+from calls.prompts import PROMPT_VERSION
 from calls.reasons import Taxonomy
 from calls.recording import PEAKS, PLAYBACK, own_key
-from calls.redaction import redact_turns
+from calls.redaction import SensitiveFinder, find_sensitive, redact_turns
 from calls.sides import take_sides
 from calls.transcript import take_turns
 from crm import jobs, results
+from crm.batches import forget_questions
 from crm.database import Database
 from crm.heard_pieces import forget_answers
 from crm.money import note_charge
+from crm.reclassify import KEPT_BY_PERSON, note_ended, settle
+from crm.review_examples import with_reviewed_calls
+from crm.reviews import keep_peoples_word
+from crm.tables import call
 from crm.taxonomies import current_taxonomy, store_taxonomy
 from engines.audio import DecodedAudio, decode_beside, write_peaks, write_playback
 from engines.language import Conversation, LanguageEngine
@@ -42,6 +48,7 @@ from workers.fetching import fetch, no_twilio
 from workers.folders import private_folder
 from workers.hearing import hear
 from workers.leases import Leases
+from workers.questions import StoredQuestions
 from workers.reading import read, take_out_recording
 
 if TYPE_CHECKING:
@@ -79,12 +86,19 @@ class Parts:
     max_attempts: int = 5
     backoff_s: float = 2.0
     taxonomies: dict[str, Taxonomy] = field(default_factory=dict)
+    # Of the calls whose reason people have stated, so many for each reason are shown to engines as examples.
+    reviewed_examples: int = 3
     # By the name of the call's queue, where it is not that of `hints`.
     language_by_queue: Mapping[str, str] = field(default_factory=dict)
     translates: bool = False
+    redaction: Callable[[], SensitiveFinder] = lambda: find_sensitive
     twilio: Callable[[], "TwilioRecordings"] = no_twilio
     decode: Callable[[Path], DecodedAudio] = decode_beside
     write_playback: Callable[[ChannelAudio, Path], None] = write_playback
+    # The engine for one analysis whose questions may wait for a batch; None where they are asked directly.
+    batched: Callable[[Lane, StoredQuestions], LanguageEngine | None] = lambda _lane, _questions: None
+    # Raises BudgetSpent where the day's money for that service is spent, for work of that lane.
+    may_spend: Callable[[Service, Lane], None] = lambda _service, _lane: None
     # Told of each moment of a step: `claimed`, `worked` (the engine has answered), `writing` (before the commit),
     # `committed`. Kill tests kill by it.
     observe: Callable[[Step, str], None] = lambda _step, _moment: None
@@ -136,6 +150,12 @@ def _do(parts: Parts, begun: _Begun) -> _Begun | Step | None:
             return _Begun(following, _work_after(parts, begun)) if isinstance(following, jobs.Claim) else following
     except jobs.ClaimLost:
         bound.warning("claim_lost")
+    except Paced as error:
+        bound.debug("step_waits", code=error.code)
+        _put_back(parts, claim, error, wait_s=error.retry_after_s or 0.0, counts=True, was_tried=False)
+    except NotYet as error:
+        bound.info("step_waits", code=error.code)
+        _put_back(parts, claim, error, wait_s=error.retry_after_s or BROKEN_WAIT_S, counts=False)
     except SetupBroken as error:
         bound.error("step_waits", code=error.code, detail=error.detail)
         _put_back(parts, claim, error, wait_s=BROKEN_WAIT_S, counts=False)
@@ -161,6 +181,7 @@ def _work_after(parts: Parts, begun: _Begun) -> results.Work | None:
 
 def transcribe(parts: Parts, work: results.Work) -> Write:
     """Hear the recording: its words, who said them, its timing, a playback copy."""
+    parts.may_spend("speech", work.lane)
     with private_folder(parts.scratch) as folder:
         source = folder / "recording"
         parts.objects.fetch(work.ref, source)
@@ -217,32 +238,56 @@ def _keep_copies(parts: Parts, folder: Path, audio: ChannelAudio, recording_id: 
         parts.objects.put(own_key(kind, recording_id), copy)
 
 
-def understand(parts: Parts, work: results.Work) -> Write:
-    """Ask once what the call was about, and keep only what its own turns bear out."""
+def understand(parts: Parts, work: results.Work, *, refuse: Callable[[sa.Connection], None] | None = None) -> Write:
+    """Ask once what the call was about, and keep only what its own turns bear out.
+
+    A reason that a person has given stays. Where it has no counterpart among the reasons of now, the engine's counts,
+    unless somebody is there to `refuse` it: then nothing is written but what that writes.
+    """
+    parts.may_spend("language", work.lane)
     with parts.database.read() as connection:
         transcript = results.current_transcript(connection, work.call_id)
         taxonomy = current_taxonomy(connection, parts.taxonomies)
+        if taxonomy is not None:
+            taxonomy = with_reviewed_calls(
+                connection,
+                taxonomy,
+                lambda turns: redact_turns(turns, parts.redaction()),
+                per_reason=parts.reviewed_examples,
+                known=parts.taxonomies,
+            )
     if taxonomy is None:
         taxonomy = parts.default_taxonomy()
         with parts.database.write() as connection:
             store_taxonomy(connection, taxonomy, _now())
-    turns = redact_turns(take_turns(transcript.utterances))
+    turns = redact_turns(take_turns(transcript.utterances), parts.redaction())
     conversation = Conversation(
         turns=turns,
         direction=work.direction,
         started_at=work.started_at,
         duration_s=transcript.duration_s,
         language=transcript.language,
+        lane=work.lane,
     )
-    engine = parts.language()
+    subject = f"{transcript.id}/{taxonomy.version}/{PROMPT_VERSION}"
+    engine = parts.batched(work.lane, StoredQuestions(parts.database, work.call_id, subject)) or parts.language()
     analysis = check_analysis(engine.analyse(conversation, taxonomy, _ledger(parts, work.call_id)), turns, taxonomy)
 
     def write(connection: sa.Connection, now: datetime) -> None:
+        if work.lane is Lane.BACKFILL:
+            forget_questions(connection, work.call_id)
+        onto, kept = work, analysis
+        if work.analysis_revision:
+            onto, word = keep_peoples_word(connection, work, analysis, taxonomy)
+            if word is None and refuse is not None:
+                refuse(connection)
+                return
+            kept = word or analysis
         results.save_analysis(
             connection,
-            work,
+            onto,
             transcript.id,
-            analysis,
+            kept,
             model=engine.name,
             is_demo=engine.is_demo,
             prompt_version=engine.prompt_version,
@@ -251,6 +296,16 @@ def understand(parts: Parts, work: results.Work) -> Write:
         )
 
     return write
+
+
+def reclassify(parts: Parts, work: results.Work) -> Write:
+    """Ask anew about a call that has ended, under the reasons of now, where asking is needed at all."""
+    with parts.database.write() as connection:
+        taxonomy = current_taxonomy(connection, parts.taxonomies)
+        connection.execute(sa.select(call.c.id).where(call.c.id == work.call_id).with_for_update())
+        if taxonomy is not None and settle(connection, work.call_id, taxonomy, now=_now()) is not None:
+            return lambda _connection, _now: None
+    return understand(parts, work, refuse=lambda connection: note_ended(connection, work.call_id, KEPT_BY_PERSON))
 
 
 def file(_parts: Parts, work: results.Work) -> Write:
@@ -267,6 +322,7 @@ _WORK: dict[str, Callable[[Parts, results.Work], Write]] = {
     "call.transcribe": transcribe,
     "call.read": read,
     "call.understand": understand,
+    "call.reclassify": reclassify,
     "call.file": file,
 }
 
@@ -308,19 +364,27 @@ def _try_later(
     _put_back(parts, claim, error, wait_s=max(wait_s, error.retry_after_s or 0.0), counts=True)
 
 
-def _put_back(parts: Parts, claim: jobs.Claim, error: CallwiseError, *, wait_s: float, counts: bool) -> None:
+def _put_back(
+    parts: Parts, claim: jobs.Claim, error: CallwiseError, *, wait_s: float, counts: bool, was_tried: bool = True
+) -> None:
     due_at = _now() + timedelta(seconds=wait_s)
     with suppress(jobs.ClaimLost), parts.database.write() as connection:
-        jobs.put_back(connection, claim, error.code, error.detail, due_at=due_at, counts=counts)
+        jobs.put_back(connection, claim, error.code, error.detail, due_at=due_at, counts=counts, was_tried=was_tried)
 
 
 def _park(parts: Parts, claim: jobs.Claim, code: str, detail: str) -> None:
     with suppress(jobs.ClaimLost), parts.database.write() as connection:
+        # Whoever retries it wants another answer.
+        forget_questions(connection, claim.call_id)
         jobs.fail(connection, claim, code, detail, now=_now())
+        if claim.step is RECLASSIFY:
+            note_ended(connection, claim.call_id, code)
 
 
 def _ledger(parts: Parts, call_id: UUID) -> Callable[[Charge], None]:
     def pay(charge: Charge) -> None:
+        if charge.is_booked:
+            return
         with parts.database.write() as connection:
             note_charge(connection, call_id, charge, now=_now())
 

@@ -16,8 +16,8 @@ from celery.worker import state
 
 from analytics.rollup import refresh
 from calls.errors import CallwiseError
-from calls.pipeline import QUEUES, Step
-from crm import waiting
+from calls.pipeline import QUEUES, Lane, Step
+from crm import batches, waiting
 from crm.database import Database
 from runtime.settings import Settings
 from runtime.wiring import Wiring
@@ -64,6 +64,37 @@ def sweep(database: Database, app: Celery, queues: Sequence[str] = QUEUES, *, ba
         for call_id, step in rung:
             app.send_task(step.name, args=(str(call_id),), queue=step.queue, ignore_result=True, producer=producer)
     return len(rung)
+
+
+def wake_parked(wired: Wiring) -> None:
+    """Let calls go on that wait for a budget, where there is room again."""
+    if woken := wired.budgets.wake():
+        log.info("budget_has_room", calls=woken)
+
+
+def tend_batches(wired: Wiring, *, gather_s: float | None = None) -> int:
+    """Look after the batches of questions to a language model; returns how many batches and calls go on.
+
+    `gather_s` is how long a question waits for others to go with it; None: as the settings say.
+    """
+    with wired.database.read() as connection:
+        if not batches.is_in_use(connection):
+            return 0
+    from workers.batches import BatchWork, tend
+
+    def room_microusd() -> int | None:
+        return wired.budgets.room_microusd("language", Lane.BACKFILL)
+
+    under_way, woken = tend(
+        BatchWork(
+            wired.database,
+            wired.batches.apis,
+            is_on=wired.batches.is_on,
+            gather_s=wired.settings.language.batch_gather_s if gather_s is None else gather_s,
+            room_microusd=room_microusd,
+        )
+    )
+    return under_way + woken
 
 
 def drip_now(settings: Settings, over_s: float) -> int | None:
@@ -121,14 +152,19 @@ class EmbeddedSweep:
 
     def _run(self) -> None:
         sweeps_per_roll_up = int(EMBEDDED_ROLL_UP_S / EMBEDDED_SWEEP_S)
+        sweeps_per_poll = max(1, int(self._wired.settings.language.batch_poll_s / EMBEDDED_SWEEP_S))
         count = 0
         pool = StuckPool(self._wired.database)
         while not self._ended.wait(EMBEDDED_SWEEP_S):
             count += 1
             try:
                 sweep(self._wired.database, self._app, backfill_limit=drip_now(self._wired.settings, EMBEDDED_SWEEP_S))
+                if count % sweeps_per_poll == 0:
+                    # A server that takes its time must not hold up the sweep.
+                    self._app.send_task("work.batches", queue="language", ignore_result=True)
                 if count % sweeps_per_roll_up == 0:
                     roll_up(self._wired)
+                    wake_parked(self._wired)
                     if pool.is_stuck():
                         log.error("pool_stuck")
                         _die()

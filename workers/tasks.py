@@ -39,6 +39,12 @@ def understand(call_id: str) -> None:
     run_step(parts(), step_named("call.understand"), UUID(call_id))
 
 
+@task("call.reclassify", soft_limit_s=600)
+def reclassify(call_id: str) -> None:
+    """Give a call that has ended an analysis under the reasons of now; a second run finds it there and returns."""
+    run_step(parts(), step_named("call.reclassify"), UUID(call_id))
+
+
 @task("call.file", soft_limit_s=60)
 def file(call_id: str) -> None:
     """Put the call with its customer; a second run finds it there and returns."""
@@ -49,7 +55,14 @@ def file(call_id: str) -> None:
 def sweep_all() -> None:
     """Ring again for whatever stands still."""
     settings = wiring().settings
+    sweep.wake_parked(wiring())
     sweep.sweep(parts().database, app, backfill_limit=sweep.drip_now(settings, settings.work.sweep_s))
+
+
+@task("work.batches", soft_limit_s=1800)
+def tend_batches() -> None:
+    """Send what waits for a batch, and keep the answers that batches brought."""
+    sweep.tend_batches(wiring())
 
 
 @task("work.roll_up", soft_limit_s=600)

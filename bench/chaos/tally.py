@@ -8,9 +8,9 @@ from typing import Any
 
 from bench.chaos.sidelog import Follower
 from bench.chaos.sites import WORKERS
-from calls.pipeline import PIPELINE
+from calls.pipeline import FILE
 
-LAST_STEP = PIPELINE[-1].name
+LAST_STEP = FILE.name
 _IN_WORK = frozenset({"claimed", "worked", "writing"})
 
 

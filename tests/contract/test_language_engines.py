@@ -21,6 +21,7 @@ from engines.language import Conversation, LanguageEngine
 from engines.language_api import ApiLanguage
 from engines.language_fake import FakeLanguage
 from engines.language_offline import OfflineLanguage
+from engines.language_requests import LanguageRequests
 from tests.servers import openai_answers as answers
 from tests.servers.openai_requests import SentRequest
 from tests.servers.openai_server import API_KEY, API_VERSION, OpenAIServer
@@ -39,9 +40,10 @@ CALL = Conversation(
 )
 SILENCE = Conversation(turns=[])
 RIGHT_ANSWER = {
+    "addressed_to_model": [],
     "language": "en",
     "reason": {"quotes": [{"turn": 1, "quote": "still has not arrived"}], "code": "delivery_status", "confidence": 0.9},
-    "secondary_reason_codes": [],
+    "secondary_reasons": [],
     "headline": "Fridge is two weeks late",
     "summary": {
         "quotes": [{"turn": 1, "quote": "I ordered a fridge two weeks ago"}],
@@ -52,7 +54,7 @@ RIGHT_ANSWER = {
     "outcome": {"quotes": [{"turn": 2, "quote": "delivered on Monday"}], "value": "follow_up", "is_resolved": None},
     "next_steps": [],
     "sentiment": {"quotes": [], "start": None, "end": None, "overall": None},
-    "subject": "fridge",
+    "subject": {"turn": 1, "quote": "a fridge", "text": "fridge"},
     "answers": {code: {"turn": None, "quote": None, "value": None} for code in (q.code for q in TAXONOMY.questions)},
 }
 API_PROVIDERS = ("openai", "azure", "compatible")
@@ -81,13 +83,19 @@ def api_engine(provider: str, server: OpenAIServer, **changes) -> ApiLanguage:
         "base_url": server.azure_endpoint if provider == "azure" else server.base_url,
         "price": Price(input=0.75, cached=0.075, output=4.5),
     }
-    return ApiLanguage(provider, **(settings | changes))
+    of_answers = {name: changes.pop(name) for name in ("max_output_tokens", "summary_language") if name in changes}
+    return ApiLanguage(LanguageRequests(provider, **(settings | changes)), **of_answers)
 
 
 def right_answer(request: SentRequest) -> answers.Reply:
     """RIGHT_ANSWER to a question about a call, the list of models to one for these."""
     answer = answers.default_answer if request.method == "GET" else answers.says(json.dumps(RIGHT_ANSWER))
     return answer(request)
+
+
+def says_wrong_label() -> answers.Answer:
+    """RIGHT_ANSWER under a reason that the taxonomy does not have."""
+    return answers.says(json.dumps(RIGHT_ANSWER | {"reason": RIGHT_ANSWER["reason"] | {"code": "free_holiday"}}))
 
 
 @pytest.fixture(params=["api[openai]", "api[azure]", "api[compatible]", "offline", "fake"])
@@ -196,20 +204,26 @@ class TestAnswer:
         ask(price=None)
         assert bill.charges[0].cost_microusd is None
 
-    def test_a_refusal_is_paid_for_and_not_asked_again(self, ask, openai_server, bill):
-        openai_server.reply(answers.refuses("I cannot discuss this fridge."))
+    def test_a_refusal_is_asked_about_once_more_and_then_stands(self, ask, openai_server, bill):
+        openai_server.reply(answers.refuses("I cannot discuss this fridge."), answers.refuses("No fridge."))
         with pytest.raises(UnusableAnswer) as caught:
             ask()
         assert caught.value.code == "refused"
         assert "fridge" not in str(caught.value)
-        assert len(bill.charges) == len(openai_server.requests) == 1
+        assert len(bill.charges) == len(openai_server.requests) == 2
+
+    def test_a_model_that_declines_at_first_may_think_better_of_it(self, ask, openai_server, bill):
+        openai_server.reply(answers.refuses("I cannot discuss this."), answers.says(json.dumps(RIGHT_ANSWER)))
+        assert ask().reason_code == "delivery_status"
+        assert "lawful record" in json.dumps(openai_server.requests[1].body)
+        assert len(bill.charges) == 2
 
     def test_a_filtered_answer_is_a_refusal(self, ask, openai_server, bill):
-        openai_server.reply(answers.truncates("{", reason="content_filter"))
+        openai_server.reply(*[answers.truncates("{", reason="content_filter")] * 2)
         with pytest.raises(UnusableAnswer) as caught:
             ask()
         assert caught.value.code == "refused"
-        assert len(bill.charges) == 1
+        assert len(bill.charges) == 2
 
     def test_an_answer_that_was_cut_off_is_asked_for_once_more_with_twice_the_room(
         self, ask, provider, openai_server, bill
@@ -234,19 +248,26 @@ class TestAnswer:
         assert "Sure! Here you go." in json.dumps(openai_server.requests[1].body)
         assert len(bill.charges) == 2
 
-    def test_two_unreadable_answers_are_enough(self, ask, openai_server, bill):
-        openai_server.reply(answers.says("Sure!"), answers.says(""))
+    @pytest.mark.parametrize(("second", "code"), [("Sure!", "invalid_answer"), ("", "empty_answer")])
+    def test_two_unreadable_answers_are_enough(self, ask, openai_server, bill, second, code):
+        openai_server.reply(answers.says(""), answers.says(second))
         with pytest.raises(UnusableAnswer) as caught:
             ask()
-        assert caught.value.code == "invalid_answer"
+        assert caught.value.code == code
         assert len(bill.charges) == len(openai_server.requests) == 2
 
-    def test_a_label_outside_the_list_is_marked_and_no_reason(self, ask, openai_server):
-        wrong = RIGHT_ANSWER | {"reason": RIGHT_ANSWER["reason"] | {"code": "free_holiday"}}
-        openai_server.reply(answers.says(json.dumps(wrong)))
+    def test_a_label_outside_the_list_is_asked_about_once_more(self, ask, openai_server, bill):
+        openai_server.reply(says_wrong_label(), answers.says(json.dumps(RIGHT_ANSWER)))
+        assert ask().reason_code == "delivery_status"
+        assert "none of the list" in json.dumps(openai_server.requests[1].body)
+        assert len(bill.charges) == 2
+
+    def test_a_label_outside_the_list_that_comes_twice_is_marked_and_no_reason(self, ask, openai_server):
+        openai_server.reply(says_wrong_label(), says_wrong_label())
         checked = check_analysis(ask(), CALL.turns, TAXONOMY)
         assert checked.reason_code is None
         assert SkippedFeature("reason", "label_outside_taxonomy") in checked.skipped
+        assert len(openai_server.requests) == 2
 
     def test_an_invented_quote_marks_the_claim(self, ask, openai_server):
         invented = {"quotes": [{"turn": 1, "quote": "cancel everything at once"}]}

@@ -135,6 +135,6 @@ def test_a_process_that_is_stopped_before_it_began_writes_no_sign_of_life(databa
 
 def test_the_strokes_of_the_clock_wait_behind_no_call_and_go_stale():
     strokes = [entry["options"] for entry in clock.conf.beat_schedule.values()]
-    assert len(strokes) == 2
+    assert len(strokes) == 3
     assert {stroke["queue"] for stroke in strokes}.isdisjoint(QUEUES)
     assert all(stroke["expires"] > 0 for stroke in strokes)

@@ -114,6 +114,26 @@ def test_each_part_of_the_analysis_leads_to_what_it_rests_on(hall):
     assert "nobody said this" not in page
 
 
+def test_what_of_an_analysis_is_missing_or_doubtful_is_said_in_plain_words(hall):
+    skipped = [{"feature": feature, "code": "unsupported"} for feature in ("summary", "next_steps")]
+    skipped += [{"feature": "second_opinion", "code": "a_new_code"}]
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, analysis={"skipped": skipped})
+    page = shown(hall.client.get(f"/calls/{call_id}").text)
+    assert "Summary, next steps: no words of the call bear it out." in page
+    assert "Second opinion: a new code." in page
+    assert "gives orders" not in page
+
+
+def test_orders_to_the_program_that_reads_a_call_are_told_with_their_turn(hall):
+    marks = [{"feature": "reason", "code": "suspicious_instruction"}]
+    order = [{"field": "addressed_to_model", "turn": 1, "quote": "has not arrived"}]
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, analysis={"skipped": marks, "evidence": order, "reason_confidence": None})
+    page = shown(hall.client.get(f"/calls/{call_id}").text)
+    assert "gives orders to the program that reads it, at 0:03" in page
+
+
 def test_excerpts_are_not_called_a_summary(hall):
     with hall.wiring.database.write() as connection:
         call_id = seed_call(connection, analysis={"summary_kind": "excerpts", "is_demo": True})

@@ -15,6 +15,8 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
     # A client that never gets its answer must not hold up the end of a test.
     block_on_close = False
+    # Many clients may come at once: with the default of five some are turned away before they are heard.
+    request_queue_size = 256
 
     def __init__(self, handler: "type[LocalHandler]") -> None:
         super().__init__(("127.0.0.1", 0), handler)
@@ -41,6 +43,11 @@ class LocalServer:
         self._thread.join()
 
     @property
+    def closing(self) -> threading.Event:
+        """Set when it ends: an answer that waits must wait no longer."""
+        return self._http.closing
+
+    @property
     def url(self) -> str:
         """Where it answers."""
         return f"http://127.0.0.1:{self._http.server_address[1]}"
@@ -59,6 +66,10 @@ class LocalHandler(BaseHTTPRequestHandler):
         raise NotImplementedError
 
     def do_GET(self) -> None:
+        """See BaseHTTPRequestHandler."""
+        self.serve()
+
+    def do_DELETE(self) -> None:
         """See BaseHTTPRequestHandler."""
         self.serve()
 

@@ -122,7 +122,9 @@ class Description:
         types = {name: self._resolve(part).get("type") for name, part in self._properties(schema).items()}
         typed: dict[str, Any] = {}
         for name, value in fields.items():
-            if types.get(name) == "number" and isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
+            if isinstance(value, dict):
+                typed[name] = self._typed_form(value, self._properties(schema)[name]) if name in types else value
+            elif types.get(name) in {"number", "integer"} and re.fullmatch(r"-?\d+(\.\d+)?", str(value)):
                 typed[name] = float(value)
             elif isinstance(value, str) and value in {"true", "false"} and types.get(name) != "string":
                 typed[name] = value == "true"

@@ -7,13 +7,17 @@ request is answered with a 400 and stays in `problems`. Nothing here needs pytes
 import json
 import re
 import threading
+import time
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.servers.local_http import LocalHandler, LocalServer
 from tests.servers.openai_answers import Answer, Reply, default_answer, fails
+from tests.servers.openai_limits import TOO_MANY, Limiter, max_output_tokens, output_tokens, prompt_tokens
 from tests.servers.openai_requests import SentFile, SentRequest, audio_length_s, describe, find_description, read_form
 
 API_KEY = "test-key"
@@ -21,17 +25,32 @@ API_VERSION = "2025-04-01-preview"
 
 _AZURE_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/.+)")
 _PREFIX = re.compile(r"(?:/openai)?/v1(/.+)|/openai(/(?!deployments/).+)")
+# Paths with an id in them, as the description writes them.
+_WITH_ID = {
+    re.compile(r"/models/[^/]+"): "/models/{model}",
+    re.compile(r"/files/[^/]+"): "/files/{file_id}",
+    re.compile(r"/files/[^/]+/content"): "/files/{file_id}/content",
+    re.compile(r"/batches/[^/]+"): "/batches/{batch_id}",
+    re.compile(r"/batches/[^/]+/cancel"): "/batches/{batch_id}/cancel",
+    re.compile(r"/fine_tuning/jobs/[^/]+"): "/fine_tuning/jobs/{fine_tuning_job_id}",
+    re.compile(r"/fine_tuning/jobs/[^/]+/events"): "/fine_tuning/jobs/{fine_tuning_job_id}/events",
+}
 
 
 class OpenAIServer(LocalServer):
-    """What stands in for OpenAI or Azure, from `with` until its end."""
+    """What stands in for OpenAI or Azure, from `with` until its end.
 
-    def __init__(self, description: Path | None = None) -> None:
+    A benchmark lets it check one request in `check_every` only: checking takes longer than answering.
+    """
+
+    def __init__(self, description: Path | None = None, *, check_every: int = 1) -> None:
         super().__init__(_handler_of(self))
         found = description or find_description()
         self._description = describe(found) if found else None
+        self._check_every = check_every
         self._once: deque[Answer] = deque()
         self._always: Answer = default_answer
+        self._limiters: dict[str, Limiter] = {}
         self._lock = threading.Lock()
         self.requests: list[SentRequest] = []
         self.problems: list[str] = []
@@ -60,10 +79,15 @@ class OpenAIServer(LocalServer):
         """Answer so whenever nothing is queued."""
         self._always = answer
 
+    def limit(self, model: str, limiter: Limiter) -> None:
+        """Let the limiter judge what is asked of that model or deployment, before it is answered."""
+        self._limiters[model] = limiter
+
     def answer(self, request: SentRequest, problem: Reply | None) -> Reply:
         """Keep the request and say what is answered to it; `problem` is the server's own refusal, if it has one."""
         found: list[str] = []
-        if problem is None and self._description is not None:
+        is_checked = len(self.requests) % self._check_every == 0
+        if problem is None and self._description is not None and is_checked:
             found = self._description.problems_of_request(request)
         if request.body.get("stream") in (True, "true"):
             found.append("this server does not stream")
@@ -72,9 +96,21 @@ class OpenAIServer(LocalServer):
             self.problems += [f"{request.method} {request.path}: {text}" for text in found]
             if problem is not None or found:
                 return problem or fails(400, "invalid_request_error")(request)
+            limiter = self._limiters.get(request.model) if request.method == "POST" else None
+            headers: Mapping[str, str] = {}
+            if limiter:
+                verdict = limiter.arrive(time.monotonic(), prompt_tokens(request), max_output_tokens(request))
+                if not verdict.is_admitted:
+                    return Reply(status=429, body=TOO_MANY, headers=verdict.headers)
+                headers = verdict.headers
             told = self._once.popleft() if self._once else self._always
         reply = told(request)
-        if self._description is not None and reply.status == 200 and reply.is_checked and reply.ending == "whole":
+        if limiter:
+            reply = replace(reply, headers={**headers, **reply.headers})
+            with self._lock:
+                limiter.finish(time.monotonic(), max_output_tokens(request), output_tokens(reply))
+        is_right_to_be = reply.status == 200 and reply.is_checked and reply.ending == "whole"
+        if self._description is not None and is_checked and is_right_to_be:
             wrong = self._description.problems_of_answer(request, reply.body)
             with self._lock:
                 self.problems += [f"answer to {request.path}: {text}" for text in wrong]
@@ -89,8 +125,7 @@ def read_request(method: str, target: str, headers: dict[str, str], body: bytes)
         deployment, operation = unquote(found[1]), found[2]
     elif found := _PREFIX.fullmatch(url.path):
         operation = found[1] or found[2]
-        if operation.startswith("/models/"):
-            operation = "/models/{model}"
+        operation = next((named for path, named in _WITH_ID.items() if path.fullmatch(operation)), operation)
     content_type = headers.get("content-type", "")
     fields: dict[str, Any] = {}
     files: dict[str, SentFile] = {}

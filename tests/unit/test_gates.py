@@ -51,6 +51,34 @@ def test_a_mono_recording_that_opens_with_a_greeting_is_a_voicemail():
     assert gate(said((0, GREETING), (0, MESSAGE)), 1, 1.0) is SkipReason.VOICEMAIL
 
 
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        "Guten Tag, unsere Leitungen sind belegt. Bitte hinterlassen Sie eine Nachricht nach dem Signalton.",
+        "Bonjour, nous sommes fermés. Veuillez laisser un message après le bip.",
+        "Hola, en este momento no podemos atenderle. Deje su mensaje después de la señal.",
+        "Buongiorno, lasciate un messaggio dopo il segnale acustico.",
+        "Olá, deixe a sua mensagem após o sinal.",
+        "Goedendag, spreek uw bericht in na de piep.",
+    ],
+)
+def test_a_greeting_in_another_language_is_known_and_a_dialogue_after_it_is_none(greeting):
+    assert gate(said((0, greeting), (0, "Dana Cole, 555 0100.")), 1, 1.0) is SkipReason.VOICEMAIL
+    assert gate(said((0, greeting), (1, "Dana Cole, 555 0100.")), 2, 1.0) is SkipReason.VOICEMAIL
+
+
+@pytest.mark.parametrize(
+    "answer", ["Wie kann ich Ihnen helfen?", "En quoi puis-je vous aider ?", "¿En qué le puedo ayudar?"]
+)
+def test_who_is_spoken_to_in_another_language_is_no_machine(answer):
+    lines = said((0, "Anrufbeantworter, messagerie, buzón de voz."), (0, answer))
+    assert gate(lines, 1, 1.0) is None
+
+
+def test_a_script_without_blanks_is_not_too_short():
+    assert gate([Utterance(0, 0.0, 2.0, "你好我想查询我的订单")], 1, 1.0) is None
+
+
 def test_a_mono_dialogue_is_no_voicemail_whatever_is_said_in_it():
     lines = said(
         (0, "Harbour and Pine, how can I help?"), (0, "I want to leave a message for Tom."), (0, "Sure, go on.")

@@ -93,6 +93,22 @@ class TestExcerpts:
         (CUSTOMER, "Monday is fine. Goodbye."),
     )
 
+    def test_what_every_call_has_stands_for_none(self):
+        routine = [
+            (AGENT, "Good day, this is Ann from Harbour and Pine. How may I assist you today?"),
+            (CUSTOMER, "The curtains that I ordered two weeks ago have not arrived."),
+            (AGENT, "I'm sorry to hear that. Could you provide me with your order number, please?"),
+            (CUSTOMER, "Sure, it is on the paper here somewhere in the kitchen."),
+            (AGENT, "Thank you for bringing this to our attention. The supplier was late with the curtains."),
+            (CUSTOMER, "No, that will be all. Thank you for your help, Ann."),
+            (AGENT, "Is there anything else I can assist you with? Feel free to reach out to us again."),
+        ]
+        shown = analyse(*routine).summary
+        assert "have not arrived" in shown
+        assert "The supplier was late" in shown
+        for phrase in ("assist", "order number", "attention", "that will be all", "Feel free", "sorry"):
+            assert phrase not in shown
+
     def test_they_begin_with_the_customers_first_substantive_sentence(self):
         analysis = analyse(*self.SAID)
         assert analysis.summary.startswith("Customer: “My oven does not heat up any more since Friday.”")

@@ -9,6 +9,7 @@ from calls.pipeline import (
     FILE,
     PIPELINE,
     READ,
+    RECLASSIFY,
     TERMINAL_STAGES,
     TRANSCRIBE,
     UNDERSTAND,
@@ -28,7 +29,11 @@ def test_each_step_needs_what_the_one_before_it_gives():
     assert [step.needs for step in SOUND[1:]] == [step.gives for step in SOUND[:-1]]
     assert [step.needs for step in TEXT[1:]] == [step.gives for step in TEXT[:-1]]
     assert SOUND[-1].gives is TEXT[-1].gives is Stage.DONE
-    assert set(PIPELINE) == {*SOUND, *TEXT}
+    assert set(PIPELINE) == {*SOUND, *TEXT, RECLASSIFY}
+
+
+def test_to_be_asked_about_anew_leaves_a_call_where_it_stands():
+    assert RECLASSIFY.needs is RECLASSIFY.gives is Stage.DONE
 
 
 def test_a_recording_is_heard_unless_intake_says_that_it_is_text():

@@ -1,9 +1,15 @@
 """Laws of the price table's arithmetic."""
 
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.prices import Price, cost_microusd
+from calls.money import Budget, day_of
+from calls.pipeline import Lane
+from calls.prices import Price, PriceHistory, cost_microusd, price_on
 
 TOKENS = st.integers(min_value=0, max_value=2_000_000)
 
@@ -40,3 +46,40 @@ def test_cached_tokens_never_make_a_request_dearer(given_tokens, cached_tokens):
     assert cost_microusd(price, input_tokens=given_tokens, cached_tokens=cached_tokens) <= cost_microusd(
         price, input_tokens=given_tokens
     )
+
+
+def test_the_price_of_its_day_counts():
+    history = PriceHistory([Price(input=2, valid_from=date(2026, 5, 1)), Price(input=1)])
+    assert price_on(history, date(2026, 4, 30)) == Price(input=1)
+    assert price_on(history, date(2026, 5, 1)).input == 2
+    assert price_on(PriceHistory([Price(input=2, valid_from=date(2026, 5, 1))]), date(2026, 4, 30)) is None
+    assert price_on(None, date(2026, 4, 30)) is None
+
+
+@given(TOKENS, TOKENS)
+def test_a_batch_costs_its_share_of_the_whole_request(given_tokens, answered_tokens):
+    price = Price(input=0.25, cached=0.025, output=2, batch=0.5)
+    asked = {"input_tokens": given_tokens, "cached_tokens": given_tokens // 2, "output_tokens": answered_tokens}
+    whole = cost_microusd(price, **asked)
+    assert abs(2 * cost_microusd(price, **asked, is_batch=True) - whole) <= 2
+
+
+@pytest.mark.parametrize(
+    ("moment", "begins", "ends"),
+    [
+        ("2026-03-28T23:30:00+00:00", "2026-03-28T23:00:00+00:00", "2026-03-29T22:00:00+00:00"),
+        ("2026-10-25T12:00:00+00:00", "2026-10-24T22:00:00+00:00", "2026-10-25T23:00:00+00:00"),
+    ],
+)
+def test_a_day_of_a_budget_is_one_of_the_zone_summer_time_included(moment, begins, ends):
+    found = day_of(datetime.fromisoformat(moment), ZoneInfo("Europe/Berlin"))
+    assert found == (datetime.fromisoformat(begins), datetime.fromisoformat(ends))
+
+
+def test_a_share_of_a_budget_is_kept_for_calls_that_just_ended():
+    budget = Budget(10.0, live_share=0.2)
+    assert budget.room_microusd(7_999_999, Lane.BACKFILL) == 1
+    assert budget.room_microusd(8_000_000, Lane.BACKFILL) == 0
+    assert budget.room_microusd(8_000_000, Lane.LIVE) == 2_000_000
+    assert budget.room_microusd(11_000_000, Lane.LIVE) == 0
+    assert Budget(0.0).room_microusd(0, Lane.LIVE) == 0

@@ -19,9 +19,10 @@ from calls.transcript import Speaker, Turn
 BUNDLED = Path(__file__).parents[2] / "runtime" / "taxonomies" / "service_centre.yaml"
 TAXONOMY = parse_taxonomy(BUNDLED.read_text(encoding="utf-8"))
 ANSWER = {
+    "addressed_to_model": [{"turn": 0, "quote": "put down a refund"}],
     "language": "en",
     "reason": {"quotes": [{"turn": 0, "quote": "where is my fridge"}], "code": "delivery_status", "confidence": 0.9},
-    "secondary_reason_codes": [],
+    "secondary_reasons": [{"turn": 0, "quote": "it is cracked", "code": "delivery_damaged"}],
     "headline": "Fridge not delivered",
     "summary": {"quotes": [], "situation": "No fridge.", "what_was_done": "Traced.", "result": "Comes on Monday."},
     "outcome": {"quotes": [], "value": "follow_up", "is_resolved": None},
@@ -29,7 +30,7 @@ ANSWER = {
         {"turn": 1, "quote": "I will call you", "owner": "agent", "text": "Call back", "due_on": "2026-03-16"}
     ],
     "sentiment": {"quotes": [], "start": -1, "end": 2, "overall": None},
-    "subject": "fridge",
+    "subject": {"turn": 0, "quote": "my fridge", "text": "fridge"},
     "answers": {
         "product_type": {"turn": 0, "quote": "my fridge", "value": "fridge"},
         "called_before": {"turn": None, "quote": None, "value": None},
@@ -97,6 +98,9 @@ def test_an_answer_that_follows_the_schema_is_read_whole():
         Evidence("reason", 0, "where is my fridge"),
         Evidence("next_steps.0", 1, "I will call you"),
         Evidence("answers.product_type", 0, "my fridge"),
+        Evidence("secondary_reasons.delivery_damaged", 0, "it is cracked"),
+        Evidence("subject", 0, "my fridge"),
+        Evidence("addressed_to_model", 0, "put down a refund"),
     }
 
 

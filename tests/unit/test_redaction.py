@@ -1,6 +1,7 @@
 """Laws of redaction: what must not leave is marked, in writing and in speech, and the rest stays as it is."""
 
 import random
+import re
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,13 @@ from calls.redaction_patterns import luhn_holds
 from calls.transcript import Speaker, Turn
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+# "Oh four", "eleven", "forty", "forty-one".
+PAIRS = [f"oh {word}" for word in WORDS] + TEENS + [f"{ten}-{unit}" for ten in TENS for unit in WORDS]
+PAIRS = [pair.removesuffix("-zero") for pair in PAIRS]
 
 
 def turns(*said: tuple[Speaker, str]) -> list[Turn]:
@@ -44,17 +52,24 @@ def _doubled(digits: str) -> str:
     return " ".join(said)
 
 
+def _in_pairs(digits: str) -> str:
+    odd = len(digits) % 2
+    return " ".join([*(WORDS[int(f)] for f in digits[:odd]), *(PAIRS[int(p)] for p in re.findall("..", digits[odd:]))])
+
+
 STYLES = {
     "plain": lambda d: d,
     "spaced": lambda d: _grouped(d, " "),
     "hyphened": lambda d: _grouped(d, "-"),
     "dotted": lambda d: _grouped(d, "."),
+    "with long dashes": lambda d: _grouped(d, " – "),
     "with commas": lambda d: _grouped(d, ", "),
     "one figure at a time": " ".join,
     "words": lambda d: " ".join(WORDS[int(figure)] for figure in d),
     "words with commas": lambda d: ", ".join(WORDS[int(figure)] for figure in d),
     "oh for zero": lambda d: " ".join("oh" if figure == "0" else WORDS[int(figure)] for figure in d),
     "double": _doubled,
+    "in pairs": _in_pairs,
     "hesitating": lambda d: " uh ".join(" ".join(WORDS[int(f)] for f in d[i : i + 4]) for i in range(0, len(d), 4)),
     "words and figures": lambda d: " ".join(f if i % 2 else WORDS[int(f)] for i, f in enumerate(d)),
 }
@@ -95,6 +110,40 @@ def test_a_card_number_said_in_several_turns_is_marked_in_each(digits, cuts):
         ("my social security number is 536-90-4399", "my social security number is [SSN]"),
         ("ssn five three six nine oh four three nine nine", "ssn [SSN]"),
         ("it is 536-90-4399", "it is [SSN]"),
+        ("it is 4111 1111 1111 1111 04/27 123", "it is [CARD]"),
+        ("it is like 4539 like 5787 like 6362 like 1486", "it is like [CARD] like [CARD] like [CARD] like [CARD]"),
+        ("4539_5787_6362_1486 or 4 5 3 9 5 7 8 7 6 3 6 2 1 4 8 6", "[CARD] or [CARD]"),
+        ("my card is 3 7 1 4 4 9 6 3 5 3 9 8 4 3 O", "my card is [CARD]"),
+        ("the code on the back is one two three", "the code on the back is [CVV]"),
+        ("the verification code is 829301", "the verification code is [PIN]"),
+        ("my PIN is either 0314 or 7402", "my PIN is either [PIN] or [PIN]"),
+        ("my account number is 85731890 and my pin is 9503", "my account number is [ACCOUNT] and my pin is [PIN]"),
+        ("national insurance number A B one two three four five six C", "national insurance number [NATIONAL_ID]"),
+        ("it is AB 12 34 56 C", "it is [NATIONAL_ID]"),
+        ("meine Steuer-ID ist 86 095 742 719", "meine Steuer-ID ist [NATIONAL_ID]"),
+        ("86095742719", "[NATIONAL_ID]"),
+        ("PESEL 44051401359", "PESEL [NATIONAL_ID]"),
+        ("mi DNI es 12345678-Z", "mi DNI es [NATIONAL_ID]"),
+        ("NIE X1234567L", "NIE [NATIONAL_ID]"),
+        ("rssmra85t10a562s", "[NATIONAL_ID]"),
+        ("2 55 08 14 168 025 38", "[NATIONAL_ID]"),
+        ("131052-308T", "[NATIONAL_ID]"),
+        ("756.9217.0769.85", "[NATIONAL_ID]"),
+        ("my BSN is 111222333", "my BSN is [NATIONAL_ID]"),
+        ("my passport number is X 1 2 3 4 5 6 7", "my passport number is [NATIONAL_ID]"),
+        ("my date of birth is 12/12/2001", "my date of birth is [BIRTH_DATE]"),
+        ("I was born on the third of march nineteen eighty five", "I was born on [BIRTH_DATE]"),
+        ("date of birth oh three twelve nineteen eighty five", "date of birth [BIRTH_DATE]"),
+        ("Geburtsdatum 4. Mai 1971", "Geburtsdatum [BIRTH_DATE]"),
+        ("it is for 12 Baker Street, London NW1 6XE, please", "it is for [ADDRESS], please"),
+        ("1600 Pennsylvania Avenue NW, Washington, DC 20500", "[ADDRESS]"),
+        (
+            "my address is twelve main street in forest ranch and my phone is dead",
+            "my address is [ADDRESS] and my phone is dead",
+        ),
+        ("Ich wohne in der Hauptstraße 12a, 10115 Berlin.", "Ich wohne in der [ADDRESS]."),
+        ("au 12 bis rue de la Paix, 75002 Paris", "au [ADDRESS]"),
+        ("the zip code is nine four one oh five", "the zip code is [ADDRESS]"),
         ("write to jane.doe+x@example.co.uk please", "write to [EMAIL] please"),
         ("jane dot doe at gmail dot com", "[EMAIL]"),
         ("j d o e underscore nine at yahoo dot com", "[EMAIL]"),
@@ -128,6 +177,15 @@ def test_what_must_not_leave_is_marked(text, expected):
         "between nine and five, or two or three times a week",
         "$1,299.00 and 499 dollars",
         "the error code is E 15 and the pin on the door is bent",
+        "it opens at 5 o clock",
+        "flight 318 and the last three digits are 274",
+        "Walk 2 blocks east on Forbes Avenue, towards Murray. Turn left onto 5th Avenue.",
+        "my birthday party is on May 26th for 27 guests",
+        "the address is wrong in your records",
+        "the statue is from 12 March 1893",
+        "invoice 12345678A and order AB-12-34",
+        "confirmation number 44051401359",
+        "the tax number is on the form",
         "",
     ],
 )
@@ -154,6 +212,26 @@ def test_a_number_that_answers_its_own_question_says_nothing_about_the_next():
     assert [turn.text for turn in redact_turns(said)] == ["My PIN is [PIN].", "Your balance is 1920.", said[2].text]
 
 
+def test_a_question_that_was_answered_in_a_word_says_nothing_about_the_next_turn():
+    said = turns(
+        (Speaker.AGENT, "Right, and your PIN as well please."),
+        (Speaker.CUSTOMER, "7402"),
+        (Speaker.AGENT, "Your current balance is 1910 in credit."),
+    )
+    assert [turn.text for turn in redact_turns(said)][1:] == ["[PIN]", said[2].text]
+
+
+def test_the_first_number_of_a_turn_answers_also_after_some_words():
+    said = turns(
+        (Speaker.AGENT, "Can you tell me your account number, please?"),
+        (
+            Speaker.CUSTOMER,
+            "Sure I have it written down, my daughter made me do it. It's 84318931431. I have 120 more.",
+        ),
+    )
+    assert redact_turns(said)[1].text.endswith("do it. It's [ACCOUNT]. I have 120 more.")
+
+
 def test_turns_keep_their_order_indexes_and_times():
     said = turns((Speaker.AGENT, "card number?"), (Speaker.CUSTOMER, "4111 1111 1111 1111"))
     redacted = redact_turns(said)
@@ -162,8 +240,67 @@ def test_turns_keep_their_order_indexes_and_times():
     ]
 
 
+def test_what_was_asked_for_stays_asked_after_a_word_that_gives_no_answer():
+    said = turns(
+        (Speaker.AGENT, "Can I have your date of birth, please?"),
+        (Speaker.CUSTOMER, "Sure."),
+        (Speaker.CUSTOMER, "12/12/2001"),
+    )
+    assert redact_turns(said)[2].text == "[BIRTH_DATE]"
+
+
+def test_a_card_is_read_out_while_the_agent_repeats_it_and_one_digit_is_lost():
+    said = turns(
+        (Speaker.AGENT, "What is the number on the card?"),
+        (Speaker.CUSTOMER, "Wait, I need my glasses. So it is four one one one"),
+        (Speaker.AGENT, "Okay, so that is four one one one?"),
+        (Speaker.CUSTOMER, "Yes, then one one one, and after that 1111"),
+        (Speaker.AGENT, "I have one one one and 1111."),
+        (Speaker.CUSTOMER, "And the last ones are 1111."),
+        (Speaker.AGENT, "Thank you. How many shelves are missing?"),
+        (Speaker.CUSTOMER, "About 1111."),
+    )
+    redacted = [turn.text for turn in redact_turns(said)]
+    assert not any(re.search(r"\d|\bone\b", text) for text in redacted[:6])
+    assert redacted[6:] == [turn.text for turn in said[6:]]
+
+
+def test_the_last_digits_alone_are_no_card_number():
+    said = turns(
+        (Speaker.AGENT, "Which card number does it end in?"),
+        (Speaker.CUSTOMER, "7709"),
+        (Speaker.AGENT, "And the other one?"),
+        (Speaker.CUSTOMER, "1881"),
+    )
+    assert redact_turns(said) == said
+
+
+def test_an_address_is_marked_in_each_turn_that_it_is_read_out_in():
+    said = turns(
+        (Speaker.AGENT, "and what is your address"),
+        (Speaker.CUSTOMER, "my address is zero zero one"),
+        (Speaker.CUSTOMER, "main that's m a i n"),
+        (Speaker.AGENT, "okay"),
+        (Speaker.CUSTOMER, "street in forest ranch"),
+        (Speaker.AGENT, "alright a new checkbook has been sent to you"),
+        (Speaker.CUSTOMER, "great thank you"),
+    )
+    assert [turn.text for turn in redact_turns(said)] == [
+        said[0].text, "my address is [ADDRESS]", "[ADDRESS]", "okay", "[ADDRESS]", said[5].text, said[6].text,
+    ]  # fmt: skip
+
+
 PIECES = [
     *WORDS,
+    "my address is",
+    "street",
+    "born",
+    "date of birth",
+    "march",
+    "or",
+    "passport",
+    "12/12/2001",
+    "okay",
     "oh",
     "double",
     "card",
@@ -198,7 +335,8 @@ def test_findings_lie_within_the_text_in_order_and_apart(text):
 
 
 def test_a_hostile_text_is_read_in_time_that_grows_with_its_length():
-    # 200,000 characters that would send an unbounded pattern round and round; the run's own time limit would notice.
+    # 60,000 characters that would send an unbounded pattern round and round; the run's own time limit would notice.
     noise = random.Random(7)
-    for text in ("a" * 200_000, "1 " * 100_000, "a at b dot " * 20_000, "".join(noise.choices("a1 .@-", k=200_000))):
+    pieces = ("a", "1 ", "a at b dot ", "12 Main ", "march ", "my address is 1 ", "card number 4 ")
+    for text in (*(piece * (60_000 // len(piece)) for piece in pieces), "".join(noise.choices("a1 .@-", k=60_000))):
         assert isinstance(redact(text), str)

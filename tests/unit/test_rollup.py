@@ -1,5 +1,7 @@
 """The roll-ups: whatever happened to the calls, the stored sums are those of a full recompute."""
 
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,14 @@ from analytics.facts import REPEAT_WINDOW
 from analytics.rollup import recompute_all, refresh
 from analytics.star import AGGREGATES, dim_agent, dim_customer, dim_date, dim_reason, fact_call
 from calls.errors import SettingsError
+from calls.reasons import Reason
 from crm.database import Database
 from crm.jobs import touch
+from crm.reason_tables import review
+from crm.reviews import NotUnderstood, correct_reason
 from crm.tables import agent, call, call_analysis, touched_day, transcript
-from tests.calls_made_up import NOON, add_analysis, add_call, add_charge, id_of, prepare
+from crm.taxonomies import current_taxonomy, store_taxonomy
+from tests.calls_made_up import NOON, TAXONOMY, add_analysis, add_call, add_charge, id_of, prepare
 
 LATER = NOON + timedelta(days=30)
 _NOT_COMPARED = {"call_key", "modified_at_utc"}
@@ -244,8 +250,29 @@ telephony = st.fixed_dictionaries(
 )
 
 
+# A reason that goes on under another name, then two that become one.
+OTHER_REASONS = (
+    replace(
+        TAXONOMY,
+        version="v2",
+        reasons=(Reason("parcel", "Parcel", "Where is it?", replaces=("delivery",)), *TAXONOMY.reasons[1:]),
+    ),
+    replace(
+        TAXONOMY,
+        version="v3",
+        reasons=(
+            Reason("service", "Service", "Anything.", replaces=("parcel", "repair")),
+            Reason("order", "New order", "I want one.", is_sales=True),
+        ),
+    ),
+)
+
+
 class RollUps(RuleBasedStateMachine):
-    """Calls come, change, move, go; agents change teams; time passes; zones change. Sums stay those of a recompute."""
+    """Calls come, change, move, go; agents change teams, owners reasons; people correct; time passes; zones change.
+
+    Sums stay those of a recompute.
+    """
 
     def __init__(self, template: Path, folder: Path) -> None:
         super().__init__()
@@ -276,6 +303,31 @@ class RollUps(RuleBasedStateMachine):
     def a_call_is_classified_again(self, choice: int, understood: Any) -> None:
         self._change(choice, lambda connection, call_id: add_analysis(connection, call_id, **understood))
 
+    @rule(number=st.integers(0, len(OTHER_REASONS)))
+    def the_owner_loads_other_reasons(self, number: int) -> None:
+        with self.database.write() as connection:
+            store_taxonomy(connection, (TAXONOMY, *OTHER_REASONS)[number], self.now)
+
+    @rule(choice=st.integers(0, 99), code=st.integers(0, 3))
+    def a_person_corrects_a_reason(self, choice: int, code: int) -> None:
+        if not self.calls:
+            return
+        with self.database.write() as connection:
+            codes = current_taxonomy(connection).codes  # type: ignore[union-attr]
+            with suppress(NotUnderstood):
+                correct_reason(
+                    connection, self.calls[choice % len(self.calls)], codes[code % len(codes)], by="x", now=self.now
+                )
+
+    @rule(choice=st.integers(0, 99))
+    def a_call_is_classified_under_the_reasons_of_now(self, choice: int) -> None:
+        def classify(connection: sa.Connection, call_id: UUID) -> None:
+            found = current_taxonomy(connection)
+            if found is not None:
+                add_analysis(connection, call_id, reason_code=found.reasons[-1].code, taxonomy_version=found.version)
+
+        self._change(choice, classify)
+
     @rule(choice=st.integers(0, 99), facts=telephony)
     def telephony_says_more(self, choice: int, facts: Any) -> None:
         self._change(choice, lambda connection, call_id: _set(connection, call_id, **facts))
@@ -287,7 +339,7 @@ class RollUps(RuleBasedStateMachine):
     @rule(choice=st.integers(0, 99))
     def a_call_is_erased(self, choice: int) -> None:
         def erase(connection: sa.Connection, call_id: UUID) -> None:
-            for table in (call_analysis, transcript):
+            for table in (review, call_analysis, transcript):
                 connection.execute(sa.delete(table).where(table.c.call_id == call_id))
             connection.execute(sa.delete(call).where(call.c.id == call_id))
             self.calls.remove(call_id)

@@ -1,6 +1,7 @@
 """Settings are typed, read once, and their errors name the fix."""
 
 import json
+from datetime import date
 
 import pytest
 
@@ -110,3 +111,12 @@ def test_a_production_set_up_does_not_fall_to_the_demo_engine_by_itself(monkeypa
 def test_secrets_do_not_show_in_print(monkeypatch):
     monkeypatch.setenv("CALLWISE_LANGUAGE__API_KEY", "sk-secret-token")
     assert "sk-secret-token" not in repr(read_settings())
+
+
+def test_a_model_has_one_price_or_several_of_different_days(tmp_path):
+    both = {"one": {"input": 1}, "two": [{"input": 1}, {"input": 2, "valid_from": "2026-05-01"}]}
+    prices = read_settings(home=tmp_path, prices=both).prices
+    assert [price.input for price in prices["one"]] == [1]
+    assert prices["two"][1].valid_from == date(2026, 5, 1)
+    with pytest.raises(SettingsError, match="same day"):
+        read_settings(home=tmp_path, prices={"two": [{"input": 1}, {"input": 2}]})

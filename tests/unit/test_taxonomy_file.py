@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from calls.errors import SettingsError
-from calls.reasons import AnswerKind
+from calls.reasons import AnswerKind, Reason, Taxonomy, successors
 from calls.taxonomy_file import parse_taxonomy
 
 BUNDLED = Path(__file__).parents[2] / "runtime" / "taxonomies" / "service_centre.yaml"
@@ -93,3 +93,82 @@ def test_a_wrong_file_is_one_line_that_names_the_entry_and_the_fix(text, named):
     assert named in caught.value.detail
     assert "line" in caught.value.detail
     assert "\n" not in caught.value.detail
+
+
+def test_a_reason_may_replace_codes_of_earlier_versions():
+    given = SMALL.replace(
+        "definition: Sends goods back.", "definition: Sends goods back.\n    replaces: [send_back, rma]"
+    )
+    taxonomy = parse_taxonomy(given)
+    assert taxonomy.reason("returns").replaces == ("send_back", "rma")
+    # It is content like any other, and a file without it keeps the version that it had before there was such a key.
+    assert taxonomy.version != parse_taxonomy(SMALL).version == "a96dae7599"
+
+
+@pytest.mark.parametrize(
+    ("replaced", "told"),
+    [
+        ("[late_returns]", "line 3: .*`late_returns`, which is still a reason .line 8.: remove one"),
+        ("[other]", "`other`, which is always there"),
+        ("[Send back]", "`Send back`, which is no code"),
+        ("send_back", "`replaces` is no list"),
+    ],
+)
+def test_what_cannot_be_replaced_is_told(replaced, told):
+    given = SMALL.replace("definition: Sends goods back.", f"definition: Sends goods back.\n    replaces: {replaced}")
+    with pytest.raises(SettingsError, match=told):
+        parse_taxonomy(given)
+
+
+def test_two_reasons_cannot_replace_one():
+    both = SMALL.replace("definition: Sends", "replaces: [old]\n    definition: Sends")
+    with pytest.raises(SettingsError, match=r"`old`, which `returns` replaces already: keep one.*reclassify"):
+        parse_taxonomy(both)
+
+
+@pytest.mark.parametrize("path", sorted(BUNDLED.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_ready_taxonomies_can_be_used_as_they_are(path):
+    taxonomy = parse_taxonomy(path.read_text(encoding="utf-8"))
+    assert taxonomy.title
+    assert 10 <= len(taxonomy.reasons) <= 20
+    # The offline engine needs as many sentences as customers say them.
+    assert all(len(reason.examples) >= 5 for reason in taxonomy.reasons)
+    sentences = [example.lower() for reason in taxonomy.reasons for example in reason.examples]
+    assert len(set(sentences)) == len(sentences)
+    assert len({reason.label for reason in taxonomy.reasons}) == len(taxonomy.reasons)
+    assert 2 <= sum(reason.is_sales for reason in taxonomy.reasons) < len(taxonomy.reasons) / 2
+    assert len(taxonomy.questions) == 3
+
+
+CHAIN = {
+    "v1": [("a", ()), ("b", ()), ("c", ())],
+    "v2": [("a2", ("a",)), ("b", ()), ("d", ("c",))],
+    "v3": [("a3", ("a2", "b")), ("c", ())],
+}
+
+
+def taxonomy_of(version):
+    return Taxonomy(version, tuple(Reason(code, code, code, replaces=old) for code, old in CHAIN[version]))
+
+
+@pytest.mark.parametrize(
+    ("current", "others", "found"),
+    [
+        ("v2", ["v1"], {"a": "a2", "c": "d"}),
+        # Over the version between, and two that became one.
+        ("v3", ["v2", "v1"], {"a": "a3", "a2": "a3", "b": "a3"}),
+        # What one version replaced is the reason's own again where the current one has it; nobody replaced `d`.
+        ("v1", ["v3", "v2"], {}),
+        ("v3", [], {"a2": "a3", "b": "a3"}),
+    ],
+)
+def test_a_code_is_followed_through_all_versions_to_the_one_that_goes_on_in_its_place(current, others, found):
+    assert successors(taxonomy_of(current), [taxonomy_of(other) for other in others]) == found
+
+
+def test_codes_that_replace_each_other_lead_nowhere():
+    circle = [
+        Taxonomy("x", (Reason("a", "a", "a", replaces=("b",)),)),
+        Taxonomy("y", (Reason("b", "b", "b", replaces=("a",)),)),
+    ]
+    assert successors(Taxonomy("z", (Reason("c", "c", "c"),)), circle) == {}
