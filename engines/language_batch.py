@@ -17,7 +17,7 @@ from calls.money import Charge
 from calls.prices import Price, PriceHistory, cost_microusd, price_on
 from engines.batched_requests import KEPT, Failure
 from engines.language_requests import Answer, read_response, variable_body
-from engines.openai_client import Provider, build_client, translated_errors
+from engines.openai_client import Provider, build_client, plain_code, translated_errors
 
 ENDPOINT: Literal["/v1/responses"] = "/v1/responses"
 WINDOW: Literal["24h"] = "24h"
@@ -179,7 +179,7 @@ def _remote(batch: Batch) -> RemoteBatch:
         status=batch.status,
         output_file_id=batch.output_file_id or None,
         error_file_id=batch.error_file_id or None,
-        codes=tuple(error.code or "unknown" for error in errors),
+        codes=tuple(plain_code(error.code) or "unknown" for error in errors),
     )
 
 
@@ -195,7 +195,7 @@ def _result(line: str) -> tuple[str, Answer | Failure] | None:
     status = int(response.get("status_code") or 0)
     if status != 200 or not isinstance(body, dict):
         error = (body.get("error") if isinstance(body, dict) else None) or document.get("error") or {}
-        return custom_id, Failure(status, error.get("code"), error.get("param"))
+        return custom_id, Failure(status, plain_code(error.get("code")) or None, error.get("param"))
     try:
         answer = read_response(Response.construct(**body), request_id=str(response.get("request_id") or ""))
     except (TransientError, AttributeError, TypeError):

@@ -198,10 +198,14 @@ def _translate_status(error: openai.APIStatusError, what: Purpose) -> TransientE
     return None
 
 
+def plain_code(told: object) -> str:
+    """A code or an id as a server tells it, empty where it could be text."""
+    return told if isinstance(told, str) and _PLAIN_CODE.fullmatch(told) else ""
+
+
 def _said_by_server(error: openai.APIStatusError) -> str:
     """Status, code and request id; never the vendor's message, which may repeat the key or the call's words."""
-    code = error.code if error.code and _PLAIN_CODE.fullmatch(error.code) else ""
-    request_id = error.request_id if error.request_id and _PLAIN_CODE.fullmatch(error.request_id) else ""
+    code, request_id = plain_code(error.code), plain_code(error.request_id)
     return (
         f"HTTP {error.status_code}" + (f" {code}" if code else "") + (f" (request {request_id})" if request_id else "")
     )

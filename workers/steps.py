@@ -269,7 +269,9 @@ def understand(parts: Parts, work: results.Work, *, refuse: Callable[[sa.Connect
         language=transcript.language,
         lane=work.lane,
     )
-    subject = f"{transcript.id}/{taxonomy.version}/{PROMPT_VERSION}"
+    # With what is shown of the call: a question that waits is not sent any more once redaction finds more in it.
+    shown = hashlib.sha256("\n".join(turn.text for turn in turns).encode()).hexdigest()[:16]
+    subject = f"{transcript.id}/{taxonomy.version}/{PROMPT_VERSION}/{shown}"
     engine = parts.batched(work.lane, StoredQuestions(parts.database, work.call_id, subject)) or parts.language()
     analysis = check_analysis(engine.analyse(conversation, taxonomy, _ledger(parts, work.call_id)), turns, taxonomy)
 
