@@ -15,8 +15,8 @@ class EscalationRules:
     """What leaves an answer doubtful.
 
     `min_confidence` is 0..1; `general_reasons` are `other` and `insufficient_content`; `dropped_claims` those that the
-    check dropped or marked, other than answers to the owner's own questions; `sales_reasons` reasons with the sales flag. A call longer than `long_call_s` seconds is
-    doubtful before anybody is asked; 0 stands for none.
+    check dropped or marked, other than answers to the owner's own questions; `sales_reasons` reasons with the sales
+    flag. A call longer than `long_call_s` seconds is doubtful before anybody is asked; 0 stands for none.
     """
 
     min_confidence: float = 0.7
