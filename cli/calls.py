@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from calls.pipeline import Stage
-from calls.words import clock, outcome_words, stage_words
+from calls.words import clock, doubt_words, outcome_words, readable, stage_words
 from cli.common import HomeOption, JsonFlag, emit, say, wire
 from crm.call_documents import call_document, page_document
 from crm.call_lines import CallLine
@@ -232,6 +232,8 @@ def _print_call(console: Console, found: CallInFull, zone: ZoneInfo) -> None:
         console.print(escape(analysis.summary))
         for step in analysis.next_steps:
             console.print(escape(f"- {step['text']}" + (f" ({step['owner']})" if step.get("owner") else "")))
+        for item in analysis.skipped:
+            console.print(escape(f"{readable(item['feature'])}: {doubt_words(item['code'])}"), style="dim")
     if heard:
         console.rule("Transcript", align="left")
         if heard.is_maybe_swapped:

@@ -22,6 +22,7 @@ from calls.transcript import Speaker, Turn
 from cli.evaluation_data import BadData
 
 FILES = ("dialogues.jsonl", "calls.jsonl")
+NAMES = "the names of the labels"
 _LABELS = ("reason", "task", "problem")
 _SPEAKERS = {"agent": Speaker.AGENT, "customer": Speaker.CUSTOMER, "caller": Speaker.CUSTOMER}
 # Nobody knows when typed words were said: each turn gets so long.
@@ -74,7 +75,7 @@ def taxonomy_for(labels: Sequence[str], folder: Path, given: Path | None, config
         return configured, "the configured reasons"
     names = sorted(set(labels) - {OTHER, INSUFFICIENT})
     reasons = tuple(Reason(code, code.replace("_", " ").capitalize(), code.replace("_", " ")) for code in names)
-    return Taxonomy("names", reasons, title="Names of the labels"), "the names of the labels"
+    return Taxonomy("names", reasons, title="Names of the labels"), NAMES
 
 
 def as_code(label: str) -> str:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
-from cli.dialogue_data import Dialogue, read_dialogues, taxonomy_for
+from cli.dialogue_data import NAMES, Dialogue, read_dialogues, taxonomy_for
 from cli.evaluation_data import read_data
 from cli.evaluation_tables import percent, print_reasons, print_summaries
 from cli.speech_evaluation import hear, summarise
@@ -87,6 +87,8 @@ def reasons(
         stop(f"callwise: {data}: no conversation has a reason")
     codes = [one.reason_code or "" for one in labelled]
     taxonomy, whence = taxonomy_for(codes, data, taxonomy_file, wired.taxonomy_from_file())
+    if whence == NAMES:
+        say("nothing says what the labels mean but their names, which is little: give --reasons FILE")
     tried, used = labelled, wired.language
     if labels:
         taught, tried = evaluation.halves(labelled, seed)

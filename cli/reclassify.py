@@ -210,7 +210,7 @@ def _tell_plan(document: dict[str, Any]) -> None:
     lost = [row for row in document["reasons"] if row["goes_on_as"] is None]
     if lost:
         named = ", ".join(f"{row['code'] or 'no reason'} ({row['calls']})" for row in lost)
-        say(f"Their reasons of now that no reason replaces: {named}")
+        say(f"Reasons that are gone and that none replaces: {named}")
     if expected["basis"] == Basis.FREE.value:
         say("Nobody is paid for it.")
         return

@@ -67,6 +67,12 @@ def test_people_read_tables(hall):
     assert "0:03" in shown
 
 
+def test_what_of_an_analysis_is_missing_or_doubtful_is_said_in_words(hall):
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection, analysis={"skipped": [{"feature": "next_steps", "code": "unsupported"}]})
+    assert "next steps: no words of the call bear it out" in run(hall, "call", str(call_id)).output
+
+
 def test_the_list_says_what_is_generated_and_what_a_demo_engine_heard(hall):
     with hall.wiring.database.write() as connection:
         seed_call(connection)

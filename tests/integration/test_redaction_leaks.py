@@ -12,6 +12,7 @@ import structlog
 from analytics.exports import export
 from calls.pipeline import UNDERSTAND, Lane
 from crm import jobs, tables
+from crm.reviews import correct_reason
 from crm.schema import upgrade
 from runtime.logs import show_where_it_broke
 from runtime.settings import Settings
@@ -75,8 +76,8 @@ class Centre:
         upgrade(self.wired.database)
         with self.wired.database.write() as connection:
             seed_taxonomy(connection)
-            said = [(*who, i * 4.0, i * 4.0 + 3, text) for i, (who, text) in enumerate(SAID)]
-            call_id = seed_call(connection, stage=UNDERSTAND.needs, said=said, with_analysis=False)
+            self.said = [(*who, i * 4.0, i * 4.0 + 3, text) for i, (who, text) in enumerate(SAID)]
+            call_id = seed_call(connection, stage=UNDERSTAND.needs, said=self.said, with_analysis=False)
             job = jobs.first_job(call_id, NOW, step=UNDERSTAND, lane=Lane.BACKFILL)
             connection.execute(sa.insert(tables.job).values(job))
 
@@ -167,6 +168,19 @@ def test_a_question_to_a_model_holds_nothing_of_it(make, tmp_path, openai_server
     assert all(mark in json.dumps(asked[0].body) for mark in ("[CARD]", "[CVV]", "[ADDRESS]", "[BIRTH_DATE]"))
     assert leaked(centre.seen) == []
     assert leaked(centre.exported(tmp_path / "out")) == []
+
+
+def test_a_reviewed_call_is_an_example_in_the_next_prompt_without_any_of_it(make, openai_server):
+    centre = make()
+    with centre.wired.database.write() as connection:
+        reviewed = seed_call(connection, said=centre.said)
+        correct_reason(connection, reviewed, TAXONOMY.reasons[1].code, by="Ann", now=NOW)
+    openai_server.reply_always(centre.watched(analyses))
+    centre.work()
+    asked = json.dumps([request.body for request in openai_server.requests if request.operation == "/responses"])
+    assert "reviewed_calls" in asked
+    assert asked.count("My dishwasher has not arrived") == 2
+    assert leaked(centre.seen) == []
 
 
 def test_a_batch_and_what_is_kept_for_it_hold_nothing_of_it(make, tmp_path, openai_server):

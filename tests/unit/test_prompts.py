@@ -123,7 +123,7 @@ def test_an_answer_that_follows_the_schema_is_read_whole():
 def test_what_is_no_such_answer_is_unusable_and_its_text_goes_nowhere(text):
     with pytest.raises(UnusableAnswer) as caught:
         read_answer(text, TAXONOMY)
-    assert caught.value.code == "invalid_answer"
+    assert caught.value.code == ("invalid_answer" if text else "empty_answer")
     assert "sorry" not in str(caught.value)
 
 
