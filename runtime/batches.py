@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from calls.errors import SettingsError
 from calls.pipeline import Lane
 from engines.language import LanguageEngine
 from runtime.choice import choose_language, language_over
@@ -29,7 +30,7 @@ class BatchLane:
         self._settings = settings
         self._meters = meters
         self._learned = learned
-        self._provider = choose_language(settings).name
+        self._provider = _provider(settings)
         self._chosen: dict[str, DeploymentSettings] = {}
         for one in listed(settings, self._provider) if self._provider != "offline" else ():
             if one.provider in _PROVIDERS:
@@ -87,3 +88,11 @@ class BatchLane:
     @cached_property
     def _direct(self) -> "list[Deployments]":
         return tiers_of(self._settings, self._provider, self._meters())
+
+
+def _provider(settings: Settings) -> str:
+    """The language engine of these settings; where none may be chosen, that is said by who needs one at once."""
+    try:
+        return choose_language(settings).name
+    except SettingsError:
+        return "offline"
