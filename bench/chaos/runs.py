@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bench.chaos.sites import Pace, Servers, Site
 from bench.chaos.stories import Action, Chaos, make_chaos
 from bench.chaos.storm import Feeder, Storm
 from bench.chaos.tally import read_tally
+from calls.errors import TransientError
 from crm import tables, waiting
 
 # How long after the last event and the last fault everything may take to come to rest.
@@ -116,14 +118,23 @@ def _rest(site: Site, chaos: Chaos) -> None:
     """Wait until every event is taken, every call has ended, and everything is as expected; or until REST_S is over."""
     ends_at = time.monotonic() + REST_S
     while time.monotonic() < ends_at:
-        with site.database.read() as connection:
-            is_busy = waiting.unfinished_count(connection) > 0
-            count = connection.execute(sa.select(sa.func.count()).select_from(tables.call)).scalar_one()
-        if not is_busy and count >= len(chaos.expected) and site.events_waiting() == 0:
-            if judge(read_ends(site.database), chaos.expected).is_clean:
+        # A connection from before the last restart of the database says so when it is used.
+        with suppress(TransientError):
+            if _is_at_rest(site, chaos):
                 return
-            time.sleep(1)
         time.sleep(0.2)
+
+
+def _is_at_rest(site: Site, chaos: Chaos) -> bool:
+    with site.database.read() as connection:
+        is_busy = waiting.unfinished_count(connection) > 0
+        count = connection.execute(sa.select(sa.func.count()).select_from(tables.call)).scalar_one()
+    if is_busy or count < len(chaos.expected) or site.events_waiting() > 0:
+        return False
+    if judge(read_ends(site.database), chaos.expected).is_clean:
+        return True
+    time.sleep(1)
+    return False
 
 
 def _figures(chaos: Chaos, clean: Ended, hostile: Ended, storm: Storm, site: Site) -> dict[str, Any]:
