@@ -8,6 +8,7 @@ the server counts. Times are seconds on the clock of who keeps the meter; no lim
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from math import ceil
 from typing import Any
 
 from calls.output_room import Needed, expected_output, note_output, output_room
@@ -21,6 +22,13 @@ USED_REQUESTS_SHARE = 0.978
 TOLERANCE_SHARE = 1 / 120
 # How far ahead old work is promised its moment, as a share of the window: nobody need ask at the very moment.
 AHEAD_SHARE = 1 / 120
+# Requests may be judged by the second. A refusal that says to a part of a second when to come back tells when the
+# server's seconds end; one that contradicts so many before shows that it has no such seconds.
+SECOND_S, LONGEST_REQUEST_WINDOW_S = 1.0, 10.0
+MISSES_ALLOWED = 2
+# Requests leave in the first half of the second that they are meant for.
+FIRST_SLOT_S, SLOTS_SHARE = 0.04, 0.5
+ROUNDING = 1e-3
 # What old work leaves of a fixed window for calls that just end.
 HEADROOM_SHARE = 0.01
 # Those who wait for old work try a little sooner than the flow lets them: capacity that turns up is taken at once.
@@ -69,7 +77,9 @@ class Meter:
     nothing before. `granted`: tokens, all there ever were. `next_try_at`: when the next one of those tries who wait for
     old work; `next_turn_at`: end of the queue of old work that was sent away until its turn. `held_until`: a live call
     was promised its turn before that. `window_left`: tokens that a fixed window has left until `window_until`; None
-    when nobody said. `pace` (a share of the limit) and `burst` (of the tolerance) fall with refusals.
+    when nobody said. `second_ends_at`: an end of one of the seconds that the server counts requests in, None where
+    unknown; `second_misses`: how often that turned out to be wrong. `pace` (a share of the limit) and `burst` (of the
+    tolerance) fall with refusals.
     """
 
     tokens_until: float = 0.0
@@ -81,6 +91,8 @@ class Meter:
     held_until: float = 0.0
     window_left: float | None = None
     window_until: float = 0.0
+    second_ends_at: float | None = None
+    second_misses: int = 0
     tokens_limit: int = 0
     requests_limit: int = 0
     returns_unused: bool = False
@@ -163,7 +175,9 @@ def ask_leave(
     """
     grant, cost_s, apart_s = _priced(meter, limits, wanted)
     is_live = wanted.lane is Lane.LIVE
-    start = max(now, _earliest(meter, limits, wanted, grant, now))
+    otherwise_at = max(now, _earliest(meter, limits, wanted, grant, now))
+    start = max(otherwise_at, meter.requests_until)
+    at = max(otherwise_at, _in_second(meter, limits, start))
     if start <= now + (patience_s if is_live else min(patience_s, AHEAD_SHARE * limits.window_s)):
         left = meter.window_left
         meter = replace(
@@ -174,7 +188,7 @@ def ask_leave(
             window_left=None if left is None else left - grant.tokens,
             held_until=0.0 if is_live else meter.held_until,
         )
-        return meter, replace(grant, at=start, granted=meter.granted)
+        return meter, replace(grant, at=at, granted=meter.granted)
     if is_live:
         until = min(start, now + LONGEST_WAIT_S)
         return replace(meter, held_until=until + LIVE_GRACE_S), Wait(until)
@@ -189,7 +203,7 @@ def ask_leave(
 def soonest(meter: Meter, limits: Limits, wanted: Wanted, now: float) -> float:
     """When the request could leave; among deployments the one with the most left says the least, in the past even."""
     grant, _, _ = _priced(meter, limits, wanted)
-    return _earliest(meter, limits, wanted, grant, now)
+    return max(meter.requests_until, _earliest(meter, limits, wanted, grant, now))
 
 
 def answered(meter: Meter, limits: Limits, grant: Grant, used: Used, *, told: Told, sent_at: float) -> Meter:
@@ -225,6 +239,7 @@ def refused(
     rate = _tokens_per_s(meter, limits)
     is_first = now >= meter.closed_until
     closed_until = max(meter.closed_until, now + (UNTOLD_WAIT_S if retry_after_s is None else retry_after_s))
+    meter = _note_second(meter, limits, retry_after_s, now)
     return replace(
         meter,
         tokens_until=meter.tokens_until - (grant.tokens / rate if rate else 0.0),
@@ -298,7 +313,7 @@ def _earliest(meter: Meter, limits: Limits, wanted: Wanted, grant: Grant, now: f
         # What old work is ahead of does not hold up a call that just ended, where the server is known to bear that.
         is_borne = meter.returns_unused or meter.window_left is not None
         tolerance_s *= 5 if is_borne else 3
-    start = max(meter.closed_until, meter.tokens_until - tolerance_s, meter.requests_until)
+    start = max(meter.closed_until, meter.tokens_until - tolerance_s)
     if not is_live:
         start = max(start, meter.held_until)
     if meter.window_left is not None and now < meter.window_until:
@@ -308,6 +323,40 @@ def _earliest(meter: Meter, limits: Limits, wanted: Wanted, grant: Grant, now: f
         if meter.window_left < min(grant.tokens, window / 2) + spared:
             start = max(start, meter.window_until)
     return start
+
+
+def _in_second(meter: Meter, limits: Limits, start: float) -> float:
+    """When to send what an even flow lets go at `start`: where the server's seconds are known, early in the second that
+    it belongs to, so that it is still counted there when it comes late. What is late meets no others: they have their
+    places in the next second.
+    """
+    if meter.second_ends_at is None or not (slot_s := _slot_s(meter, limits)):
+        return start
+    slots = round(SECOND_S / slot_s)
+    second, slot = divmod(ceil((start - meter.second_ends_at) / slot_s - ROUNDING), slots)
+    return meter.second_ends_at + second * SECOND_S + FIRST_SLOT_S + slot * slot_s * SLOTS_SHARE
+
+
+def _note_second(meter: Meter, limits: Limits, retry_after_s: float | None, now: float) -> Meter:
+    """The meter with what a refusal tells of the server's seconds."""
+    slot_s = _slot_s(meter, limits)
+    is_exact = retry_after_s is not None and retry_after_s % 1 and retry_after_s < LONGEST_REQUEST_WINDOW_S
+    if retry_after_s is None or not is_exact or not slot_s or meter.second_misses >= MISSES_ALLOWED:
+        return meter
+    ends_at = now + retry_after_s
+    if meter.second_ends_at is None:
+        return replace(meter, second_ends_at=ends_at)
+    off = (ends_at - meter.second_ends_at) % SECOND_S
+    if min(off, SECOND_S - off) < slot_s / 4:
+        return meter
+    misses = meter.second_misses + 1
+    return replace(meter, second_ends_at=None if misses >= MISSES_ALLOWED else ends_at, second_misses=misses)
+
+
+def _slot_s(meter: Meter, limits: Limits) -> float:
+    """How long each of the even slots is that a second has for requests; 0 without a limit of requests."""
+    per_minute = _lower(limits.requests_per_minute, meter.requests_limit)
+    return SECOND_S / ceil(per_minute / 60) if per_minute else 0.0
 
 
 def _tokens_per_s(meter: Meter, limits: Limits) -> float:

@@ -31,6 +31,8 @@ class Field:
     workers: int = 32
     live_share: float = 0.1
     is_fair: bool = True
+    # Seconds between a leave and its request's arrival, on average.
+    late_s: float = 0.01
     meter: Meter = field(default_factory=Meter)
     admitted: list[tuple[float, int, int]] = field(default_factory=list)
     refusals: int = 0
@@ -65,7 +67,7 @@ class Field:
         asked = Wanted(4 * prompt, ROOM, "analysis", lane if self.is_fair else Lane.BACKFILL)
         patience_s = 5.0 if asked.lane is Lane.LIVE else 2.5
         self.meter, leave = ask_leave(self.meter, self.limits, asked, self.now, patience_s=patience_s)
-        late = self._random.expovariate(100)
+        late = self._random.expovariate(1 / self.late_s)
         if isinstance(leave, Wait):
             self._at(max(leave.until, self.now) + late, self._try, lane, since, prompt, output)
         else:

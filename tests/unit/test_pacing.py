@@ -52,6 +52,38 @@ def test_where_requests_are_judged_by_the_second_they_leave_evenly() -> None:
     assert run.p99_live_wait_s < 1
 
 
+@pytest.mark.parametrize("late_s", [0.025, 0.04, 0.06])
+@pytest.mark.parametrize("per_minute", [240, 230])
+def test_late_arrivals_are_refused_no_more_once_a_refusal_has_told_where_the_second_ends(
+    per_minute: int, late_s: float
+) -> None:
+    limits = Limits(requests_per_minute=per_minute)
+    run = Field(RequestWindows(per_minute), limits, live_share=0.24, late_s=late_s)
+    run.run(600, prompt=lambda _: 300)
+    assert run.refusals <= 2
+    assert len(run.admitted) > 0.97 * per_minute * 10
+    assert run.p99_live_wait_s < 2
+
+
+def test_seconds_that_are_not_those_of_the_clock_are_given_up() -> None:
+    meter = Meter()
+    limits = Limits(requests_per_minute=240)
+    for ends_in_s in (0.3, 0.55, 0.8):
+        meter, leave = ask_leave(meter, limits, Wanted(1200, 100), now=10.0, patience_s=5)
+        assert isinstance(leave, Grant)
+        meter = refused(meter, limits, leave, told=Told(), retry_after_s=ends_in_s, now=10.0)
+    assert meter.second_ends_at is None
+    meter = refused(meter, limits, leave, told=Told(), retry_after_s=0.3, now=20.0)
+    assert meter.second_ends_at is None
+
+
+def test_a_refusal_in_whole_seconds_tells_nothing_of_where_they_end() -> None:
+    limits = Limits(requests_per_minute=240)
+    meter, leave = ask_leave(Meter(), limits, Wanted(1200, 100), now=10.0)
+    assert isinstance(leave, Grant)
+    assert refused(meter, limits, leave, told=Told(), retry_after_s=1.0, now=10.0).second_ends_at is None
+
+
 def test_a_window_that_is_shorter_than_thought_is_found_in_the_headers() -> None:
     run = Field(FixedMinute(TPM, window_s=10)).run(360)
     assert run.refused_per_1000 <= 5
