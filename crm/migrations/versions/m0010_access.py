@@ -1,0 +1,10 @@
+"""Roles, tokens and the audit log."""
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,10 @@
+"""Alerts, themes and reports."""
+
+revision = "0016"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
