@@ -11,7 +11,7 @@ import openai
 
 from bench.pacing_server import Sizes, words
 from calls.errors import TransientError
-from calls.pacing import Limits
+from calls.meter import Limits
 from calls.pipeline import Lane
 from engines.deployments import Deployment, Deployments
 from engines.language_requests import Answer, LanguageRequests, Messages

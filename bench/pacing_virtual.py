@@ -3,7 +3,7 @@
 from typing import Any
 
 from bench.pacing_server import LIMITERS, Sizes
-from calls.pacing import Limits
+from calls.meter import Limits
 from tests.pacing_field import TPM, Field
 
 MINUTES = 10

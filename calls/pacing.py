@@ -6,13 +6,12 @@ A request is granted while that moment lies less than a tolerance ahead, so requ
 the server counts. Times are seconds on the clock of who keeps the meter; no limit is 0.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from math import ceil
-from typing import Any
+from dataclasses import replace
 
-from calls.output_room import Needed, expected_output, note_output, output_room
+from calls.meter import Grant, Limits, Meter, Told, Used, Wait, Wanted, lower_limit
+from calls.output_room import expected_output, note_output, output_room
 from calls.pipeline import Lane
+from calls.request_seconds import in_second, note_second
 
 # Of what the owner or the server says: what clocks and estimates differ by must not end as a refusal. Requests may be
 # judged by the second, where a network's whims weigh more.
@@ -22,13 +21,6 @@ USED_REQUESTS_SHARE = 0.978
 TOLERANCE_SHARE = 1 / 120
 # How far ahead old work is promised its moment, as a share of the window: nobody need ask at the very moment.
 AHEAD_SHARE = 1 / 120
-# Requests may be judged by the second. A refusal that says to a part of a second when to come back tells when the
-# server's seconds end; one that contradicts so many before shows that it has no such seconds.
-SECOND_S, LONGEST_REQUEST_WINDOW_S = 1.0, 10.0
-MISSES_ALLOWED = 2
-# Requests leave in the first half of the second that they are meant for.
-FIRST_SLOT_S, SLOTS_SHARE = 0.04, 0.5
-ROUNDING = 1e-3
 # What old work leaves of a fixed window for calls that just end.
 HEADROOM_SHARE = 0.01
 # Those who wait for old work try a little sooner than the flow lets them: capacity that turns up is taken at once.
@@ -43,125 +35,6 @@ EVENER, COARSER = 0.5, 0.005
 LEARNING_RATE = 0.05
 # How long an answer that was cut off is taken to have wanted to be.
 CUT_OFF_FACTOR = 1.5
-FIRST_TOKENS_PER_BYTE = 0.25
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the owner says that a deployment may take, 0 where only the server knows; it counts in `window_s`."""
-
-    tokens_per_minute: int = 0
-    requests_per_minute: int = 0
-    window_s: float = 60.0
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a server's answer says about its limits (`x-ratelimit-*`); None where it says nothing.
-
-    `returns_unused` is True for a deployment that takes back what a request reserved and did not use.
-    """
-
-    tokens_limit: int | None = None
-    tokens_left: int | None = None
-    tokens_reset_s: float | None = None
-    requests_limit: int | None = None
-    returns_unused: bool | None = None
-
-
-@dataclass(frozen=True)
-class Meter:
-    """The state of one deployment, shared by all who send to it.
-
-    `tokens_until` and `requests_until`: when what was granted will have run off. `closed_until`: the server wants
-    nothing before. `granted`: tokens, all there ever were. `next_try_at`: when the next one of those tries who wait for
-    old work; `next_turn_at`: end of the queue of old work that was sent away until its turn. `held_until`: a live call
-    was promised its turn before that. `window_left`: tokens that a fixed window has left until `window_until`; None
-    when nobody said. `second_ends_at`: an end of one of the seconds that the server counts requests in, None where
-    unknown; `second_misses`: how often that turned out to be wrong. `pace` (a share of the limit) and `burst` (of the
-    tolerance) fall with refusals.
-    """
-
-    tokens_until: float = 0.0
-    requests_until: float = 0.0
-    closed_until: float = 0.0
-    granted: float = 0.0
-    next_try_at: float = 0.0
-    next_turn_at: float = 0.0
-    held_until: float = 0.0
-    window_left: float | None = None
-    window_until: float = 0.0
-    second_ends_at: float | None = None
-    second_misses: int = 0
-    tokens_limit: int = 0
-    requests_limit: int = 0
-    returns_unused: bool = False
-    pace: float = 1.0
-    burst: float = 1.0
-    tokens_per_byte: float = FIRST_TOKENS_PER_BYTE
-    needed: Mapping[str, Needed] = field(default_factory=dict)
-
-    def document(self) -> dict[str, Any]:
-        """The meter as a JSON object."""
-        return asdict(self)
-
-    @classmethod
-    def of_document(cls, document: Mapping[str, Any]) -> "Meter":
-        """The meter that such an object says; names of another version are left out."""
-        known = {one.name for one in fields(cls)}
-        found = {name: value for name, value in document.items() if name in known}
-        needed = {kind: tuple(counts) for kind, counts in found.pop("needed", {}).items()}
-        return cls(**found, needed=needed)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A request that wants to leave: the bytes of its prompt, the most that its answer may take, and what it is.
-
-    Where `kind` is empty, the answer gets all of `max_output_tokens`.
-    """
-
-    prompt_bytes: int
-    max_output_tokens: int
-    kind: str = ""
-    lane: Lane = Lane.LIVE
-
-
-@dataclass(frozen=True)
-class Grant:
-    """Leave to send at `at`, with that much room for the answer; the tokens are what the meter counts for it.
-
-    `granted` is what the meter had granted with this one.
-    """
-
-    at: float
-    max_output_tokens: int
-    prompt_tokens: float
-    output_tokens: float
-    prompt_bytes: int
-    kind: str = ""
-    granted: float = 0.0
-
-    @property
-    def tokens(self) -> float:
-        """What is counted for it in all."""
-        return self.prompt_tokens + self.output_tokens
-
-
-@dataclass(frozen=True)
-class Wait:
-    """No leave yet: ask again at `until`, which is within the patience of who asks or far beyond it."""
-
-    until: float
-
-
-@dataclass(frozen=True)
-class Used:
-    """What an answered request took, in the server's own count; `was_cut_off` when its answer wanted more room."""
-
-    input_tokens: int
-    output_tokens: int
-    was_cut_off: bool = False
 
 
 def ask_leave(
@@ -177,7 +50,7 @@ def ask_leave(
     is_live = wanted.lane is Lane.LIVE
     otherwise_at = max(now, _earliest(meter, limits, wanted, grant, now))
     start = max(otherwise_at, meter.requests_until)
-    at = max(otherwise_at, _in_second(meter, limits, start))
+    at = max(otherwise_at, in_second(meter, limits, start))
     if start <= now + (patience_s if is_live else min(patience_s, AHEAD_SHARE * limits.window_s)):
         left = meter.window_left
         meter = replace(
@@ -239,7 +112,7 @@ def refused(
     rate = _tokens_per_s(meter, limits)
     is_first = now >= meter.closed_until
     closed_until = max(meter.closed_until, now + (UNTOLD_WAIT_S if retry_after_s is None else retry_after_s))
-    meter = _note_second(meter, limits, retry_after_s, now)
+    meter = note_second(meter, limits, retry_after_s, now)
     return replace(
         meter,
         tokens_until=meter.tokens_until - (grant.tokens / rate if rate else 0.0),
@@ -325,48 +198,9 @@ def _earliest(meter: Meter, limits: Limits, wanted: Wanted, grant: Grant, now: f
     return start
 
 
-def _in_second(meter: Meter, limits: Limits, start: float) -> float:
-    """When to send what an even flow lets go at `start`: where the server's seconds are known, early in the second that
-    it belongs to, so that it is still counted there when it comes late. What is late meets no others: they have their
-    places in the next second.
-    """
-    if meter.second_ends_at is None or not (slot_s := _slot_s(meter, limits)):
-        return start
-    slots = round(SECOND_S / slot_s)
-    second, slot = divmod(ceil((start - meter.second_ends_at) / slot_s - ROUNDING), slots)
-    return meter.second_ends_at + second * SECOND_S + FIRST_SLOT_S + slot * slot_s * SLOTS_SHARE
-
-
-def _note_second(meter: Meter, limits: Limits, retry_after_s: float | None, now: float) -> Meter:
-    """The meter with what a refusal tells of the server's seconds."""
-    slot_s = _slot_s(meter, limits)
-    is_exact = retry_after_s is not None and retry_after_s % 1 and retry_after_s < LONGEST_REQUEST_WINDOW_S
-    if retry_after_s is None or not is_exact or not slot_s or meter.second_misses >= MISSES_ALLOWED:
-        return meter
-    ends_at = now + retry_after_s
-    if meter.second_ends_at is None:
-        return replace(meter, second_ends_at=ends_at)
-    off = (ends_at - meter.second_ends_at) % SECOND_S
-    if min(off, SECOND_S - off) < slot_s / 4:
-        return meter
-    misses = meter.second_misses + 1
-    return replace(meter, second_ends_at=None if misses >= MISSES_ALLOWED else ends_at, second_misses=misses)
-
-
-def _slot_s(meter: Meter, limits: Limits) -> float:
-    """How long each of the even slots is that a second has for requests; 0 without a limit of requests."""
-    per_minute = _lower(limits.requests_per_minute, meter.requests_limit)
-    return SECOND_S / ceil(per_minute / 60) if per_minute else 0.0
-
-
 def _tokens_per_s(meter: Meter, limits: Limits) -> float:
-    return _lower(limits.tokens_per_minute, meter.tokens_limit) / 60 * USED_SHARE * meter.pace
+    return lower_limit(limits.tokens_per_minute, meter.tokens_limit) / 60 * USED_SHARE * meter.pace
 
 
 def _requests_per_s(meter: Meter, limits: Limits) -> float:
-    return _lower(limits.requests_per_minute, meter.requests_limit) / 60 * USED_REQUESTS_SHARE * meter.pace
-
-
-def _lower(stated: int, told: int) -> int:
-    """The smaller one of two limits, where 0 is none."""
-    return min(stated, told) if stated and told else stated or told
+    return lower_limit(limits.requests_per_minute, meter.requests_limit) / 60 * USED_REQUESTS_SHARE * meter.pace

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from calls.pacing import Meter
+from calls.meter import Meter
 from crm.database import Database, insert
 from crm.tables import JSON, metadata
 
@@ -14,7 +14,7 @@ meter = sa.Table(
     "meter",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
-    # A calls.pacing.Meter; its times are seconds on the database's clock.
+    # A calls.meter.Meter; its times are seconds on the database's clock.
     sa.Column("state", JSON, nullable=False),
 )
 

@@ -8,21 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from calls.errors import EngineMisconfigured, Paced, TransientError
+from calls.meter import Grant, Limits, Meter, Used, Wait, Wanted
 from calls.money import Charge
-from calls.pacing import (
-    Grant,
-    Limits,
-    Meter,
-    Used,
-    Wait,
-    Wanted,
-    answered,
-    ask_leave,
-    refused,
-    returned,
-    soonest,
-    troubled,
-)
+from calls.pacing import answered, ask_leave, refused, returned, soonest, troubled
 from calls.pipeline import Lane
 from engines.language_requests import Answer, Messages, Requests
 from engines.meters import Meters

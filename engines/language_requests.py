@@ -15,8 +15,8 @@ from openai.types.responses import Response
 
 from calls.answers import SCHEMA_NAME
 from calls.errors import TransientError
+from calls.meter import Told
 from calls.money import Charge
-from calls.pacing import Told
 from calls.pipeline import Lane
 from calls.prices import Price, PriceHistory, cost_microusd, price_on
 from calls.prompts import estimate_tokens

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from calls.pacing import Meter
+from calls.meter import Meter
 
 Result = TypeVar("Result")
 

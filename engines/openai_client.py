@@ -20,7 +20,7 @@ from calls.errors import (
     UndecodableAudio,
     UnusableAnswer,
 )
-from calls.pacing import Told
+from calls.meter import Told
 
 Provider = Literal["openai", "azure", "compatible"]
 Purpose = Literal["speech", "language"]

@@ -9,7 +9,7 @@ from typing import TypeVar
 import redis
 
 from calls.errors import TransientError
-from calls.pacing import Meter
+from calls.meter import Meter
 
 _PREFIX = "callwise:meter:"
 # Written only if nobody else has since it was read.

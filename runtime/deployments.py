@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from calls.pacing import Limits
+from calls.meter import Limits
 from calls.prices import Price, PriceHistory
 from engines.meters import Meters
 from runtime.settings import DeploymentSettings, Settings

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from calls.pacing import Grant, Limits, Meter, Told, Used, Wait, Wanted, answered, ask_leave, refused, returned
+from calls.meter import Grant, Limits, Meter, Told, Used, Wait, Wanted
+from calls.pacing import answered, ask_leave, refused, returned
 from calls.pipeline import Lane
 from engines.openai_client import told_by
 from tests.servers.openai_limits import Bucket, FixedMinute, Limiter

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from calls.errors import EngineMisconfigured, Paced, TransientError
-from calls.pacing import Limits, Meter, troubled
+from calls.meter import Limits, Meter
+from calls.pacing import troubled
 from calls.pipeline import Lane
 from calls.prices import Price
 from engines.deployments import Deployment, Deployments

@@ -9,8 +9,8 @@ from multiprocessing import get_context
 import pytest
 
 from calls.errors import TransientError
+from calls.meter import Meter
 from calls.output_room import note_output
-from calls.pacing import Meter
 from crm.database import Database
 from crm.pacing import DatabaseMeters
 from engines.meters import MemoryMeters, Meters

@@ -3,7 +3,7 @@
 import pytest
 
 from calls.errors import SettingsError
-from calls.pacing import Told
+from calls.meter import Told
 from engines.meters import MemoryMeters
 from engines.openai_client import retry_after_s, told_by
 from runtime.choice import choose_language

@@ -6,24 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calls.meter import Grant, Limits, Meter, Told, Used, Wait, Wanted
 from calls.output_room import expected_output, note_output, output_room
-from calls.pacing import (
-    LIVE_GRACE_S,
-    LONGEST_WAIT_S,
-    Grant,
-    Limits,
-    Meter,
-    Told,
-    Used,
-    Wait,
-    Wanted,
-    answered,
-    ask_leave,
-    refused,
-    returned,
-    soonest,
-    troubled,
-)
+from calls.pacing import LIVE_GRACE_S, LONGEST_WAIT_S, answered, ask_leave, refused, returned, soonest, troubled
 from calls.pipeline import Lane
 from tests.pacing_field import LIMITERS, LIMITS, TPM, Field
 from tests.servers.openai_limits import FixedMinute, RequestWindows
