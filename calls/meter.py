@@ -45,7 +45,7 @@ class Meter:
     old work; `next_turn_at`: end of the queue of old work that was sent away until its turn. `held_until`: a live call
     was promised its turn before that. `window_left`: tokens that a fixed window has left until `window_until`; None
     when nobody said. `second_ends_at`: an end of one of the seconds that the server counts requests in, None where
-    unknown; `second_misses`: how often that turned out to be wrong. `pace` (a share of the limit) and `burst` (of the
+    unknown; `second_misses`: how often that did not help. `pace` (a share of the limit) and `burst` (of the
     tolerance) fall with refusals.
     """
 
@@ -59,7 +59,7 @@ class Meter:
     window_left: float | None = None
     window_until: float = 0.0
     second_ends_at: float | None = None
-    second_misses: int = 0
+    second_misses: float = 0.0
     tokens_limit: int = 0
     requests_limit: int = 0
     returns_unused: bool = False

@@ -11,7 +11,7 @@ from dataclasses import replace
 from calls.meter import Grant, Limits, Meter, Told, Used, Wait, Wanted, lower_limit
 from calls.output_room import expected_output, note_output, output_room
 from calls.pipeline import Lane
-from calls.request_seconds import in_second, note_second
+from calls.request_seconds import forget_misses, in_second, note_second
 
 # Of what the owner or the server says: what clocks and estimates differ by must not end as a refusal. Requests may be
 # judged by the second, where a network's whims weigh more.
@@ -98,6 +98,7 @@ def answered(meter: Meter, limits: Limits, grant: Grant, used: Used, *, told: To
         needed=needed,
         pace=min(1.0, meter.pace + FASTER),
         burst=min(1.0, meter.burst + COARSER),
+        second_misses=forget_misses(meter),
     )
 
 

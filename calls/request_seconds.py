@@ -9,10 +9,10 @@ from math import ceil
 
 from calls.meter import Limits, Meter, lower_limit
 
-# Requests may be judged by the second. A refusal that says to a part of a second when to come back tells when the
-# server's seconds end; one that contradicts so many before shows that it has no such seconds.
+# A refusal that says to a part of a second when to come back tells when the server's seconds end. So many more,
+# but for those that each answer makes forgotten, show that it has no such seconds; once all are forgotten it may have.
 SECOND_S, LONGEST_REQUEST_WINDOW_S = 1.0, 10.0
-MISSES_ALLOWED = 2
+MISSES_ALLOWED, MISSES_FORGOTTEN = 4.0, 0.01
 # Requests leave in the first half of the second that they are meant for.
 FIRST_SLOT_S, SLOTS_SHARE = 0.04, 0.5
 ROUNDING = 1e-3
@@ -31,19 +31,23 @@ def in_second(meter: Meter, limits: Limits, start: float) -> float:
 
 
 def note_second(meter: Meter, limits: Limits, retry_after_s: float | None, now: float) -> Meter:
-    """The meter with what a refusal tells of the server's seconds."""
-    slot_s = _slot_s(meter, limits)
+    """The meter with what a refusal tells of the server's seconds: it may be heard late, and never early."""
     is_exact = retry_after_s is not None and retry_after_s % 1 and retry_after_s < LONGEST_REQUEST_WINDOW_S
-    if retry_after_s is None or not is_exact or not slot_s or meter.second_misses >= MISSES_ALLOWED:
+    if retry_after_s is None or not is_exact or not _slot_s(meter, limits):
         return meter
     ends_at = now + retry_after_s
     if meter.second_ends_at is None:
-        return replace(meter, second_ends_at=ends_at)
-    off = (ends_at - meter.second_ends_at) % SECOND_S
-    if min(off, SECOND_S - off) < slot_s / 4:
-        return meter
+        return meter if meter.second_misses else replace(meter, second_ends_at=ends_at)
     misses = meter.second_misses + 1
-    return replace(meter, second_ends_at=None if misses >= MISSES_ALLOWED else ends_at, second_misses=misses)
+    if misses >= MISSES_ALLOWED:
+        return replace(meter, second_ends_at=None, second_misses=misses)
+    is_earlier = (ends_at - meter.second_ends_at) % SECOND_S > SECOND_S / 2
+    return replace(meter, second_ends_at=ends_at if is_earlier else meter.second_ends_at, second_misses=misses)
+
+
+def forget_misses(meter: Meter) -> float:
+    """What is left of the misses after another answer."""
+    return max(0.0, meter.second_misses - MISSES_FORGOTTEN)
 
 
 def _slot_s(meter: Meter, limits: Limits) -> float:

@@ -50,16 +50,30 @@ def test_late_arrivals_are_refused_no_more_once_a_refusal_has_told_where_the_sec
     assert run.p99_live_wait_s < 2
 
 
-def test_seconds_that_are_not_those_of_the_clock_are_given_up() -> None:
-    meter = Meter()
-    limits = Limits(requests_per_minute=240)
-    for ends_in_s in (0.3, 0.55, 0.8):
-        meter, leave = ask_leave(meter, limits, Wanted(1200, 100), now=10.0, patience_s=5)
+def _refuse(meter: Meter, limits: Limits, now: float, ends_in_s: float) -> Meter:
+    meter, leave = ask_leave(meter, limits, Wanted(1200, 100), now=now, patience_s=5)
+    assert isinstance(leave, Grant)
+    return refused(meter, limits, leave, told=Told(), retry_after_s=ends_in_s, now=now)
+
+
+def test_seconds_that_do_not_help_are_given_up_until_that_is_forgotten() -> None:
+    meter, limits = Meter(), Limits(requests_per_minute=240)
+    for number in range(5):
+        meter = _refuse(meter, limits, 10.0 + 10 * number, 0.3)
+    assert meter.second_ends_at is None
+    assert _refuse(meter, limits, 60.0, 0.3).second_ends_at is None
+    for number in range(500):
+        meter, leave = ask_leave(meter, limits, Wanted(1200, 100), now=100.0 + number)
         assert isinstance(leave, Grant)
-        meter = refused(meter, limits, leave, told=Told(), retry_after_s=ends_in_s, now=10.0)
-    assert meter.second_ends_at is None
-    meter = refused(meter, limits, leave, told=Told(), retry_after_s=0.3, now=20.0)
-    assert meter.second_ends_at is None
+        meter = answered(meter, limits, leave, USED, told=Told(), sent_at=100.0 + number)
+    assert _refuse(meter, limits, 700.0, 0.25).second_ends_at == pytest.approx(700.25)
+
+
+def test_a_refusal_that_was_heard_late_does_not_move_the_seconds_an_earlier_word_does() -> None:
+    limits = Limits(requests_per_minute=240)
+    meter = _refuse(Meter(), limits, 10.0, 0.5)
+    assert _refuse(meter, limits, 20.2, 0.5).second_ends_at == pytest.approx(10.5)
+    assert _refuse(meter, limits, 20.0, 0.3).second_ends_at == pytest.approx(20.3)
 
 
 def test_a_refusal_in_whole_seconds_tells_nothing_of_where_they_end() -> None:
