@@ -113,7 +113,7 @@ def refused(
     rate = _tokens_per_s(meter, limits)
     is_first = now >= meter.closed_until
     closed_until = max(meter.closed_until, now + (UNTOLD_WAIT_S if retry_after_s is None else retry_after_s))
-    meter = note_second(meter, limits, retry_after_s, now)
+    meter = note_second(meter, limits, grant, retry_after_s, now)
     return replace(
         meter,
         tokens_until=meter.tokens_until - (grant.tokens / rate if rate else 0.0),

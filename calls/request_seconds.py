@@ -7,7 +7,7 @@ just fits, and is refused whenever the network bunches it. Who knows where the s
 from dataclasses import replace
 from math import ceil
 
-from calls.meter import Limits, Meter, lower_limit
+from calls.meter import Grant, Limits, Meter, lower_limit
 
 # A refusal that says to a part of a second when to come back tells when the server's seconds end. So many more,
 # but for those that each answer makes forgotten, show that it has no such seconds; once all are forgotten it may have.
@@ -16,6 +16,8 @@ MISSES_ALLOWED, MISSES_FORGOTTEN = 4.0, 0.01
 # Requests leave in the first half of the second that they are meant for.
 FIRST_SLOT_S, SLOTS_SHARE = 0.04, 0.5
 ROUNDING = 1e-3
+# Between leave and refusal.
+PROMPT_S = 0.4
 
 
 def in_second(meter: Meter, limits: Limits, start: float) -> float:
@@ -30,10 +32,12 @@ def in_second(meter: Meter, limits: Limits, start: float) -> float:
     return meter.second_ends_at + second * SECOND_S + FIRST_SLOT_S + slot * slot_s * SLOTS_SHARE
 
 
-def note_second(meter: Meter, limits: Limits, retry_after_s: float | None, now: float) -> Meter:
-    """The meter with what a refusal tells of the server's seconds: it may be heard late, and never early."""
+def note_second(meter: Meter, limits: Limits, grant: Grant, retry_after_s: float | None, now: float) -> Meter:
+    """The meter with what the refusal of this request tells of the server's seconds: it may be heard late, and never
+    early. One that was long on its way tells nothing.
+    """
     is_exact = retry_after_s is not None and retry_after_s % 1 and retry_after_s < LONGEST_REQUEST_WINDOW_S
-    if retry_after_s is None or not is_exact or not _slot_s(meter, limits):
+    if retry_after_s is None or not is_exact or now - grant.at > PROMPT_S or not _slot_s(meter, limits):
         return meter
     ends_at = now + retry_after_s
     if meter.second_ends_at is None:

@@ -50,10 +50,10 @@ def test_late_arrivals_are_refused_no_more_once_a_refusal_has_told_where_the_sec
     assert run.p99_live_wait_s < 2
 
 
-def _refuse(meter: Meter, limits: Limits, now: float, ends_in_s: float) -> Meter:
+def _refuse(meter: Meter, limits: Limits, now: float, ends_in_s: float, late_s: float = 0.0) -> Meter:
     meter, leave = ask_leave(meter, limits, Wanted(1200, 100), now=now, patience_s=5)
     assert isinstance(leave, Grant)
-    return refused(meter, limits, leave, told=Told(), retry_after_s=ends_in_s, now=now)
+    return refused(meter, limits, leave, told=Told(), retry_after_s=ends_in_s, now=now + late_s)
 
 
 def test_seconds_that_do_not_help_are_given_up_until_that_is_forgotten() -> None:
@@ -74,6 +74,11 @@ def test_a_refusal_that_was_heard_late_does_not_move_the_seconds_an_earlier_word
     meter = _refuse(Meter(), limits, 10.0, 0.5)
     assert _refuse(meter, limits, 20.2, 0.5).second_ends_at == pytest.approx(10.5)
     assert _refuse(meter, limits, 20.0, 0.3).second_ends_at == pytest.approx(20.3)
+
+
+def test_the_refusal_of_a_request_that_was_long_on_its_way_tells_nothing() -> None:
+    limits = Limits(requests_per_minute=240)
+    assert _refuse(Meter(), limits, 10.0, 0.5, late_s=0.5).second_ends_at is None
 
 
 def test_a_refusal_in_whole_seconds_tells_nothing_of_where_they_end() -> None:
