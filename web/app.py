@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from runtime.wiring import Wiring
-from web import api, audio, auth, events, health, pages, trends, twilio
+from web import api, audio, auth, events, health, pages, pages_call, pages_operations, trends, twilio
 from web.errors import add_error_handlers
 from web.rendering import STATIC, make_templates
 from web.security import SecureHeaders
@@ -52,7 +52,7 @@ def create_app(
     app.add_middleware(SecureHeaders, https_only=settings.web.secure_cookies)
     add_error_handlers(app)
     app.mount("/static", _CachedFiles(directory=STATIC), name="static")
-    for part in (auth, health, audio, api, trends, pages, events, twilio):
+    for part in (auth, health, audio, api, trends, pages, pages_call, pages_operations, events, twilio):
         app.include_router(part.router)
     app.add_api_route("/", _start_page, include_in_schema=False)
     return app

@@ -1,32 +1,15 @@
-"""The pages that people read: calls, one call, operations."""
+"""The list of calls, as a page."""
 
-from collections.abc import Sequence
-from datetime import datetime, time, timedelta
-from typing import Annotated, Any, Literal
-from uuid import UUID
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, Request
-from starlette.responses import RedirectResponse, Response
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
 
-from calls.pipeline import TERMINAL_STAGES, Stage
-from calls.suspicion import ORDERS
-from calls.transcript import Turn
-from calls.unsure import mark_unsure
-from calls.words import readable
-from crm import retries
-from crm.call_documents import timing_document
-from crm.calls import earlier_calls, filter_choices, has_samples, list_calls
-from crm.one_call import CallInFull, call_in_full
-from crm.operations import failed_calls, failure_groups, spending, unreadable_events, waiting_groups
-from crm.status import beats
-from crm.status import status as read_status
-from crm.swaps import correct_agent_channel
-from crm.taxonomies import current_taxonomy
-from web.auth import CheckedForm, PageVisitor, visitor_of
-from web.filters import WantedCalls, Words
-from web.health import ALIVE_WITHIN
+from calls.pipeline import Stage
+from crm.calls import filter_choices, has_samples, list_calls
+from web.auth import PageVisitor, visitor_of
+from web.filters import WantedCalls
 from web.site import OurSite
-from web.timeline import draw_strip
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(visitor_of)])
 PAGE_LENGTH = 50
@@ -53,142 +36,3 @@ def calls_page(
             "has_samples": has_samples(connection),
         }
     return site.templates.TemplateResponse(request, "calls.html", context)
-
-
-@router.get("/calls/{call_id}")
-def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UUID) -> Response:
-    """One call in full."""
-    with site.wiring.database.read() as connection:
-        found = call_in_full(connection, call_id)
-        earlier = earlier_calls(connection, call_id, limit=5)
-        taxonomy = current_taxonomy(connection)
-    heard = found.transcript
-    quotes = _quotes(found)
-    behind = _turns_behind(quotes)
-    questions = {q.code: q.text for q in taxonomy.questions} if taxonomy else {}
-    context = {
-        "visitor": visitor,
-        "call": found,
-        "line": found.line,
-        "analysis": found.analysis,
-        "heard": heard,
-        "voices": {one.channel: one.speaker.value for one in heard.channels} if heard else {},
-        "marked": [mark_unsure(said, site.wiring.settings.speech.unsure_below) for said in heard.utterances_by_turn]
-        if heard
-        else [],
-        "timing": timing_document(found),
-        "strip": draw_strip(heard.turns, _length_s(found)) if heard else None,
-        "quotes": quotes,
-        "behind": {field: turns for field, turns in behind.items() if field in {"summary", "outcome", "next_steps"}},
-        "answers": _answers(found, questions, behind),
-        "doubts": _doubts(found, questions),
-        "orders": behind.get(ORDERS, []),
-        "earlier": earlier,
-        "has_ended": found.line.stage in TERMINAL_STAGES,
-        "can_play": found.recording is not None
-        and found.recording.has_sound
-        and found.line.failed_code not in {"not_audio", "empty", "object_gone"},
-    }
-    return site.templates.TemplateResponse(request, "call.html", context)
-
-
-@router.post("/calls/{call_id}/retry", dependencies=[CheckedForm])
-def retry_call(site: OurSite, call_id: UUID) -> Response:
-    """Give a failed call another attempt."""
-    with site.wiring.database.write() as connection:
-        retries.retry(connection, now=site.clock(), call_ids=[call_id])
-    return RedirectResponse(f"/calls/{call_id}", 303)
-
-
-@router.post("/calls/{call_id}/agent-channel", dependencies=[CheckedForm])
-def correct_channel(site: OurSite, call_id: UUID, agent_channel: Annotated[Literal["0", "1"], Form()]) -> Response:
-    """Say on which channel the agent is; sent twice, it is said once."""
-    with site.wiring.database.write() as connection:
-        correct_agent_channel(connection, call_id, int(agent_channel), now=site.clock())
-    return RedirectResponse(f"/calls/{call_id}", 303)
-
-
-@router.get("/operations")
-def operations_page(
-    request: Request, site: OurSite, visitor: PageVisitor, retried: Annotated[int | None, Query(ge=0)] = None
-) -> Response:
-    """What stands where, what went wrong, who is at work, and what today costs."""
-    now = site.clock()
-    midnight = datetime.combine(now.astimezone(site.zone).date(), time(), site.zone)
-    with site.wiring.database.read() as connection:
-        context = {
-            "visitor": visitor,
-            "now": now,
-            "retried": retried,
-            "status": read_status(connection, now),
-            "failures": failure_groups(connection),
-            "failed_calls": failed_calls(connection),
-            "waiting": waiting_groups(connection),
-            "events": unreadable_events(connection, limit=10),
-            "processes": beats(connection, now - timedelta(days=1)),
-            "alive_since": now - ALIVE_WITHIN,
-            "today": spending(connection, midnight, midnight + timedelta(days=1)),
-            "month": spending(connection, midnight.replace(day=1), midnight + timedelta(days=1)),
-        }
-    return site.templates.TemplateResponse(request, "operations.html", context)
-
-
-@router.post("/operations/retry", dependencies=[CheckedForm])
-def retry_failed(site: OurSite, code: Annotated[Words, Form()] = "") -> Response:
-    """Give every failed call another attempt, or those of one cause."""
-    with site.wiring.database.write() as connection:
-        retried = retries.retry(connection, now=site.clock(), code=code or None)
-    return RedirectResponse(f"/operations?retried={retried}", 303)
-
-
-def _length_s(found: CallInFull) -> float | None:
-    return (found.recording.duration_s if found.recording else None) or found.line.duration_s
-
-
-def _quotes(found: CallInFull) -> Sequence[dict[str, Any]]:
-    """The quotes that the analysis rests on, each with its turn where the transcript has it."""
-    if not found.analysis or not found.transcript:
-        return []
-    turns = found.transcript.turns
-    return [
-        {"field": item["field"], "quote": item["quote"], "turn": turns[item["turn"]]}
-        for item in found.analysis.evidence
-        if 0 <= item["turn"] < len(turns)
-    ]
-
-
-def _turns_behind(quotes: Sequence[dict[str, Any]]) -> dict[str, list[Turn]]:
-    """The turns that each field of the analysis rests on, each turn once."""
-    found: dict[str, list[Turn]] = {}
-    for item in quotes:
-        turns = found.setdefault(item["field"], [])
-        if item["turn"] not in turns:
-            turns.append(item["turn"])
-    return found
-
-
-def _doubts(found: CallInFull, questions: dict[str, str]) -> dict[str, list[str]]:
-    """What of the analysis is missing or not to be relied on, by the code that says why."""
-    doubts: dict[str, list[str]] = {}
-    for item in found.analysis.skipped if found.analysis else ():
-        kind, _, code = item["feature"].partition(".")
-        name = questions.get(code, code) if kind == "answers" else readable(kind)
-        doubts.setdefault(item["code"], []).append(name)
-    return doubts
-
-
-def _answers(
-    found: CallInFull, questions: dict[str, str], behind: dict[str, list[Turn]]
-) -> list[tuple[str, str, list[Turn]]]:
-    """The owner's questions with their answers in words and the turns behind them; an unanswered one is left out."""
-    words = {True: "yes", False: "no"}
-    given = found.analysis.answers if found.analysis else {}
-    return [
-        (
-            questions.get(code, code),
-            words[answer] if isinstance(answer, bool) else str(answer),
-            behind.get(f"answers.{code}", []),
-        )
-        for code, answer in given.items()
-        if answer is not None
-    ]

@@ -1,0 +1,51 @@
+"""The operations page: what stands where, what went wrong, who is at work, and what it costs."""
+
+from datetime import datetime, time, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from crm import retries
+from crm.operations import failed_calls, failure_groups, spending, unreadable_events, waiting_groups
+from crm.status import beats
+from crm.status import status as read_status
+from web.auth import CheckedForm, PageVisitor, visitor_of
+from web.filters import Words
+from web.health import ALIVE_WITHIN
+from web.site import OurSite
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(visitor_of)])
+
+
+@router.get("/operations")
+def operations_page(
+    request: Request, site: OurSite, visitor: PageVisitor, retried: Annotated[int | None, Query(ge=0)] = None
+) -> Response:
+    """What stands where, what went wrong, who is at work, and what today costs."""
+    now = site.clock()
+    midnight = datetime.combine(now.astimezone(site.zone).date(), time(), site.zone)
+    with site.wiring.database.read() as connection:
+        context = {
+            "visitor": visitor,
+            "now": now,
+            "retried": retried,
+            "status": read_status(connection, now),
+            "failures": failure_groups(connection),
+            "failed_calls": failed_calls(connection),
+            "waiting": waiting_groups(connection),
+            "events": unreadable_events(connection, limit=10),
+            "processes": beats(connection, now - timedelta(days=1)),
+            "alive_since": now - ALIVE_WITHIN,
+            "today": spending(connection, midnight, midnight + timedelta(days=1)),
+            "month": spending(connection, midnight.replace(day=1), midnight + timedelta(days=1)),
+        }
+    return site.templates.TemplateResponse(request, "operations.html", context)
+
+
+@router.post("/operations/retry", dependencies=[CheckedForm])
+def retry_failed(site: OurSite, code: Annotated[Words, Form()] = "") -> Response:
+    """Give every failed call another attempt, or those of one cause."""
+    with site.wiring.database.write() as connection:
+        retried = retries.retry(connection, now=site.clock(), code=code or None)
+    return RedirectResponse(f"/operations?retried={retried}", 303)
