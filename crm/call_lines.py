@@ -19,6 +19,7 @@ class CallLine:
     """One call. `customer_number` is E.164 text; `is_demo` says that a demo engine heard or understood the call."""
 
     id: UUID
+    contact_id: UUID | None
     external_call_id: str
     stage: str
     skip_reason: str | None
@@ -87,6 +88,7 @@ def select_lines() -> sa.Select[Any]:
 
 _OF_CALL = (
     "id",
+    "contact_id",
     "external_call_id",
     "stage",
     "skip_reason",

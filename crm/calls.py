@@ -79,10 +79,10 @@ def list_calls(connection: sa.Connection, wanted: CallFilter, *, limit: int = 50
         raise WrongQuery(f"limit is {limit}; it must be 1 to {MAX_PAGE}")
     found = select_lines().where(*_conditions(wanted)).order_by(call.c.happened_at.desc(), call.c.id.desc())
     if after:
-        found = found.where(sa.tuple_(call.c.happened_at, call.c.id) < _position(after))
+        found = found.where(sa.tuple_(call.c.happened_at, call.c.id) < position_of(after))
     rows = connection.execute(found.limit(limit + 1)).all()
     lines = tuple(line_of(row) for row in rows[:limit])
-    return CallPage(lines, _key(lines[-1]) if len(rows) > limit else None)
+    return CallPage(lines, key_of(lines[-1]) if len(rows) > limit else None)
 
 
 def filter_choices(connection: sa.Connection) -> FilterChoices:
@@ -215,11 +215,13 @@ def _names(connection: sa.Connection, column: sa.Column[Any]) -> tuple[str, ...]
     return tuple(connection.execute(sa.select(column).order_by(column).limit(500)).scalars())
 
 
-def _key(line: CallLine) -> str:
+def key_of(line: CallLine) -> str:
+    """The key of the page behind this call."""
     return f"{line.happened_at.astimezone(UTC).strftime('%Y%m%dT%H%M%S.%f')}-{line.id.hex}"
 
 
-def _position(key: str) -> sa.Tuple:
+def position_of(key: str) -> sa.Tuple:
+    """The place in a list by (happened_at, id) that a page's key names. Raises WrongQuery."""
     moment, _, hexed = key.partition("-")
     try:
         happened_at = datetime.strptime(moment, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
