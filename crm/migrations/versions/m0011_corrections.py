@@ -1,10 +1,21 @@
 """Corrections of more than the reason."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+_FIELDS = ("reason", "outcome", "headline", "summary", "next_steps", "speakers", "customer", "approval")
+
 
 def upgrade() -> None:
-    """Nothing yet."""
+    # SQLite cannot change a constraint: the table is made anew, and what refers to it keeps referring by name.
+    with op.batch_alter_table("review") as table:
+        table.drop_constraint("ck_review_field", type_="check")
+        table.create_check_constraint("ck_review_field", sa.text(" OR ".join(f"field = '{name}'" for name in _FIELDS)))
+        # Who is who in a call may be said before there are any reasons.
+        table.alter_column("taxonomy_version", existing_type=sa.Text(), nullable=True)
+    op.create_index("ix_review_field_reviewed_at", "review", ["field", "reviewed_at"])
