@@ -8,6 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import crm.batch_tables
+import crm.handover_tables
 import crm.pacing
 import crm.reason_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
 from calls.errors import SetupBroken
