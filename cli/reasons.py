@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -14,21 +13,18 @@ from rich.table import Table
 
 from calls.errors import SettingsError
 from calls.reasons import Taxonomy
-from calls.taxonomy_changes import changes
 from calls.taxonomy_file import parse_taxonomy
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from cli.reclassify import reclassify, runs
-from crm.reclassify import Wanted
-from crm.reclassify_runs import plan
 from crm.schema import require_current
 from crm.taxonomies import (
     TaxonomyVersion,
     current_taxonomy,
     store_taxonomy,
     stored_taxonomy,
-    successors_under,
     taxonomy_versions,
 )
+from crm.taxonomy_plan import plan_document, plan_taxonomy
 from runtime.wiring import bundled_reasons
 
 reasons = typer.Typer(help="The call reasons: load, show, and classify the past under them.", no_args_is_help=True)
@@ -54,7 +50,7 @@ def load(
     wired = wire(home)
     require_current(wired.database)
     with wired.database.read() as connection:
-        document = _what_changes(connection, given)
+        document = plan_document(plan_taxonomy(connection, given))
     if not dry_run:
         with wired.database.write() as connection:
             store_taxonomy(connection, given, datetime.now(UTC))
@@ -114,23 +110,6 @@ def _text_of(file: Path) -> str:
             f" {', '.join(bundled_reasons())}",
             code="wrong_reasons_file",
         ) from error
-
-
-def _what_changes(connection: sa.Connection, given: Taxonomy) -> dict[str, Any]:
-    before = current_taxonomy(connection)
-    following = successors_under(connection, given)
-    earlier = plan(connection, given, Wanted()).call_count_by_reason
-    lost = sum(count for code, count in earlier.items() if code not in given.codes and code not in following)
-    return {
-        "version": given.version,
-        "title": given.title,
-        "reasons": len(given.reasons),
-        "questions": len(given.questions),
-        "previous_version": before.version if before else None,
-        "changes": asdict(changes(before, given, following)),
-        "calls_under_other_reasons": sum(earlier.values()),
-        "calls_without_counterpart": lost,
-    }
 
 
 def _tell_changes(document: dict[str, Any], *, dry_run: bool) -> None:
