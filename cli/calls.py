@@ -16,6 +16,7 @@ from rich.table import Table
 from calls.pipeline import Stage
 from calls.words import clock, doubt_words, outcome_words, readable, stage_words
 from cli.common import HomeOption, JsonFlag, emit, say, wire
+from crm.access import OPERATOR
 from crm.call_documents import call_document, page_document
 from crm.call_lines import CallLine
 from crm.calls import CallFilter, find_call, list_calls, parse_moment
@@ -68,7 +69,7 @@ def calls(
         with_samples=samples,
     )
     with wired.database.read() as connection:
-        page = list_calls(connection, wanted, limit=limit, after=after)
+        page = list_calls(connection, OPERATOR, wanted, limit=limit, after=after)
     if as_json:
         emit(page_document(page))
         return
@@ -124,7 +125,7 @@ def call(
             " the language engine, in the order of the queue."
         )
     with wired.database.read() as connection:
-        found = call_in_full(connection, find_call(connection, reference))
+        found = call_in_full(connection, OPERATOR, find_call(connection, reference))
     if as_json:
         emit(call_document(found))
     else:

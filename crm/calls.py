@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from calls.errors import CallwiseError
 from calls.recording import Direction
+from crm.access import Viewer, visible_agents, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.reason_tables import reason_successor
 from crm.tables import agent, call, call_analysis, contact, queue, reason, recording, taxonomy, transcript, utterance
@@ -73,11 +74,14 @@ class FilterChoices:
     queues: tuple[str, ...]
 
 
-def list_calls(connection: sa.Connection, wanted: CallFilter, *, limit: int = 50, after: str = "") -> CallPage:
-    """The page of at most `limit` calls (1 to MAX_PAGE) behind the key `after`. Raises WrongQuery."""
+def list_calls(
+    connection: sa.Connection, viewer: Viewer, wanted: CallFilter, *, limit: int = 50, after: str = ""
+) -> CallPage:
+    """The page of at most `limit` calls (1 to MAX_PAGE) that `viewer` may see behind the key `after`. Raises WrongQuery."""
     if not 1 <= limit <= MAX_PAGE:
         raise WrongQuery(f"limit is {limit}; it must be 1 to {MAX_PAGE}")
-    found = select_lines().where(*_conditions(wanted)).order_by(call.c.happened_at.desc(), call.c.id.desc())
+    found = select_lines().where(visible_calls(viewer), *_conditions(wanted))
+    found = found.order_by(call.c.happened_at.desc(), call.c.id.desc())
     if after:
         found = found.where(sa.tuple_(call.c.happened_at, call.c.id) < position_of(after))
     rows = connection.execute(found.limit(limit + 1)).all()
@@ -85,8 +89,15 @@ def list_calls(connection: sa.Connection, wanted: CallFilter, *, limit: int = 50
     return CallPage(lines, key_of(lines[-1]) if len(rows) > limit else None)
 
 
-def filter_choices(connection: sa.Connection) -> FilterChoices:
-    """What the calls in the database can be filtered by; at most 500 agents and queues."""
+def see_call(connection: sa.Connection, viewer: Viewer, call_id: UUID) -> None:
+    """Raises NoSuchCall unless there is a call of that id and `viewer` may see it: nobody can tell the two apart."""
+    seen = sa.select(sa.exists().where(call.c.id == call_id, visible_calls(viewer)))
+    if not connection.execute(seen).scalar_one():
+        raise NoSuchCall(f"no call has the id {call_id}")
+
+
+def filter_choices(connection: sa.Connection, viewer: Viewer) -> FilterChoices:
+    """What the calls in the database can be filtered by; at most 500 queues, and agents whose calls `viewer` may see."""
     codes: Iterable[str] = connection.execute(
         sa.select(call_analysis.c.reason_code)
         .where(call_analysis.c.is_current, call_analysis.c.reason_code.is_not(None))
@@ -102,7 +113,8 @@ def filter_choices(connection: sa.Connection) -> FilterChoices:
     labels = {row.code: row.label for row in connection.execute(named)}
     codes = {following.get(code, code) for code in codes}
     reasons = sorted(((code, label_of(code, labels.get(code)) or code) for code in codes), key=lambda pair: pair[1])
-    return FilterChoices(tuple(reasons), _names(connection, agent.c.display_name), _names(connection, queue.c.name))
+    agents = _names(connection, agent.c.display_name, visible_agents(viewer))
+    return FilterChoices(tuple(reasons), agents, _names(connection, queue.c.name))
 
 
 def has_samples(connection: sa.Connection) -> bool:
@@ -133,13 +145,15 @@ def find_call(connection: sa.Connection, reference: str) -> UUID:
     raise NoSuchCall(f"no call has the id, external id or recording {reference!r}")
 
 
-def earlier_calls(connection: sa.Connection, call_id: UUID, *, limit: int = 10) -> tuple[CallLine, ...]:
-    """The same customer's calls before this one, newest first; none for a call that is not filed with a customer."""
+def earlier_calls(connection: sa.Connection, viewer: Viewer, call_id: UUID, *, limit: int = 10) -> tuple[CallLine, ...]:
+    """The same customer's calls before this one that `viewer` may see, newest first; none for a call that is not filed
+    with a customer.
+    """
     this = sa.select(call.c.contact_id, call.c.happened_at).where(call.c.id == call_id).subquery()
     rows = connection.execute(
         select_lines()
         .join(this, call.c.contact_id == this.c.contact_id)
-        .where(call.c.happened_at <= this.c.happened_at, call.c.id != call_id)
+        .where(visible_calls(viewer), call.c.happened_at <= this.c.happened_at, call.c.id != call_id)
         .order_by(call.c.happened_at.desc(), call.c.id.desc())
         .limit(limit)
     )
@@ -211,8 +225,8 @@ def _says(words: str) -> sa.ColumnElement[bool]:
     )
 
 
-def _names(connection: sa.Connection, column: sa.Column[Any]) -> tuple[str, ...]:
-    return tuple(connection.execute(sa.select(column).order_by(column).limit(500)).scalars())
+def _names(connection: sa.Connection, column: sa.Column[Any], *conditions: sa.ColumnElement[bool]) -> tuple[str, ...]:
+    return tuple(connection.execute(sa.select(column).where(*conditions).order_by(column).limit(500)).scalars())
 
 
 def key_of(line: CallLine) -> str:

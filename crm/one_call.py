@@ -9,9 +9,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from calls.channels import MAYBE_SWAPPED
+from calls.corrections import Field
 from calls.recording import TEXT_SUFFIXES
 from calls.timing import Timing
 from calls.transcript import Speaker, Turn, Utterance, group_turns, take_turns
+from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
 from crm.results import GIVEN, utterance_of
@@ -128,7 +130,8 @@ class AnalysisRow:
     @property
     def reason_said_by(self) -> str | None:
         """The person by whose word the call has its reason; None where an engine gave it."""
-        said = self.reviews[-1] if self.reviews else None
+        of_reason = [one for one in self.reviews if one.field == Field.REASON]
+        said = of_reason[-1] if of_reason else None
         given = (said.after, self.following.get(said.after)) if said else ()
         return said.reviewed_by if said and self.reason_code in given else None
 
@@ -195,9 +198,9 @@ _OF_CALL = (
 )
 
 
-def call_in_full(connection: sa.Connection, call_id: UUID) -> CallInFull:
-    """The call of that id. Raises NoSuchCall."""
-    row = connection.execute(select_lines().where(call.c.id == call_id)).one_or_none()
+def call_in_full(connection: sa.Connection, viewer: Viewer, call_id: UUID) -> CallInFull:
+    """The call of that id. Raises NoSuchCall, also for one that `viewer` may not see."""
+    row = connection.execute(select_lines().where(call.c.id == call_id, visible_calls(viewer))).one_or_none()
     if row is None:
         raise NoSuchCall(f"no call has the id {call_id}")
     facts = connection.execute(sa.select(*(call.c[name] for name in _OF_CALL)).where(call.c.id == call_id)).one()

@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import crm.access_tables
 import crm.batch_tables
 import crm.handover_tables
 import crm.pacing

@@ -473,5 +473,9 @@ app_user = sa.Table(
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("is_active", sa.Boolean, nullable=False, server_default=sa.true()),
-    _one_of("role", ["admin"]),
+    # Whose calls an agent's account sees.
+    _ref("agent_id", "agent"),
+    # Issuer and subject of somebody who signs in elsewhere; such an account's password hash is "".
+    sa.Column("oidc_subject", sa.Text, unique=True),
+    _one_of("role", ["agent", "lead", "analyst", "reviewer", "admin"]),
 )

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from calls.errors import CallwiseError, ObjectGone, TransientError
+from crm.access import NotAllowed
 from crm.calls import NoSuchCall, WrongQuery
 from crm.swaps import NoChannels
 from web.security import SECURE_HEADERS
@@ -92,6 +93,7 @@ def _on_callwise_error(request: Request, error: CallwiseError) -> Response:
         (WrongQuery, 400),
         (NoChannels, 400),
         (FormRefused, 403),
+        (NotAllowed, 403),
         (TransientError, 503),
     )
     status = next((status for kind, status in kinds if isinstance(error, kind)), 500)
@@ -105,7 +107,9 @@ def _to_sign_in(request: Request) -> Response:
         # Without a challenge for browsers: theirs would be a dialogue of the browser's own in the middle of a page.
         from_browser = "sec-fetch-mode" in request.headers
         headers = {} if from_browser else {"WWW-Authenticate": 'Basic realm="Callwise", charset="UTF-8"'}
-        return error_response(request, 401, NotSignedIn.code, "Sign in, or send a user's name and password.", headers)
+        return error_response(
+            request, 401, NotSignedIn.code, "Sign in, or send a token: Authorization: Bearer TOKEN.", headers
+        )
     path = request.scope["path"]
     if request.method == "GET" and path != "/":
         query = request.scope["query_string"].decode("latin-1")

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from calls.pipeline import Stage
+from crm.access import Permission
 from crm.calls import filter_choices, has_samples, list_calls
-from web.auth import PageVisitor, visitor_of
+from web.auth import PageVisitor, needs
 from web.filters import WantedCalls
 from web.site import OurSite
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(visitor_of)])
+router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.READ_CALLS))])
 PAGE_LENGTH = 50
 
 
@@ -25,13 +26,13 @@ def calls_page(
 ) -> Response:
     """The list of calls, newest first."""
     with site.wiring.database.read() as connection:
-        page = list_calls(connection, wanted.wanted, limit=PAGE_LENGTH, after=after)
+        page = list_calls(connection, visitor.viewer, wanted.wanted, limit=PAGE_LENGTH, after=after)
         context = {
             "visitor": visitor,
             "page": page,
             "wanted": wanted,
             "after": after,
-            "choices": filter_choices(connection),
+            "choices": filter_choices(connection, visitor.viewer),
             "stages": [*Stage],
             "has_samples": has_samples(connection),
         }

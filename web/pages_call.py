@@ -13,26 +13,31 @@ from calls.transcript import Turn
 from calls.unsure import mark_unsure
 from calls.words import readable
 from crm import retries
+from crm.access import Permission
+from crm.audit import Action, note
 from crm.call_documents import timing_document
-from crm.calls import earlier_calls
+from crm.calls import earlier_calls, see_call
 from crm.one_call import CallInFull, call_in_full
 from crm.swaps import correct_agent_channel
 from crm.taxonomies import current_taxonomy
-from web.auth import CheckedForm, PageVisitor, visitor_of
+from web.audit import note_read
+from web.auth import CheckedForm, PageVisitor, needs
 from web.site import OurSite
 from web.timeline import draw_strip
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(visitor_of)])
+router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.READ_CALLS))])
 
 
 @router.get("/calls/{call_id}")
 def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UUID) -> Response:
     """One call in full."""
     with site.wiring.database.read() as connection:
-        found = call_in_full(connection, call_id)
-        earlier = earlier_calls(connection, call_id, limit=5)
+        found = call_in_full(connection, visitor.viewer, call_id)
+        earlier = earlier_calls(connection, visitor.viewer, call_id, limit=5)
         taxonomy = current_taxonomy(connection)
     heard = found.transcript
+    if heard:
+        note_read(site, visitor.viewer, Action.READ_TRANSCRIPT, call_id)
     quotes = _quotes(found)
     behind = _turns_behind(quotes)
     questions = {q.code: q.text for q in taxonomy.questions} if taxonomy else {}
@@ -62,18 +67,23 @@ def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UU
     return site.templates.TemplateResponse(request, "call.html", context)
 
 
-@router.post("/calls/{call_id}/retry", dependencies=[CheckedForm])
-def retry_call(site: OurSite, call_id: UUID) -> Response:
+@router.post("/calls/{call_id}/retry", dependencies=[Depends(needs(Permission.OPERATE)), CheckedForm])
+def retry_call(site: OurSite, visitor: PageVisitor, call_id: UUID) -> Response:
     """Give a failed call another attempt."""
     with site.wiring.database.write() as connection:
-        retries.retry(connection, now=site.clock(), call_ids=[call_id])
+        see_call(connection, visitor.viewer, call_id)
+        if retries.retry(connection, now=site.clock(), call_ids=[call_id]):
+            note(connection, visitor.viewer, Action.RETRY, call_id=call_id, now=site.clock())
     return RedirectResponse(f"/calls/{call_id}", 303)
 
 
-@router.post("/calls/{call_id}/agent-channel", dependencies=[CheckedForm])
-def correct_channel(site: OurSite, call_id: UUID, agent_channel: Annotated[Literal["0", "1"], Form()]) -> Response:
+@router.post("/calls/{call_id}/agent-channel", dependencies=[Depends(needs(Permission.CORRECT)), CheckedForm])
+def correct_channel(
+    site: OurSite, visitor: PageVisitor, call_id: UUID, agent_channel: Annotated[Literal["0", "1"], Form()]
+) -> Response:
     """Say on which channel the agent is; sent twice, it is said once."""
     with site.wiring.database.write() as connection:
+        see_call(connection, visitor.viewer, call_id)
         correct_agent_channel(connection, call_id, int(agent_channel), now=site.clock())
     return RedirectResponse(f"/calls/{call_id}", 303)
 

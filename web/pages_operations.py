@@ -7,15 +7,17 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from crm import retries
+from crm.access import Permission
+from crm.audit import Action, note
 from crm.operations import failed_calls, failure_groups, spending, unreadable_events, waiting_groups
 from crm.status import beats
 from crm.status import status as read_status
-from web.auth import CheckedForm, PageVisitor, visitor_of
+from web.auth import CheckedForm, PageVisitor, needs
 from web.filters import Words
 from web.health import ALIVE_WITHIN
 from web.site import OurSite
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(visitor_of)])
+router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.OPERATE))])
 
 
 @router.get("/operations")
@@ -44,8 +46,11 @@ def operations_page(
 
 
 @router.post("/operations/retry", dependencies=[CheckedForm])
-def retry_failed(site: OurSite, code: Annotated[Words, Form()] = "") -> Response:
+def retry_failed(site: OurSite, visitor: PageVisitor, code: Annotated[Words, Form()] = "") -> Response:
     """Give every failed call another attempt, or those of one cause."""
     with site.wiring.database.write() as connection:
         retried = retries.retry(connection, now=site.clock(), code=code or None)
+        if retried:
+            detail = f"{retried} calls, {code or 'every cause'}"
+            note(connection, visitor.viewer, Action.RETRY, detail=detail, now=site.clock())
     return RedirectResponse(f"/operations?retried={retried}", 303)

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from analytics.sums import Filters, Over, until_after
 from analytics.trends import By, Figure, Member, TrendRow, local_today, members, row_document, time_zone, totals, trend
+from crm.access import Permission
 from crm.calls import WrongQuery, filter_choices
-from web.auth import PageVisitor, api_caller
+from web.auth import PageVisitor, needs
 from web.charts import MAX_REASONS, line_chart, reasons_chart
 from web.filters import Words
 from web.site import OurSite
@@ -76,7 +77,7 @@ def read_wish(
 Wished = Annotated[Wish, Depends(read_wish)]
 
 
-@router.get("/api/v1/trends", tags=["trends"], dependencies=[Depends(api_caller)])
+@router.get("/api/v1/trends", tags=["trends"], dependencies=[Depends(needs(Permission.SEE_TRENDS))])
 def trends_document(
     site: OurSite,
     wish: Wished,
@@ -95,12 +96,12 @@ def trends_document(
     }
 
 
-@router.get("/trends", include_in_schema=False)
+@router.get("/trends", include_in_schema=False, dependencies=[Depends(needs(Permission.SEE_TRENDS))])
 def trends_page(request: Request, site: OurSite, visitor: PageVisitor, wish: Wished) -> Response:
     """Why customers call, how long it takes, and what comes of it, over time."""
     with site.wiring.database.read() as connection:
         context = _figures(connection, wish, local_today(connection, site.clock()))
-        context |= {"choices": filter_choices(connection), "zone": time_zone(connection)}
+        context |= {"choices": filter_choices(connection, visitor.viewer), "zone": time_zone(connection)}
     context |= {"visitor": visitor, "wish": wish, "periods": [*By], "is_filtered": len(wish.given) > 1}
     return site.templates.TemplateResponse(request, "trends.html", context)
 
