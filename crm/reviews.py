@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -98,8 +98,13 @@ def known_reason(connection: sa.Connection, code: str) -> Taxonomy:
 
 
 def note_review(connection: sa.Connection, said: Review) -> None:
-    """Write down what a person said."""
-    columns = {name: getattr(said, name) for name in Review.__dataclass_fields__}
+    """Write down what a person said of a locked call: it is the last word on that field, whatever clocks say."""
+    asked = sa.select(sa.func.max(review.c.reviewed_at)).where(
+        review.c.call_id == said.call_id, review.c.field == said.field
+    )
+    last: datetime | None = connection.execute(asked).scalar_one()
+    at = said.reviewed_at if last is None else max(said.reviewed_at, last + timedelta(microseconds=1))
+    columns = {name: getattr(said, name) for name in Review.__dataclass_fields__} | {"reviewed_at": at}
     connection.execute(sa.insert(review).values(id=uuid4(), **columns))
 
 
