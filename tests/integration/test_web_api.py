@@ -57,7 +57,7 @@ def test_the_list_is_paged_by_key_and_filtered(hall):
     ("path", "status", "code"),
     [
         (f"/api/v1/calls/{UNKNOWN}", 404, "no_such_call"),
-        (f"/api/v1/calls/{UNKNOWN}/audio", 404, "object_gone"),
+        (f"/api/v1/calls/{UNKNOWN}/audio", 404, "no_such_call"),
         ("/api/v1/calls/not-an-id", 422, "invalid_request"),
         ("/api/v1/calls?limit=0", 422, "invalid_request"),
         ("/api/v1/calls?stage=x", 400, "wrong_query"),
