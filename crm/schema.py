@@ -11,7 +11,9 @@ import crm.access_tables
 import crm.batch_tables
 import crm.handover_tables
 import crm.pacing
-import crm.reason_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
+import crm.privacy_tables
+import crm.reason_tables
+import crm.search_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
 from calls.errors import SetupBroken
 from crm.database import Database
 
