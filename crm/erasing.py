@@ -1,0 +1,324 @@
+"""Erasure: everything that was said and everything that tells who it was goes; what counts stays.
+
+In one transaction the rows go, the store's objects are noted to be deleted, and hashes of the names are kept, so that
+neither a late event nor a sidecar nor `reconcile` brings the call back. What is left of a call is its place in the
+figures: when it was, how long, whose queue and agent, what it was about, how it ended, how the customer felt.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from calls.pipeline import TERMINAL_STAGES, SkipReason, Stage
+from calls.recording import OWN_KINDS, own_key
+from calls.telling import call_subject, object_subject
+from crm import jobs
+from crm.batch_tables import batch_question
+from crm.batches import forget_questions
+from crm.bulk import among
+from crm.database import insert
+from crm.erased import doom, erased_among, mark_of
+from crm.erasing_rules import ROWS_THAT_GO, blank
+from crm.handover_tables import crm_link
+from crm.people import leave_chain
+from crm.privacy_tables import erased_call, erased_mark, taught_call
+from crm.tables import (
+    awaited_object,
+    call,
+    call_analysis,
+    contact,
+    heard_piece,
+    job,
+    metadata,
+    recording,
+    telling,
+    transcript,
+    unreadable_event,
+    utterance,
+)
+
+# What is left of a call has a name that no telephony gives.
+TOMBSTONE = "erased-"
+# No step lasts longer: what a worker wrote that had the call in hand is deleted once more then.
+WORK_MAY_LAST = timedelta(hours=2)
+# A shorter piece of a name would find what belongs to others.
+_MIN_NAME_LENGTH = 8
+
+Cause = Literal["request", "retention", "purge"]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a call is known by: its ids at telephony and where its recordings lie or lay, as (bucket, key)."""
+
+    source_system: str
+    external_call_id: str
+    initial_call_id: str | None
+    places: tuple[tuple[str, str], ...]
+
+
+class Surroundings(Protocol):
+    """What an erasure has to know of parts that lie above the database."""
+
+    bucket: str
+
+    def subjects(self, trace: Trace) -> set[str]:
+        """Under which tellings of this call stand, beside its own id and its objects."""
+
+    def conversation(self, trace: Trace) -> str | None:
+        """The subject that this call shares with the other recordings of its conversation; None where it has none."""
+
+    def classifier_key(self, taxonomy_version: str) -> str:
+        """Where the classifier lies that calls under this taxonomy taught."""
+
+
+@dataclass
+class Erasure:
+    """What an erasure did: calls, objects that are to be deleted, customers without a name, classifiers that are gone
+    (they are to be taught anew).
+    """
+
+    call_count: int = 0
+    object_count: int = 0
+    contact_count: int = 0
+    classifier_count: int = 0
+    # What CRMs hold of these calls and customers, as (system, id there): theirs to erase.
+    crm_objects: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, other: "Erasure") -> None:
+        """Count both together."""
+        self.call_count += other.call_count
+        self.object_count += other.object_count
+        self.contact_count += other.contact_count
+        self.classifier_count += other.classifier_count
+        self.crm_objects += other.crm_objects
+
+
+def erase_calls(
+    connection: sa.Connection,
+    call_ids: Collection[UUID],
+    around: Surroundings,
+    *,
+    cause: Cause,
+    now: datetime,
+    leaves_chain: bool = True,
+) -> Erasure:
+    """Erase these calls; those that are erased already, or that are not there, are left out.
+
+    `leaves_chain` False leaves them with their customer, who then has to be anonymised in the same transaction.
+    """
+    locked = connection.execute(
+        sa.select(call).where(among(connection, call.c.id, call_ids)).order_by(call.c.id).with_for_update()
+    ).all()
+    gone = erased_among(connection, [row.id for row in locked])
+    rows = [row for row in locked if row.id not in gone]
+    if not rows:
+        return Erasure()
+    ids = [row.id for row in rows]
+    places = _places(connection, ids)
+    traces = {row.id: _trace(row, places.get(row.id, ())) for row in rows}
+    doomed = _doomed(places, around.bucket)
+    subjects = {call_id: _subjects(connection, trace, around, ids) for call_id, trace in traces.items()}
+    doomed |= _take_tellings(connection, {one for found in subjects.values() for one in found}, around.bucket)
+    _mark(connection, subjects, places)
+    busy = _is_any_at_work(connection, ids)
+    classifiers = _forget_classifiers(connection, ids)
+    doomed |= {(around.bucket, around.classifier_key(version)) for version in classifiers}
+    linked = _crm_objects(connection, ids)
+    _take_rows(connection, ids, traces)
+    for row in rows:
+        _leave_what_counts(connection, row, leaves_chain=leaves_chain, cause=cause, now=now)
+    doom(connection, doomed, now=now, again_at=now + WORK_MAY_LAST if busy else None)
+    erased = Erasure(len(ids), len(doomed), 0, len(classifiers), linked)
+    if leaves_chain:
+        erased.contact_count = anonymize_lonely(
+            connection, {row.contact_id for row in rows if row.contact_id is not None}, now=now
+        )
+    return erased
+
+
+def anonymize(connection: sa.Connection, contact_ids: Collection[UUID], *, now: datetime) -> int:
+    """Take the name, number and e-mail from these customers; returns how many had any. The rows stay, so that repeated
+    calls stay repeated ones; a later call from the same number is somebody new's.
+    """
+    changed = connection.execute(
+        sa.update(contact)
+        .where(among(connection, contact.c.id, contact_ids), contact.c.anonymized_at.is_(None))
+        .values(first_name=None, last_name=None, email=None, phone_e164=None, account_id=None, anonymized_at=now)
+    ).rowcount
+    for table, columns in ROWS_THAT_GO.items():
+        if columns.contact is not None:
+            named = metadata.tables[table]
+            connection.execute(sa.delete(named).where(among(connection, named.c[columns.contact], contact_ids)))
+    return changed
+
+
+def anonymize_lonely(connection: sa.Connection, contact_ids: Collection[UUID], *, now: datetime) -> int:
+    """Anonymise those of these customers who have no call any more: nobody needs their names."""
+    if not contact_ids:
+        return 0
+    alone = connection.execute(
+        sa.select(contact.c.id).where(
+            among(connection, contact.c.id, contact_ids), ~sa.exists().where(call.c.contact_id == contact.c.id)
+        )
+    ).scalars()
+    return anonymize(connection, list(alone), now=now)
+
+
+def take_from_side_tables(connection: sa.Connection, number: str) -> None:
+    """Take what was told of this number (E.164) without any call that is known."""
+    digits = number.lstrip("+")
+    for table, column in (
+        (telling, sa.cast(telling.c.facts, sa.Text)),
+        (unreadable_event, unreadable_event.c.body),
+        (awaited_object, awaited_object.c.object_key),
+    ):
+        connection.execute(sa.delete(table).where(column.contains(digits, autoescape=True)))
+
+
+def _places(connection: sa.Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[Any, ...]]:
+    found: dict[UUID, tuple[Any, ...]] = {}
+    for row in connection.execute(sa.select(recording).where(among(connection, recording.c.call_id, ids))):
+        found[row.call_id] = (*found.get(row.call_id, ()), row)
+    return found
+
+
+def _trace(row: Any, held: Sequence[Any]) -> Trace:
+    places = tuple((one.bucket, one.object_key) for one in held)
+    return Trace(row.source_system, row.external_call_id, row.initial_call_id, places)
+
+
+def _doomed(places: Mapping[UUID, Sequence[Any]], bucket: str) -> set[tuple[str, str]]:
+    """Every object of the recordings, and what we made of them."""
+    doomed = set()
+    for held in places.values():
+        for one in held:
+            doomed.add((one.bucket, one.object_key))
+            doomed |= {(bucket, own_key(kind, one.id)) for kind in OWN_KINDS}
+            if one.playback_key:
+                doomed.add((one.bucket, one.playback_key))
+    return doomed
+
+
+def _subjects(connection: sa.Connection, trace: Trace, around: Surroundings, ids: Sequence[UUID]) -> dict[str, str]:
+    """What is told under of this call alone, with the key of the object where it is one; a conversation's only where
+    no call of it is left.
+    """
+    subjects = {call_subject(trace.source_system, trace.external_call_id), *around.subjects(trace)}
+    subjects |= {object_subject(bucket, key) for bucket, key in trace.places}
+    shared = around.conversation(trace)
+    if shared is not None:
+        others = sa.select(call.c.id).where(
+            call.c.source_system == trace.source_system,
+            call.c.initial_call_id == trace.initial_call_id,
+            call.c.id.not_in(ids),
+        )
+        if connection.execute(others.limit(1)).first() is None:
+            subjects.add(shared)
+    return dict.fromkeys(subjects, "")
+
+
+def _take_tellings(connection: sa.Connection, subjects: Collection[str], bucket: str) -> set[tuple[str, str]]:
+    """Delete what was told; returns the objects that told it and nothing of anybody else."""
+    told = sa.delete(telling).where(among(connection, telling.c.subject, subjects))
+    rows = connection.execute(told.returning(telling.c.origin, telling.c.etag)).all()
+    origins = {row.origin for row in rows if row.etag}
+    shared = set(
+        connection.execute(
+            sa.select(telling.c.origin).where(among(connection, telling.c.origin, origins)).distinct()
+        ).scalars()
+    )
+    return {(bucket, origin) for origin in origins - shared}
+
+
+def _mark(
+    connection: sa.Connection, subjects: Mapping[UUID, Mapping[str, str]], places: Mapping[UUID, Sequence[Any]]
+) -> None:
+    marks: dict[str, dict[str, Any]] = {}
+    for call_id, found in subjects.items():
+        etags = {object_subject(one.bucket, one.object_key): one.etag for one in places.get(call_id, ())}
+        for subject in found:
+            mark = mark_of(subject)
+            marks[mark] = {"mark": mark, "call_id": call_id, "etag": etags.get(subject, "")}
+    if marks:
+        connection.execute(
+            insert(connection, erased_mark).on_conflict_do_nothing(), [marks[mark] for mark in sorted(marks)]
+        )
+
+
+def _is_any_at_work(connection: sa.Connection, ids: Sequence[UUID]) -> bool:
+    at_work = sa.select(job.c.call_id).where(among(connection, job.c.call_id, ids), job.c.attempt_count > 0)
+    return connection.execute(at_work.limit(1)).first() is not None
+
+
+def _forget_classifiers(connection: sa.Connection, ids: Sequence[UUID]) -> set[str]:
+    """The taxonomies whose classifier one of these calls taught; it is not theirs any more."""
+    taught = sa.select(taught_call.c.taxonomy_version).where(among(connection, taught_call.c.call_id, ids)).distinct()
+    versions = set(connection.execute(taught).scalars())
+    connection.execute(sa.delete(taught_call).where(taught_call.c.taxonomy_version.in_(versions)))
+    return versions
+
+
+def _crm_objects(connection: sa.Connection, ids: Collection[UUID]) -> list[tuple[str, str]]:
+    linked = sa.select(crm_link.c.crm_system, crm_link.c.crm_object_id).where(
+        among(connection, crm_link.c.entity_id, ids), crm_link.c.crm_object_id != ""
+    )
+    return [
+        (row.crm_system, row.crm_object_id) for row in connection.execute(linked.order_by(*linked.selected_columns))
+    ]
+
+
+def _take_rows(connection: sa.Connection, ids: Sequence[UUID], traces: Mapping[UUID, Trace]) -> None:
+    """Delete what holds words, or names somebody, in the order in which the tables refer to each other."""
+    for call_id in ids:
+        # What is under way at a provider has a price to come; its row goes with the batch.
+        forget_questions(connection, call_id)
+    connection.execute(
+        sa.delete(batch_question).where(
+            among(connection, batch_question.c.call_id, ids), batch_question.c.messages.is_not(None)
+        )
+    )
+    held = sa.select(recording.c.id).where(among(connection, recording.c.call_id, ids))
+    connection.execute(sa.delete(heard_piece).where(heard_piece.c.recording_id.in_(held)))
+    for name, columns in ROWS_THAT_GO.items():
+        if columns.call is not None:
+            table = metadata.tables[name]
+            connection.execute(sa.delete(table).where(among(connection, table.c[columns.call], ids)))
+    of_calls = sa.select(transcript.c.id).where(among(connection, transcript.c.call_id, ids))
+    connection.execute(sa.delete(utterance).where(utterance.c.transcript_id.in_(of_calls)))
+    connection.execute(
+        sa.delete(call_analysis).where(among(connection, call_analysis.c.call_id, ids), ~call_analysis.c.is_current)
+    )
+    for table in (call_analysis, transcript):
+        connection.execute(sa.update(table).where(among(connection, table.c.call_id, ids)).values(**blank(table)))
+    connection.execute(
+        sa.delete(transcript).where(among(connection, transcript.c.call_id, ids), ~transcript.c.is_current)
+    )
+    connection.execute(sa.delete(recording).where(among(connection, recording.c.call_id, ids)))
+    names = {trace.external_call_id for trace in traces.values()}
+    names |= {key for trace in traces.values() for _, key in trace.places}
+    for name in sorted(names):
+        connection.execute(sa.delete(awaited_object).where(awaited_object.c.object_key == name))
+        if len(name) >= _MIN_NAME_LENGTH:
+            connection.execute(
+                sa.delete(unreadable_event).where(unreadable_event.c.body.contains(name, autoescape=True))
+            )
+
+
+def _leave_what_counts(connection: sa.Connection, row: Any, *, leaves_chain: bool, cause: Cause, now: datetime) -> None:
+    if leaves_chain and row.contact_id is not None:
+        leave_chain(connection, row.id, row.contact_id)
+    change = blank(call) | {"external_call_id": f"{TOMBSTONE}{row.id.hex}", "modified_at": now, "account_id": None}
+    if not leaves_chain:
+        # With a customer who has no name any more, and whose calls are still one person's.
+        change |= {"contact_id": row.contact_id, "earlier_call_id": row.earlier_call_id}
+    if row.stage not in TERMINAL_STAGES:
+        # Nobody will work on it: it has no recording.
+        change |= {"stage": Stage.SKIPPED, "skip_reason": SkipReason.ABSENT, "finished_at": now}
+    connection.execute(sa.update(call).where(call.c.id == row.id).values(**change))
+    connection.execute(sa.insert(erased_call).values(call_id=row.id, erased_at=now, cause=cause))
+    jobs.touch(connection, row.happened_at)
