@@ -68,9 +68,9 @@ class Changes:
     customer: str | None = None
 
     @property
-    def are_none(self) -> bool:
-        """Whether nothing is said at all."""
-        return all(getattr(self, one.name) is None for one in fields(self))
+    def fields(self) -> tuple[str, ...]:
+        """The names of what something is said of."""
+        return tuple(one.name for one in fields(self) if getattr(self, one.name) is not None)
 
     def beyond(self, shown: Analysis) -> "Changes":
         """What is said beyond what was shown: a form sends back all that it holds, also what nobody touched.

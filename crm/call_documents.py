@@ -52,6 +52,7 @@ def call_document(found: CallInFull) -> dict[str, Any]:
     heard, analysis = found.transcript, found.analysis
     return {
         "id": str(line.id),
+        "revision": found.revision,
         "external_call_id": line.external_call_id,
         "source_system": found.source_system,
         "profile": line.profile,
@@ -72,7 +73,11 @@ def call_document(found: CallInFull) -> dict[str, Any]:
         "direction": line.direction,
         "from_number_e164": found.from_number_e164,
         "to_number_e164": found.to_number_e164,
-        "customer": {"name": line.customer_name, "number": line.customer_number},
+        "customer": {
+            "id": str(found.contact_id) if found.contact_id else None,
+            "name": line.customer_name,
+            "number": line.customer_number,
+        },
         "agent": line.agent,
         "team": line.team,
         "queue": line.queue,
@@ -171,6 +176,8 @@ def _analysis(given: AnalysisRow, cost_microusd: int | None) -> dict[str, Any]:
         "escalated_for": given.escalated_for,
         "taxonomy_version": given.taxonomy_version,
         "reason_said_by": given.reason_said_by,
+        "said_by": dict(given.said_by),
+        "approved": given.approved and {"by": given.approved.reviewed_by, "at": _moment(given.approved.reviewed_at)},
         "reviews": [_review(said) for said in given.reviews],
         "revision": given.revision,
         "created_at": _moment(given.created_at),

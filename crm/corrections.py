@@ -26,6 +26,7 @@ from calls.corrections import (
 from calls.errors import CallwiseError
 from crm import jobs
 from crm.access import Permission, Viewer, visible_calls
+from crm.audit import Action, note
 from crm.calls import NoSuchCall
 from crm.people import file_under_contact, leave_chain, match_contact
 from crm.reason_tables import review
@@ -93,6 +94,7 @@ def correct(
         was = stated_agent_channel(connection, call_id)
         if correct_agent_channel(connection, call_id, given.agent_channel, now=now):
             saying.note(Field.SPEAKERS, str(was), str(given.agent_channel))
+    note(connection, viewer, Action.CORRECT, call_id=call_id, detail=", ".join(given.fields), now=now)
     return revision_of(connection, call_id)
 
 
@@ -113,6 +115,7 @@ def confirm(connection: sa.Connection, viewer: Viewer, call_id: UUID, revision: 
     if last is None or (last.after, last.revision) != (code, analysis["revision"]):
         saying = _Saying(connection, call_id, analysis["revision"], viewer.name, now)
         saying.note(Field.REASON, analysis["reason_code"], code)
+        note(connection, viewer, Action.CORRECT, call_id=call_id, detail="reason confirmed", now=now)
     return revision_of(connection, call_id)
 
 
@@ -131,6 +134,7 @@ def approve(connection: sa.Connection, viewer: Viewer, call_id: UUID, revision: 
     if known is not None:
         return known
     _Saying(connection, call_id, analysis["revision"], viewer.name, now).note(Field.APPROVAL, None, "approved")
+    note(connection, viewer, Action.APPROVE, call_id=call_id, detail=f"analysis {analysis['revision']}", now=now)
     return Approval(viewer.name, now)
 
 
@@ -161,22 +165,28 @@ def is_approved() -> sa.ColumnElement[bool]:
 
 def revision_of(connection: sa.Connection, call_id: UUID) -> int:
     """How often what people correct of the call has changed: it grows with every transcript and analysis of it, whoever
-    made them, and with every word on its customer. 0 before it was heard.
+    made them, and with every word on its customer. 0 before it was heard, and for a call that is not there.
     """
-    return int(connection.execute(_REVISION, {"of_call": call_id}).scalar_one())
+    found = connection.execute(sa.select(revision_column()).where(call.c.id == call_id)).scalar_one_or_none()
+    return int(found or 0)
+
+
+def revision_column() -> sa.ColumnElement[int]:
+    """`revision_of` for the `call` of each row."""
+    customer_words = (
+        sa.select(sa.func.count())
+        .where(review.c.call_id == call.c.id, review.c.field == Field.CUSTOMER)
+        .correlate(call)
+        .scalar_subquery()
+    )
+    return _latest(call_analysis) + _latest(transcript) + customer_words
 
 
 def _latest(table: sa.Table) -> sa.ColumnElement[int]:
-    found = sa.select(sa.func.max(table.c.revision)).where(table.c.call_id == sa.bindparam("of_call", type_=sa.Uuid()))
+    # Of its own name: the query may have the current one in it, too.
+    every = table.alias()
+    found = sa.select(sa.func.max(every.c.revision)).where(every.c.call_id == call.c.id).correlate(call)
     return sa.func.coalesce(found.scalar_subquery(), 0)
-
-
-_CUSTOMER_WORDS = (
-    sa.select(sa.func.count())
-    .where(review.c.call_id == sa.bindparam("of_call", type_=sa.Uuid()), review.c.field == Field.CUSTOMER)
-    .scalar_subquery()
-)
-_REVISION = sa.select(_latest(call_analysis) + _latest(transcript) + _CUSTOMER_WORDS)
 
 
 def _is_of_current() -> sa.ColumnElement[bool]:

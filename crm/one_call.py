@@ -9,13 +9,14 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from calls.channels import MAYBE_SWAPPED
-from calls.corrections import Field
+from calls.corrections import OF_ANALYSIS, Field
 from calls.recording import TEXT_SUFFIXES
 from calls.timing import Timing
 from calls.transcript import Speaker, Turn, Utterance, group_turns, take_turns
 from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
+from crm.corrections import revision_column
 from crm.results import GIVEN, utterance_of
 from crm.reviews import Review, reviews_of
 from crm.tables import call, call_analysis, job, paid_request, reason, recording, transcript, utterance
@@ -135,6 +136,20 @@ class AnalysisRow:
         given = (said.after, self.following.get(said.after)) if said else ()
         return said.reviewed_by if said and self.reason_code in given else None
 
+    @property
+    def said_by(self) -> Mapping[str, str]:
+        """The fields that say what a person said, each with that person: their words outlive every engine's."""
+        found = {one.field: one.reviewed_by for one in self.reviews if one.field in OF_ANALYSIS}
+        if self.reason_said_by is None:
+            found.pop(Field.REASON, None)
+        return found
+
+    @property
+    def approved(self) -> Review | None:
+        """Who let this revision go to a CRM, and when; None where nobody has."""
+        given = (one for one in self.reviews if one.field == Field.APPROVAL and one.revision == self.revision)
+        return next(given, None)
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -149,9 +164,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class CallInFull:
-    """Everything about one call. `cost_microusd` is None when a paid request has no known price."""
+    """Everything about one call. `cost_microusd` is None when a paid request has no known price; `revision` is what a
+    correction of it has to name (crm.corrections.revision_of).
+    """
 
     line: CallLine
+    revision: int
     source_system: str
     failed_step: str | None
     failed_detail: str | None
@@ -167,6 +185,7 @@ class CallInFull:
     acw_time_s: float | None
     is_transferred: bool | None
     disconnect_reason: str | None
+    contact_id: UUID | None
     earlier_call_id: UUID | None
     attributes: Mapping[str, str]
     recording: RecordingRow | None
@@ -193,6 +212,7 @@ _OF_CALL = (
     "acw_time_s",
     "is_transferred",
     "disconnect_reason",
+    "contact_id",
     "earlier_call_id",
     "attributes",
 )
@@ -203,11 +223,13 @@ def call_in_full(connection: sa.Connection, viewer: Viewer, call_id: UUID) -> Ca
     row = connection.execute(select_lines().where(call.c.id == call_id, visible_calls(viewer))).one_or_none()
     if row is None:
         raise NoSuchCall(f"no call has the id {call_id}")
-    facts = connection.execute(sa.select(*(call.c[name] for name in _OF_CALL)).where(call.c.id == call_id)).one()
+    columns = (*(call.c[name] for name in _OF_CALL), revision_column().label("revision"))
+    facts = connection.execute(sa.select(*columns).where(call.c.id == call_id)).one()
     paid_request_count, cost_microusd = _cost(connection, call_id)
     held = recording_of(connection, call_id)
     return CallInFull(
         line=line_of(row),
+        revision=facts.revision,
         **{name: getattr(facts, name) for name in _OF_CALL},
         recording=held,
         transcript=_transcript(connection, call_id, held.channel_count if held else None),

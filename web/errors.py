@@ -1,6 +1,7 @@
 """How requests end that cannot be answered: a page for people, problem+json (RFC 9457) for the API."""
 
 from math import ceil
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -9,9 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from calls.corrections import WrongCorrection
 from calls.errors import CallwiseError, ObjectGone, TransientError
 from crm.access import NotAllowed
 from crm.calls import NoSuchCall, WrongQuery
+from crm.corrections import Conflict
+from crm.reviews import NotUnderstood, UnknownReason
 from crm.swaps import NoChannels
 from web.security import SECURE_HEADERS
 from web.site import site_of
@@ -47,6 +51,7 @@ _TITLES = {
     403: "Refused",
     404: "Not found",
     405: "Not possible here",
+    409: "Changed meanwhile",
     413: "Too large",
     416: "Outside of the recording",
     422: "That cannot be read",
@@ -71,13 +76,19 @@ def is_api(request: Request) -> bool:
 
 
 def error_response(
-    request: Request, status: int, code: str, detail: str = "", headers: dict[str, str] | None = None
+    request: Request,
+    status: int,
+    code: str,
+    detail: str = "",
+    headers: dict[str, str] | None = None,
+    *,
+    more: dict[str, Any] | None = None,
 ) -> Response:
-    """The error as a page or as problem+json; `detail` is one sentence."""
+    """The error as a page or as problem+json; `detail` is one sentence, `more` further members of the document."""
     title = _TITLES.get(status, "That did not work")
     if is_api(request):
         document = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
-        return JSONResponse(document, status, headers, media_type="application/problem+json")
+        return JSONResponse(document | (more or {}), status, headers, media_type="application/problem+json")
     context = {"title": title, "detail": detail, "status": status}
     return site_of(request).templates.TemplateResponse(request, "error.html", context, status, headers)
 
@@ -87,8 +98,14 @@ def _on_callwise_error(request: Request, error: CallwiseError) -> Response:
         return _to_sign_in(request)
     if isinstance(error, TooManyAttempts):
         return error_response(request, 429, error.code, error.detail, {"Retry-After": str(ceil(error.wait_s))})
+    if isinstance(error, Conflict):
+        more = {"revision": error.revision, "by": error.by}
+        return error_response(request, 409, error.code, error.detail, more=more)
     kinds: tuple[tuple[type[CallwiseError], int], ...] = (
         (NoSuchCall, 404),
+        (NotUnderstood, 409),
+        (UnknownReason, 422),
+        (WrongCorrection, 422),
         (ObjectGone, 404),
         (WrongQuery, 400),
         (NoChannels, 400),
