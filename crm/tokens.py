@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
@@ -127,7 +127,7 @@ def revoke_token(connection: sa.Connection, token_id: UUID, now: datetime, *, us
     connection.execute(
         sa.update(api_token).where(api_token.c.id == token_id, api_token.c.revoked_at.is_(None)).values(revoked_at=now)
     )
-    return token
+    return replace(token, revoked_at=token.revoked_at or now)
 
 
 def _scopes(wanted: Iterable[str], user: User) -> frozenset[Permission]:

@@ -1,6 +1,6 @@
 """Who may sign in: names, password hashes (argon2id), roles, and the agent or the teams that an account belongs to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -21,6 +21,14 @@ MAX_PASSWORD_LENGTH = 1000
 ROLES = tuple(role.value for role in Role)
 _hasher = PasswordHasher()
 _COLUMNS = ("id", "name", "role", "created_at", "is_active", "password_hash", "agent_id", "oidc_subject")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Of every agent and team, by id."""
+
+    agents: Mapping[UUID, str]
+    teams: Mapping[UUID, str]
 
 
 class UserError(CallwiseError):
@@ -187,6 +195,26 @@ def teams_named(connection: sa.Connection, names: Iterable[str]) -> frozenset[UU
     if missing:
         raise UserError(f"there is no team named {min(missing)!r}", code="no_such_team")
     return frozenset(row.id for row in rows)
+
+
+def names_of(connection: sa.Connection) -> Names:
+    """The agents and teams that accounts can belong to."""
+    agents, teams = sa.select(agent.c.id, agent.c.display_name), sa.select(team.c.id, team.c.name)
+    return Names(
+        {row.id: row.display_name for row in connection.execute(agents)},
+        {row.id: row.name for row in connection.execute(teams)},
+    )
+
+
+def put_in_team(connection: sa.Connection, name: str, agent_ids: Iterable[UUID]) -> None:
+    """Put agents into the team of that name, which is made where there is none."""
+    if not name.strip() or len(name) > 200:
+        raise UserError("a team's name is 1 to 200 characters", code="wrong_name")
+    connection.execute(
+        insert(connection, team).values(id=uuid4(), name=name).on_conflict_do_nothing(index_elements=["name"])
+    )
+    (team_id,) = teams_named(connection, [name])
+    connection.execute(sa.update(agent).where(agent.c.id.in_(list(agent_ids))).values(team_id=team_id))
 
 
 def is_password_of(user: User | None, password: str) -> bool:
