@@ -124,34 +124,18 @@ def note_gone(connection: sa.Connection, held: Claim) -> None:
 def note_failed(
     connection: sa.Connection, held: Claim, code: str, detail: str, *, is_final: bool, now: datetime
 ) -> None:
-    """Note that this call failed: it is tried again in its time, or left to a person where that cannot help any more.
-
-    The destination's failures are counted; too many in a row pause it.
-    """
+    """Note that this call failed: it is tried again in its time, or left to a person where that cannot help."""
     wait_s = None if is_final else next_attempt_s(held.attempt)
     values: dict[str, object] = {"last_code": code, "last_detail": detail[:MAX_DETAIL] or None}
     if wait_s is None:
         values |= {"state": State.FAILED, "due_at": now}
     else:
         values |= {"due_at": now + timedelta(seconds=wait_s)}
-    if connection.execute(sa.update(handover).where(*_in_turn(held)).values(values)).rowcount:
-        count_failure(connection, held.destination, code, detail, now=now)
+    connection.execute(sa.update(handover).where(*_in_turn(held)).values(values))
 
 
-def put_back(
-    connection: sa.Connection,
-    held: Sequence[Claim],
-    code: str,
-    detail: str,
-    *,
-    not_before: datetime,
-    counts: bool,
-    now: datetime,
-) -> None:
-    """Nothing is wrong with these calls: they wait, uncounted, and their destination until `not_before`.
-
-    With `counts`, the destination's failure is counted once.
-    """
+def put_back(connection: sa.Connection, held: Sequence[Claim], code: str, detail: str, *, not_before: datetime) -> None:
+    """Nothing is wrong with these calls of one destination: they wait, uncounted, and it takes no others before."""
     for one in held:
         values = {"due_at": not_before, "attempt_count": one.attempt - 1, "last_code": code}
         connection.execute(sa.update(handover).where(*_in_turn(one)).values(values))
@@ -159,12 +143,15 @@ def put_back(
         mine = handover_destination.c.name == held[0].destination
         told = {"not_before": not_before, "last_code": code, "last_detail": detail[:MAX_DETAIL] or None}
         connection.execute(sa.update(handover_destination).where(mine).values(told))
-        if counts:
-            count_failure(connection, held[0].destination, code, detail, now=now)
 
 
-def count_failure(connection: sa.Connection, destination: str, code: str, detail: str, *, now: datetime) -> None:
-    """One more failure without a success between; the last that is borne pauses the destination."""
+def count_failure(
+    connection: sa.Connection, destination: str, code: str, detail: str, *, pauses: bool = False, now: datetime
+) -> bool:
+    """One more request of which nothing came; returns whether the destination waits for a person now.
+
+    The last one that is borne pauses it, or this one with `pauses`.
+    """
     mine = handover_destination.c.name == destination
     count = connection.execute(
         sa.update(handover_destination)
@@ -176,12 +163,12 @@ def count_failure(connection: sa.Connection, destination: str, code: str, detail
         )
         .returning(handover_destination.c.failure_count)
     ).scalar_one()
-    if count >= PAUSE_AFTER_FAILURES:
-        connection.execute(
-            sa.update(handover_destination)
-            .where(mine, handover_destination.c.paused_at.is_(None))
-            .values(paused_at=now)
-        )
+    if not pauses and count < PAUSE_AFTER_FAILURES:
+        return False
+    connection.execute(
+        sa.update(handover_destination).where(mine, handover_destination.c.paused_at.is_(None)).values(paused_at=now)
+    )
+    return True
 
 
 def _held(held: Claim) -> tuple[sa.ColumnElement[bool], ...]:

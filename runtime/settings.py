@@ -490,6 +490,11 @@ class HandoverSettings(Part):
         (), description="Signed webhooks that get every call; see handover.webhooks[]."
     )
 
+    @property
+    def is_configured(self) -> bool:
+        """Whether calls are handed over to anybody."""
+        return self.salesforce.is_configured or self.hubspot.is_configured or bool(self.webhooks)
+
 
 class ExportSettings(Part):
     folder: Path | None = Field(None, description="Where exports are written. Empty: exports/ in the home.")

@@ -20,6 +20,7 @@ from runtime.settings import Settings
 if TYPE_CHECKING:
     from engines.trained_reasons import TrainedReasons
     from engines.twilio import TwilioRecordings
+    from runtime.handover import Handovers
     from runtime.learned import LearnedReasons
 
 BUNDLED_REASONS = Path(__file__).parent / "taxonomies" / "service_centre.yaml"
@@ -121,6 +122,13 @@ class Wiring:
     def batches(self) -> BatchLane:
         """The lane in which old work's questions to a language model go in batches."""
         return BatchLane(self.settings, lambda: self.meters, self._learned_for)
+
+    @cached_property
+    def handovers(self) -> "Handovers":
+        """What calls are handed over to."""
+        from runtime.handover import Handovers
+
+        return Handovers(self.settings, self.redaction)
 
     def taxonomy_from_file(self) -> Taxonomy:
         """The owner's reasons as their file says, the bundled ones where the owner has none. Raises SettingsError."""

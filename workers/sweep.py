@@ -97,6 +97,15 @@ def tend_batches(wired: Wiring, *, gather_s: float | None = None) -> int:
     return under_way + woken
 
 
+def hand_over(wired: Wiring) -> int:
+    """Hand over to CRMs what changed; returns how many calls were sent."""
+    if not wired.settings.handover.is_configured:
+        return 0
+    from workers.handover import HandoverWork, tend
+
+    return tend(HandoverWork(wired.database, wired.handovers))
+
+
 def drip_now(settings: Settings, over_s: float) -> int | None:
     """How many pieces of old work a sweep lets in now, when sweeps are `over_s` apart; None where nothing limits it."""
     return waiting.drip(settings.work.backfill_per_minute, datetime.now(UTC), over_s)
@@ -153,6 +162,8 @@ class EmbeddedSweep:
     def _run(self) -> None:
         sweeps_per_roll_up = int(EMBEDDED_ROLL_UP_S / EMBEDDED_SWEEP_S)
         sweeps_per_poll = max(1, int(self._wired.settings.language.batch_poll_s / EMBEDDED_SWEEP_S))
+        handover = self._wired.settings.handover
+        sweeps_per_handover = max(1, int(handover.poll_s / EMBEDDED_SWEEP_S))
         count = 0
         pool = StuckPool(self._wired.database)
         while not self._ended.wait(EMBEDDED_SWEEP_S):
@@ -162,6 +173,8 @@ class EmbeddedSweep:
                 if count % sweeps_per_poll == 0:
                     # A server that takes its time must not hold up the sweep.
                     self._app.send_task("work.batches", queue="language", ignore_result=True)
+                if handover.is_configured and count % sweeps_per_handover == 0:
+                    self._app.send_task("work.hand_over", queue="language", ignore_result=True)
                 if count % sweeps_per_roll_up == 0:
                     roll_up(self._wired)
                     wake_parked(self._wired)

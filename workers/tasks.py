@@ -65,6 +65,12 @@ def tend_batches() -> None:
     sweep.tend_batches(wiring())
 
 
+@task("work.hand_over", soft_limit_s=900)
+def hand_over() -> None:
+    """Hand over to CRMs what changed."""
+    sweep.hand_over(wiring())
+
+
 @task("work.roll_up", soft_limit_s=600)
 def roll_up() -> None:
     """Recompute the days that calls have touched."""
