@@ -228,6 +228,8 @@ call = sa.Table(
     _listed_where("needs_review", "needs_review", "needs_review = 1"),
     _listed_where("is_sample", "is_sample", "is_sample = 1"),
     _listed_where("unfiled", "contact_id IS NULL"),
+    # Recordings whose names nobody could read are looked at by people.
+    _listed_where("unread_name", "profile IS NULL AND is_sample IS false", "profile IS NULL AND is_sample IS 0"),
     # A call gets its customer when it is filed: until then it costs nothing here.
     sa.Index(
         "ix_call_contact_id_happened_at",

@@ -1,4 +1,4 @@
-"""Corrections of more than the reason."""
+"""Corrections of more than the reason; calls whose names nobody could read, in the order of lists."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,3 +19,10 @@ def upgrade() -> None:
         # Who is who in a call may be said before there are any reasons.
         table.alter_column("taxonomy_version", existing_type=sa.Text(), nullable=True)
     op.create_index("ix_review_field_reviewed_at", "review", ["field", "reviewed_at"])
+    op.create_index(
+        "ix_call_unread_name",
+        "call",
+        ["happened_at", "id"],
+        sqlite_where=sa.text("profile IS NULL AND is_sample IS 0"),
+        postgresql_where=sa.text("profile IS NULL AND is_sample IS false"),
+    )
