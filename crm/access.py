@@ -60,7 +60,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 
 
 # Whose calls these roles see: everybody's.
-_EVERYBODYS = frozenset({Role.ADMIN, Role.REVIEWER, Role.ANALYST})
+EVERYBODYS = frozenset({Role.ADMIN, Role.REVIEWER, Role.ANALYST})
 
 
 class NotAllowed(CallwiseError):
@@ -105,7 +105,7 @@ def visible_agents(viewer: Viewer) -> sa.ColumnElement[bool]:
     """The condition on `agent` that leaves those whose calls this viewer may see."""
     if not viewer.may(Permission.READ_CALLS):
         return sa.false()
-    if viewer.role in _EVERYBODYS:
+    if viewer.role in EVERYBODYS:
         return sa.true()
     if viewer.role is Role.LEAD and viewer.team_ids:
         return agent.c.team_id.in_(viewer.team_ids)
@@ -118,7 +118,7 @@ def visible_calls(viewer: Viewer) -> sa.ColumnElement[bool]:
     """The condition on `call` that leaves the calls that this viewer may see: the only place that says so."""
     if not viewer.may(Permission.READ_CALLS):
         return sa.false()
-    if viewer.role in _EVERYBODYS:
+    if viewer.role in EVERYBODYS:
         return sa.true()
     if viewer.role is Role.LEAD and viewer.team_ids:
         return call.c.agent_id.in_(sa.select(agent.c.id).where(visible_agents(viewer)))

@@ -13,9 +13,10 @@ from analytics.sums import Filters, Over, until_after
 from analytics.trends import By, Figure, Member, TrendRow, local_today, members, row_document, time_zone, totals, trend
 from crm.access import Permission
 from crm.calls import WrongQuery, filter_choices
-from web.auth import PageVisitor, needs
+from web.auth import PageVisitor, needs, viewer_of
 from web.charts import MAX_REASONS, line_chart, reasons_chart
 from web.filters import Words
+from web.own_trends import own_filters
 from web.site import OurSite
 
 router = APIRouter()
@@ -74,7 +75,15 @@ def read_wish(
     return Wish(by, filters, given)
 
 
-Wished = Annotated[Wish, Depends(read_wish)]
+def own_wish(request: Request, site: OurSite, asked: Annotated[Wish, Depends(read_wish)]) -> Wish:
+    """The wish, narrowed to what whoever asks may see. Raises NotAllowed, WrongQuery."""
+    with site.wiring.database.read() as connection:
+        filters = own_filters(connection, viewer_of(request), asked.filters)
+    whose = {"agent": filters.agent, "team": filters.team}
+    return Wish(asked.by, filters, asked.given | {name: value for name, value in whose.items() if value})
+
+
+Wished = Annotated[Wish, Depends(own_wish)]
 
 
 @router.get("/api/v1/trends", tags=["trends"], dependencies=[Depends(needs(Permission.SEE_TRENDS))])
