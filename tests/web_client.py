@@ -57,7 +57,7 @@ class Hall:
 
     def post(self, path: str, headers: dict[str, str] | None = None, **data: str) -> Any:
         """Send a form of one of our pages."""
-        token = self.token_in(self.client.get("/operations").text)
+        token = self.token_in(self.client.get("/calls").text)
         return self.client.post(path, data={"form_token": token} | data, headers=headers)
 
     @staticmethod
