@@ -19,6 +19,7 @@ from calls.recording import Direction
 from crm.access import Viewer, visible_agents, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.reason_tables import reason_successor
+from crm.redacted import SHOWN_DIGITS, is_redacted, may_look_for, sees_names, shown_line
 from crm.tables import agent, call, call_analysis, contact, queue, reason, recording, taxonomy, transcript, utterance
 from crm.taxonomies import known_successors
 
@@ -77,15 +78,17 @@ class FilterChoices:
 def list_calls(
     connection: sa.Connection, viewer: Viewer, wanted: CallFilter, *, limit: int = 50, after: str = ""
 ) -> CallPage:
-    """The page of at most `limit` calls (1 to MAX_PAGE) that `viewer` may see behind the key `after`. Raises WrongQuery."""
+    """The page of at most `limit` calls (1 to MAX_PAGE) that `viewer` may see behind the key `after`, as they may be
+    read by that viewer. Raises WrongQuery.
+    """
     if not 1 <= limit <= MAX_PAGE:
         raise WrongQuery(f"limit is {limit}; it must be 1 to {MAX_PAGE}")
-    found = select_lines().where(visible_calls(viewer), *_conditions(wanted))
+    found = select_lines().where(visible_calls(viewer), *_conditions(viewer, wanted))
     found = found.order_by(call.c.happened_at.desc(), call.c.id.desc())
     if after:
         found = found.where(sa.tuple_(call.c.happened_at, call.c.id) < position_of(after))
     rows = connection.execute(found.limit(limit + 1)).all()
-    lines = tuple(line_of(row) for row in rows[:limit])
+    lines = tuple(shown_line(viewer, line_of(row)) for row in rows[:limit])
     return CallPage(lines, key_of(lines[-1]) if len(rows) > limit else None)
 
 
@@ -97,7 +100,7 @@ def see_call(connection: sa.Connection, viewer: Viewer, call_id: UUID) -> None:
 
 
 def filter_choices(connection: sa.Connection, viewer: Viewer) -> FilterChoices:
-    """What the calls in the database can be filtered by; at most 500 queues, and agents whose calls `viewer` may see."""
+    """What the calls in the database can be filtered by; at most 500 queues, and agents of calls that `viewer` may see."""
     codes: Iterable[str] = connection.execute(
         sa.select(call_analysis.c.reason_code)
         .where(call_analysis.c.is_current, call_analysis.c.reason_code.is_not(None))
@@ -157,7 +160,7 @@ def earlier_calls(connection: sa.Connection, viewer: Viewer, call_id: UUID, *, l
         .order_by(call.c.happened_at.desc(), call.c.id.desc())
         .limit(limit)
     )
-    return tuple(line_of(row) for row in rows)
+    return tuple(shown_line(viewer, line_of(row)) for row in rows)
 
 
 def parse_moment(text: str, zone: ZoneInfo, *, is_until: bool = False) -> datetime | None:
@@ -177,7 +180,7 @@ def parse_moment(text: str, zone: ZoneInfo, *, is_until: bool = False) -> dateti
         raise WrongQuery(f"{text!r} is no date; write 2026-03-14 or 2026-03-14T09:30") from None
 
 
-def _conditions(wanted: CallFilter) -> list[sa.ColumnElement[bool]]:
+def _conditions(viewer: Viewer, wanted: CallFilter) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if not wanted.with_samples:
         found.append(call.c.is_sample.is_(False))
@@ -196,25 +199,42 @@ def _conditions(wanted: CallFilter) -> list[sa.ColumnElement[bool]]:
     if wanted.queue:
         found.append(sa.func.lower(queue.c.name) == wanted.queue.lower())
     if wanted.customer:
-        found.append(_is_customer(wanted.customer))
+        found.append(is_customer(viewer, wanted.customer))
     if wanted.text:
-        found.append(_says(wanted.text))
+        found.append(_says(viewer, wanted.text))
     return found
 
 
-def _is_customer(words: str) -> sa.ColumnElement[bool]:
+def is_customer(viewer: Viewer, words: str) -> sa.ColumnElement[bool]:
+    """Whether the customer of the call of the row has these words in their name, or these digits in their number.
+
+    Nobody finds out by looking what they are not shown.
+    """
     digits = "".join(letter for letter in words if letter.isdigit())
     if len(digits) >= 3 and not any(letter.isalpha() for letter in words):
         outbound = call.c.direction == Direction.OUTBOUND
         number = sa.case((outbound, call.c.to_number_e164), else_=call.c.from_number_e164)
-        return number.contains(digits, autoescape=True)
+        return has_digits(viewer, number, digits)
+    if not sees_names(viewer):
+        return sa.false()
     full_name = sa.func.coalesce(contact.c.first_name, "") + " " + sa.func.coalesce(contact.c.last_name, "")
     return sa.or_(
         call.c.customer_name.icontains(words, autoescape=True), full_name.icontains(words.strip(), autoescape=True)
     )
 
 
-def _says(words: str) -> sa.ColumnElement[bool]:
+def has_digits(viewer: Viewer, number: sa.ColumnElement[Any], digits: str) -> sa.ColumnElement[bool]:
+    """Whether a number (E.164) has these digits in it; where its end alone is shown, whether it ends so."""
+    if not is_redacted(viewer):
+        return number.contains(digits, autoescape=True)
+    if len(digits) <= SHOWN_DIGITS:
+        return number.endswith(digits, autoescape=True)
+    return number == f"+{digits}"
+
+
+def _says(viewer: Viewer, words: str) -> sa.ColumnElement[bool]:
+    if not may_look_for(viewer, words):
+        return sa.false()
     said = sa.select(utterance.c.seq).where(
         utterance.c.transcript_id == transcript.c.id, utterance.c.text.icontains(words, autoescape=True)
     )

@@ -1,6 +1,6 @@
 """Customers as people read them: who somebody is, all of their calls, and what they call about again and again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from calls.reasons import INSUFFICIENT, OTHER
 from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
-from crm.calls import CallPage, NoSuchCall, key_of, position_of
+from crm.calls import CallPage, NoSuchCall, has_digits, key_of, position_of
 from crm.reason_tables import reason_successor
+from crm.redacted import is_redacted, sees_names, shown_line, shown_number, shown_text
 from crm.tables import account, call, call_analysis, contact, reason, taxonomy
 
 # A call about the same thing within this time after another is a repeat (docs/measures.md).
@@ -77,7 +78,7 @@ def customer_in_full(connection: sa.Connection, viewer: Viewer, contact_id: UUID
     row = connection.execute(_select_customers(viewer).where(contact.c.id == contact_id)).one_or_none()
     if row is None:
         raise NoSuchCustomer(f"no customer has the id {contact_id}")
-    return Customer(**row._mapping)
+    return _shown(viewer, Customer(**row._mapping))
 
 
 def find_customers(connection: sa.Connection, viewer: Viewer, words: str = "", *, limit: int = 50) -> CustomerPage:
@@ -97,7 +98,9 @@ def find_customers(connection: sa.Connection, viewer: Viewer, words: str = "", *
         )
         fits: sa.ColumnElement[bool] = contact.c.id.in_(sa.select(latest.c.contact_id))
     elif len(digits) >= 3 and not any(letter.isalpha() for letter in words):
-        fits = contact.c.phone_e164.contains(digits, autoescape=True)
+        fits = has_digits(viewer, contact.c.phone_e164, digits)
+    elif not sees_names(viewer):
+        fits = sa.false()
     else:
         full_name = sa.func.coalesce(contact.c.first_name, "") + " " + sa.func.coalesce(contact.c.last_name, "")
         texts = (full_name, contact.c.email, account.c.name)
@@ -111,7 +114,7 @@ def find_customers(connection: sa.Connection, viewer: Viewer, words: str = "", *
     )
     found = _select_customers(viewer).where(contact.c.id.in_(sa.select(matches.c.id)))
     rows = connection.execute(found.order_by(sa.desc("last_call_at"), contact.c.id).limit(limit + 1)).all()
-    return CustomerPage(tuple(Customer(**row._mapping) for row in rows[:limit]), len(rows) > limit)
+    return CustomerPage(tuple(_shown(viewer, Customer(**row._mapping)) for row in rows[:limit]), len(rows) > limit)
 
 
 def calls_of_customer(
@@ -122,7 +125,7 @@ def calls_of_customer(
     if after:
         found = found.where(sa.tuple_(call.c.happened_at, call.c.id) < position_of(after))
     rows = connection.execute(found.order_by(call.c.happened_at.desc(), call.c.id.desc()).limit(limit + 1)).all()
-    lines: tuple[CallLine, ...] = tuple(line_of(row) for row in rows[:limit])
+    lines: tuple[CallLine, ...] = tuple(shown_line(viewer, line_of(row)) for row in rows[:limit])
     return CallPage(lines, key_of(lines[-1]) if len(rows) > limit else None)
 
 
@@ -171,6 +174,17 @@ def _labels(connection: sa.Connection, codes: list[str]) -> dict[str, str]:
         .order_by(taxonomy.c.is_current, taxonomy.c.loaded_at)
     )
     return {row.code: row.label for row in rows}
+
+
+def _shown(viewer: Viewer, found: Customer) -> Customer:
+    """The customer as this viewer may know them."""
+    if not is_redacted(viewer):
+        return found
+    if not sees_names(viewer):
+        found = replace(found, first_name=None, last_name=None, account=None, account_domain=None)
+    return replace(
+        found, email=found.email and shown_text(viewer, found.email), phone_e164=shown_number(viewer, found.phone_e164)
+    )
 
 
 def _select_customers(viewer: Viewer) -> sa.Select[Any]:

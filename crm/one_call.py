@@ -11,12 +11,14 @@ import sqlalchemy as sa
 from calls.channels import MAYBE_SWAPPED
 from calls.corrections import OF_ANALYSIS, Field
 from calls.recording import TEXT_SUFFIXES
+from calls.redaction import SensitiveFinder, find_sensitive
 from calls.timing import Timing
 from calls.transcript import Speaker, Turn, Utterance, group_turns, take_turns
 from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
 from crm.corrections import revision_column
+from crm.redacted import shown_call
 from crm.results import GIVEN, utterance_of
 from crm.reviews import Review, reviews_of
 from crm.tables import call, call_analysis, job, paid_request, reason, recording, transcript, utterance
@@ -39,12 +41,16 @@ class RecordingRow:
     sample_rate_hz: int | None
     duration_s: float | None
     playback_key: str | None
+    # When the sound was deleted because its time was over.
+    removed_at: datetime | None = None
 
     @property
     def has_sound(self) -> bool:
         """Whether there is something to play: a conversation that came as text has nothing, and a recording that
-        telephony still keeps is not here.
+        telephony still keeps is not here, nor is one whose time is over.
         """
+        if self.removed_at is not None:
+            return False
         return bool(self.playback_key) or (self.size_bytes > 0 and not self.object_key.lower().endswith(TEXT_SUFFIXES))
 
 
@@ -218,8 +224,12 @@ _OF_CALL = (
 )
 
 
-def call_in_full(connection: sa.Connection, viewer: Viewer, call_id: UUID) -> CallInFull:
-    """The call of that id. Raises NoSuchCall, also for one that `viewer` may not see."""
+def call_in_full(
+    connection: sa.Connection, viewer: Viewer, call_id: UUID, find: SensitiveFinder = find_sensitive
+) -> CallInFull:
+    """The call of that id, with marks in place of what `find` finds where `viewer` may not read it. Raises NoSuchCall,
+    also for one that `viewer` may not see.
+    """
     row = connection.execute(select_lines().where(call.c.id == call_id, visible_calls(viewer))).one_or_none()
     if row is None:
         raise NoSuchCall(f"no call has the id {call_id}")
@@ -227,7 +237,7 @@ def call_in_full(connection: sa.Connection, viewer: Viewer, call_id: UUID) -> Ca
     facts = connection.execute(sa.select(*columns).where(call.c.id == call_id)).one()
     paid_request_count, cost_microusd = _cost(connection, call_id)
     held = recording_of(connection, call_id)
-    return CallInFull(
+    found = CallInFull(
         line=line_of(row),
         revision=facts.revision,
         **{name: getattr(facts, name) for name in _OF_CALL},
@@ -238,6 +248,7 @@ def call_in_full(connection: sa.Connection, viewer: Viewer, call_id: UUID) -> Ca
         paid_request_count=paid_request_count,
         cost_microusd=cost_microusd,
     )
+    return shown_call(viewer, found, find)
 
 
 def recording_of(connection: sa.Connection, call_id: UUID) -> RecordingRow | None:

@@ -26,6 +26,9 @@ SHOWN_DIGITS = 4
 _KNOWN_BY_DIGITS = 7
 _KNOWN_CALLS = 512
 
+# What might be part of a number or an address: of these, marks are made.
+_TELLING = re.compile(r"\d{3}|(?:\d[\W_]*){4}|@")
+
 Findings = list[list[Finding]]
 
 
@@ -67,6 +70,13 @@ def is_redacted(viewer: Viewer) -> bool:
 def sees_names(viewer: Viewer) -> bool:
     """Whether this viewer is told who the customer is."""
     return viewer.may(Permission.READ_UNREDACTED) or viewer.may(Permission.HEAR_CALLS)
+
+
+def may_look_for(viewer: Viewer, words: str) -> bool:
+    """Whether this viewer may look for these words in what was said: what is shown as a mark is not to be guessed by
+    looking for it.
+    """
+    return not is_redacted(viewer) or not _TELLING.search(words)
 
 
 def shown_text(viewer: Viewer, text: str, find: SensitiveFinder = find_sensitive) -> str:

@@ -36,7 +36,7 @@ def calls(
 def call(site: OurSite, viewer: ApiViewer, call_id: UUID) -> dict[str, Any]:
     """One call in full."""
     with site.wiring.database.read() as connection:
-        found = call_in_full(connection, viewer, call_id)
+        found = call_in_full(connection, viewer, call_id, site.wiring.redaction)
     if found.transcript:
         note_read(site, viewer, Action.READ_TRANSCRIPT, call_id)
     return call_document(found)

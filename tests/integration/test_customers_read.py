@@ -97,8 +97,26 @@ def test_customers_are_found_by_name_account_and_number(shop, words, names):
 def test_nobody_finds_customers_whose_calls_are_not_theirs(shop):
     with shop.read() as connection:
         found = find_customers(connection, agent_viewer(connection, "Andrew K"))
+    # An agent is shown the end of the number.
+    assert [(one.phone_e164, one.call_count) for one in found.customers] == [(f"…{ROSA[-4:]}", 2)]
+
+
+def test_nobody_finds_by_looking_what_they_are_not_shown(shop):
+    """Digits from the middle of a number would tell the whole number, one by one; an analyst is told no names."""
+    with shop.read() as connection:
+        agent, analyst = agent_viewer(connection, "Andrew K"), Viewer("ann", Role.ANALYST)
+
+        def found(viewer: Viewer, words: str) -> int:
+            return len(find_customers(connection, viewer, words).customers)
+
+        assert [found(agent, words) for words in (ROSA, ROSA[-4:], ROSA[1:6], "diaz")] == [1, 1, 0, 1]
+        assert [found(analyst, words) for words in (ROSA, ROSA[1:6], "diaz")] == [1, 0, 0]
+        assert {one.name for one in find_customers(connection, analyst).customers} == {""}
+
+
+def test_nobody_without_a_role_finds_anybody(shop):
+    with shop.read() as connection:
         nobody = find_customers(connection, Viewer("lost", None))
-    assert [(one.phone_e164, one.call_count) for one in found.customers] == [(ROSA, 2)]
     assert nobody.customers == ()
 
 
