@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 import crm.access_tables
 import crm.batch_tables
 import crm.handover_tables
+import crm.kept_answers
 import crm.pacing
 import crm.privacy_tables
 import crm.reason_tables

@@ -393,6 +393,12 @@ class WebSettings(Part):
     )
     secret: SecretStr = Field(SecretStr(""), description="Signs sessions. Empty: one is made and kept in the home.")
     secure_cookies: bool = Field(False, description="Set when the pages are served over HTTPS.")
+    api_requests_per_minute: int = Field(
+        6000, ge=0, description="How many requests one caller may send to the API; 0: as many as one likes."
+    )
+    max_upload_bytes: int = Field(
+        1 << 30, gt=0, description="Largest recording that is taken from a page or the API, in bytes."
+    )
 
 
 class SalesforceSettings(Part):

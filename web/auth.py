@@ -16,7 +16,7 @@ from crm.audit import Action, note
 from crm.sign_ins import end_session, open_session, user_of_session
 from crm.tokens import needs_use_noted, note_use, viewer_of_token
 from crm.users import User, find_user, is_password_of
-from web.errors import FormRefused, NotSignedIn, TooManyAttempts, is_api
+from web.errors import FormRefused, NotSignedIn, TooManyAttempts, TooManyRequests, is_api
 from web.sessions import COOKIE, LIFETIME, Session
 from web.site import OurSite, Site, site_of
 
@@ -65,6 +65,10 @@ def api_viewer(request: Request) -> Viewer:
     known: Viewer | None = getattr(request.state, "viewer", None)
     if known is None:
         known = request.state.viewer = _api_viewer(request)
+        site = site_of(request)
+        wait_s = site.rates.take(str(known.user_id or known.name), site.clock().timestamp())
+        if wait_s:
+            raise TooManyRequests(wait_s)
     return known
 
 

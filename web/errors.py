@@ -15,6 +15,7 @@ from calls.errors import CallwiseError, ObjectGone, TransientError
 from crm.access import NotAllowed
 from crm.calls import NoSuchCall, WrongQuery
 from crm.corrections import Conflict
+from crm.kept_answers import KeyReused, StillWorking
 from crm.reviews import NotUnderstood, UnknownReason
 from crm.swaps import NoChannels
 from web.security import SECURE_HEADERS
@@ -45,6 +46,28 @@ class TooManyAttempts(CallwiseError):
         self.wait_s = wait_s
 
 
+class TooManyRequests(TooManyAttempts):
+    """This caller has asked too much of the API; the next request is allowed in `wait_s` seconds."""
+
+    code = "too_many_requests"
+
+    def __init__(self, wait_s: float) -> None:
+        CallwiseError.__init__(self, "Too many requests: wait as long as Retry-After says.")
+        self.wait_s = wait_s
+
+
+class WrongRequest(CallwiseError):
+    """A header or a part of a request that cannot be read; the text names it."""
+
+    code = "wrong_request"
+
+
+class TooLarge(CallwiseError):
+    """The body is longer than what is taken; the text says how much that is."""
+
+    code = "too_large"
+
+
 _TITLES = {
     400: "That cannot be read",
     401: "Please sign in",
@@ -55,7 +78,7 @@ _TITLES = {
     413: "Too large",
     416: "Outside of the recording",
     422: "That cannot be read",
-    429: "Too many attempts",
+    429: "Too many requests",
     500: "Something went wrong",
     503: "Not available at the moment",
 }
@@ -104,6 +127,10 @@ def _on_callwise_error(request: Request, error: CallwiseError) -> Response:
     kinds: tuple[tuple[type[CallwiseError], int], ...] = (
         (NoSuchCall, 404),
         (NotUnderstood, 409),
+        (StillWorking, 409),
+        (KeyReused, 422),
+        (WrongRequest, 400),
+        (TooLarge, 413),
         (UnknownReason, 422),
         (WrongCorrection, 422),
         (ObjectGone, 404),

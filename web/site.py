@@ -13,6 +13,7 @@ from starlette.templating import Jinja2Templates
 from ingest.intake import Intake
 from runtime.listening import make_intake
 from runtime.wiring import Wiring
+from web.ratelimit import RateLimit
 from web.readings import Readings
 from web.sessions import Sessions
 from web.throttle import LoginThrottle
@@ -33,6 +34,11 @@ class Site:
     def zone(self) -> ZoneInfo:
         """The site's time zone."""
         return ZoneInfo(self.wiring.settings.site.time_zone)
+
+    @cached_property
+    def rates(self) -> RateLimit:
+        """How much each caller may ask of the API."""
+        return RateLimit(self.wiring.settings.web.api_requests_per_minute)
 
     @cached_property
     def intake(self) -> Intake:

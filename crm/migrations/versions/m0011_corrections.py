@@ -1,7 +1,9 @@
-"""Corrections of more than the reason; calls whose names nobody could read, in the order of lists."""
+"""Corrections of more than the reason; calls whose names nobody could read, in the order of lists; kept answers."""
 
 import sqlalchemy as sa
 from alembic import op
+
+from crm.tables import UtcDateTime
 
 revision = "0011"
 down_revision = "0010"
@@ -26,3 +28,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("profile IS NULL AND is_sample IS 0"),
         postgresql_where=sa.text("profile IS NULL AND is_sample IS false"),
     )
+    op.create_table(
+        "kept_answer",
+        sa.Column("caller", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("request_hash", sa.Text, nullable=False),
+        sa.Column("claimed_at", UtcDateTime, nullable=False),
+        sa.Column("status", sa.SmallInteger),
+        sa.Column("body", sa.Text),
+        sa.PrimaryKeyConstraint("caller", "key", name="pk_kept_answer"),
+    )
+    op.create_index("ix_kept_answer_claimed_at", "kept_answer", ["claimed_at"])
