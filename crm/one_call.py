@@ -1,7 +1,7 @@
 """One call in full: what telephony said, what was heard, what it was about, what it cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from calls.channels import MAYBE_SWAPPED
-from calls.corrections import OF_ANALYSIS, Field
+from calls.corrections import OF_ANALYSIS, Changes, Field
 from calls.recording import TEXT_SUFFIXES
 from calls.redaction import SensitiveFinder, find_sensitive
 from calls.timing import Timing
@@ -19,7 +19,7 @@ from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
 from crm.corrections import revision_column
 from crm.redacted import shown_call
-from crm.results import GIVEN, utterance_of
+from crm.results import GIVEN, analysis_of, utterance_of
 from crm.reviews import Review, reviews_of
 from crm.tables import call, call_analysis, job, paid_request, reason, recording, transcript, utterance
 from crm.taxonomies import known_successors
@@ -249,6 +249,18 @@ def call_in_full(
         cost_microusd=cost_microusd,
     )
     return shown_call(viewer, found, find)
+
+
+def beyond_shown(changes: Changes, shown: CallInFull) -> Changes:
+    """What is said beyond what was shown: forms and programs send back all that they hold, which may be redacted, and
+    a button may be pressed twice.
+    """
+    if shown.transcript and shown.transcript.agent_channel == changes.agent_channel:
+        changes = replace(changes, agent_channel=None)
+    if shown.analysis is None:
+        return changes
+    row = vars(shown.analysis)
+    return changes.beyond(analysis_of(row | {"secondary_reason_codes": [code for code, _ in row["secondary_reasons"]]}))
 
 
 def recording_of(connection: sa.Connection, call_id: UUID) -> RecordingRow | None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from calls.analysis import Analysis, NextStep, Outcome
+from calls.analysis import NextStep, Outcome
 from calls.corrections import Changes, WrongCorrection
 from calls.errors import CallwiseError
 from calls.pipeline import TERMINAL_STAGES
@@ -19,9 +19,8 @@ from crm.audit import Action, note
 from crm.call_documents import timing_document
 from crm.calls import earlier_calls, see_call
 from crm.corrections import Conflict, confirm, correct
-from crm.one_call import CallInFull, call_in_full
+from crm.one_call import CallInFull, beyond_shown, call_in_full
 from crm.redacted import is_redacted
-from crm.results import analysis_of
 from crm.reviews import NotUnderstood, UnknownReason
 from crm.swaps import NoChannels
 from crm.taxonomies import current_taxonomy
@@ -112,10 +111,9 @@ def correct_call(
                 changes = Changes(
                     outcome=outcome, headline=headline, summary=summary, next_steps=_steps(typed["next_steps"])
                 )
-            changes = _beyond(changes, shown)
+            changes = beyond_shown(changes, shown)
             if changes.fields:
                 correct(connection, visitor.viewer, call_id, revision, changes, now=site.clock())
-                note(connection, visitor.viewer, Action.CORRECT, call_id=call_id, now=site.clock())
     except Conflict as error:
         return _call_with(request, site, visitor, call_id, error=error, typed=typed, status=409)
     except (WrongCorrection, UnknownReason, NotUnderstood, NoChannels) as error:
@@ -138,7 +136,6 @@ def confirm_reason(
     try:
         with site.wiring.database.write() as connection:
             confirm(connection, visitor.viewer, call_id, revision, now=site.clock())
-            note(connection, visitor.viewer, Action.CORRECT, call_id=call_id, detail="confirmed", now=site.clock())
     except Conflict as error:
         return _call_with(request, site, visitor, call_id, error=error, typed={}, status=409)
     return RedirectResponse(own_path(to) if to else f"/calls/{call_id}?said=confirmed", 303)
@@ -247,14 +244,3 @@ def _steps(rows: list[dict[str, str]]) -> tuple[NextStep, ...]:
         )
     except ValueError:
         raise WrongCorrection("a next step is due on no date; write 2026-03-14") from None
-
-
-def _beyond(changes: Changes, shown: CallInFull) -> Changes:
-    """What is said beyond what was shown: forms send back all that they hold, and a button may be pressed twice."""
-    if shown.transcript and shown.transcript.agent_channel == changes.agent_channel:
-        changes = Changes(**(vars(changes) | {"agent_channel": None}))
-    if shown.analysis is None:
-        return changes
-    row = vars(shown.analysis)
-    as_shown: Analysis = analysis_of(row | {"secondary_reason_codes": [code for code, _ in row["secondary_reasons"]]})
-    return changes.beyond(as_shown)
