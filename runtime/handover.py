@@ -1,8 +1,8 @@
 """What calls are handed over to, as the settings say it, and a call as each of these takes it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -28,9 +28,12 @@ class Place:
 class Handovers:
     """The destinations of this process, made once; nothing is asked of them before the first call."""
 
-    def __init__(self, settings: Settings, find: SensitiveFinder) -> None:
+    def __init__(
+        self, settings: Settings, find: SensitiveFinder, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self.settings = settings
         self.find = find
+        self.clock = clock
 
     @property
     def rules(self) -> Rules:
@@ -94,6 +97,9 @@ class Handovers:
         from engines.webhook import Webhook
 
         return [
-            (one.name, Webhook(one.url, one.secret.get_secret_value(), allow_private=one.allow_private))
+            (
+                one.name,
+                Webhook(one.url, one.secret.get_secret_value(), allow_private=one.allow_private, clock=self.clock),
+            )
             for one in self.settings.handover.webhooks
         ]

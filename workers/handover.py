@@ -4,9 +4,9 @@ No transaction is open while somebody else's server works. A worker that dies be
 once more, which makes no second one there: CRMs know the call by our id of it, a webhook's receiver the message.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID
 
@@ -41,7 +41,10 @@ class HandoverWork:
 
     database: Database
     handovers: Handovers
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def now(self) -> datetime:
+        """The moment, by the clock of the hand-overs."""
+        return self.handovers.clock()
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def tend(work: HandoverWork) -> int:
     places = work.handovers.places
     if not places:
         return 0
-    now = work.clock()
+    now = work.now()
     with work.database.write() as connection:
         kinds = [(place.name, place.kind) for place in places.values()]
         handover_queue.know_destinations(connection, kinds, now=now)
@@ -70,7 +73,7 @@ def tend(work: HandoverWork) -> int:
         while monotonic() - begun < ROUND_S:
             with work.database.write() as connection:
                 claims = handover_claims.claim(
-                    connection, place.name, now=work.clock(), limit=place.engine.batch_size, lease=LEASE
+                    connection, place.name, now=work.now(), limit=place.engine.batch_size, lease=LEASE
                 )
             if not claims:
                 break
@@ -81,7 +84,7 @@ def tend(work: HandoverWork) -> int:
 def _look(work: HandoverWork, place: Place) -> None:
     for _ in range(LOOKS):
         with work.database.write() as connection:
-            found = handover_queue.look(connection, place.name, work.handovers.rules, now=work.clock())
+            found = handover_queue.look(connection, place.name, work.handovers.rules, now=work.now())
         if found < handover_queue.CALLS_AT_ONCE:
             return
 
@@ -192,7 +195,7 @@ def _find_people(work: HandoverWork, place: Place, calls: Sequence[Handed]) -> N
                     place.name,
                     person.object_id,
                     account_id=person.account_id,
-                    now=work.clock(),
+                    now=work.now(),
                 )
 
 
@@ -203,7 +206,7 @@ def _keep(
     fresh: Sequence[_Ready],
     results: Sequence[Sent | Refused],
 ) -> None:
-    now = work.clock()
+    now = work.now()
     refused = [(one, result) for one, result in zip(fresh, results, strict=True) if isinstance(result, Refused)]
     with work.database.write() as connection:
         for one in ready:
@@ -236,7 +239,7 @@ def _keep(
 
 def _note_trouble(work: HandoverWork, place: Place, claims: Sequence[Claim], error: TransientError) -> None:
     """Nothing was taken, for a reason that has nothing to do with these calls."""
-    now = work.clock()
+    now = work.now()
     is_set_up_wrong = isinstance(error, SetupBroken)
     with work.database.write() as connection:
         if is_set_up_wrong or error.code == "rate_limited":
