@@ -40,6 +40,9 @@ def make_templates(site_name: str, zone: ZoneInfo, clock: Callable[[], datetime]
         "sentiment_words": words.sentiment_words,
         "step_words": words.step_words,
         "readable": words.readable,
+        # What a list of choices is made of: (value, words).
+        "pair": lambda value, capital=False: (value, value.capitalize() if capital else value),
+        "outcome_pair": lambda value: (value, words.outcome_words(value) or "Not known"),
     }
     return Jinja2Templates(env=environment)
 
