@@ -130,6 +130,12 @@ def revoke_token(connection: sa.Connection, token_id: UUID, now: datetime, *, us
     return replace(token, revoked_at=token.revoked_at or now)
 
 
+def revoke_tokens_of(connection: sa.Connection, user_id: UUID, now: datetime) -> int:
+    """None of a user's tokens opens anything any more; returns how many did."""
+    still = sa.update(api_token).where(api_token.c.user_id == user_id, api_token.c.revoked_at.is_(None))
+    return connection.execute(still.values(revoked_at=now)).rowcount
+
+
 def _scopes(wanted: Iterable[str], user: User) -> frozenset[Permission]:
     asked = set(wanted)
     known = {permission.value for permission in Permission}

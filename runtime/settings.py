@@ -310,6 +310,30 @@ class RedactionSettings(Part):
     )
 
 
+class KeptFor(Part):
+    recordings_days: int | None = Field(
+        None, ge=1, description="Days after a call until its sound is deleted. Empty: never by itself."
+    )
+    words_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days after a call until transcript, summary and next steps are deleted; reason, outcome, times and"
+        " customer stay. Empty: never by itself.",
+    )
+    calls_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days after a call until it is erased: its place in the figures stays, nothing else does. Empty:"
+        " never by itself.",
+    )
+
+
+class RetentionSettings(KeptFor):
+    queues: dict[str, KeptFor] = Field(
+        {}, description="The same for single queues, by name; for these, nothing of the general setting counts."
+    )
+
+
 class Price(Part):
     """Dollars per million tokens, or per minute of audio, from a day on."""
 
@@ -380,6 +404,37 @@ class SiteSettings(Part):
     )
 
 
+class OidcSettings(Part):
+    """People who sign in elsewhere (docs/access.md)."""
+
+    issuer: Annotated[str, AfterValidator(_http_url)] = Field(
+        "", description="URL of an OpenID Connect provider. Empty: people sign in with passwords of Callwise only."
+    )
+    client_id: str = Field("", description="Id of Callwise at the provider.")
+    client_secret: SecretStr = Field(
+        SecretStr(""), description="Secret of Callwise at the provider; empty: PKCE alone."
+    )
+    label: str = Field("Single sign-on", description="What the button on the sign-in page says.")
+    scopes: tuple[str, ...] = Field(("profile", "email"), description="What is asked for besides `openid`.")
+    name_claim: str = Field("preferred_username", description="Claim that becomes the account's name.")
+    role_claim: str = Field("groups", description="Claim with one value or a list, from which the role follows.")
+    roles: dict[str, Literal["agent", "lead", "analyst", "reviewer", "admin"]] = Field(
+        {}, description="Role by a value of that claim; the first that somebody has counts. Nobody else gets in."
+    )
+    team_claim: str = Field("groups", description="Claim from which a lead's teams follow.")
+    teams: dict[str, str] = Field(
+        {}, description="Team by a value of that claim. Empty: the values are the names of teams."
+    )
+    agent_claim: str = Field(
+        "email", description="Claim by which an agent is known to telephony: an e-mail address or a name."
+    )
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether people may sign in elsewhere."""
+        return bool(self.issuer and self.client_id)
+
+
 class WebSettings(Part):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0: any free one.")
@@ -393,11 +448,11 @@ class WebSettings(Part):
     )
     secret: SecretStr = Field(SecretStr(""), description="Signs sessions. Empty: one is made and kept in the home.")
     secure_cookies: bool = Field(False, description="Set when the pages are served over HTTPS.")
+    max_upload_mb: int = Field(500, ge=1, description="So many megabytes of files are taken at once by the upload.")
+    passwords: bool = Field(True, description="Whether people may sign in with passwords of Callwise, too.")
+    oidc: OidcSettings = OidcSettings()
     api_requests_per_minute: int = Field(
         6000, ge=0, description="How many requests one caller may send to the API; 0: as many as one likes."
-    )
-    max_upload_bytes: int = Field(
-        1 << 30, gt=0, description="Largest recording that is taken from a page or the API, in bytes."
     )
 
 
@@ -536,6 +591,7 @@ class Settings(BaseSettings):
     speech: SpeechSettings = SpeechSettings()
     language: LanguageSettings = LanguageSettings()
     redaction: RedactionSettings = RedactionSettings()
+    retention: RetentionSettings = RetentionSettings()
     prices: Annotated[
         dict[str, Annotated[tuple[Price, ...], AfterValidator(_distinct_days)]],
         BeforeValidator(_as_dated),

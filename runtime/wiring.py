@@ -8,6 +8,7 @@ from calls.errors import SettingsError
 from calls.reasons import Taxonomy
 from calls.redaction import SensitiveFinder
 from crm.database import Database
+from engines.identity import IdentityProvider
 from engines.language import LanguageEngine
 from engines.meters import Meters
 from engines.objects import ObjectStore
@@ -111,6 +112,20 @@ class Wiring:
 
         return TwilioRecordings(
             chosen.account_sid, chosen.auth_token.get_secret_value(), api_base_url=chosen.api_base_url or API_URL
+        )
+
+    @cached_property
+    def identity_provider(self) -> IdentityProvider | None:
+        """Where people sign in elsewhere; None where nothing is configured. Raises SettingsError."""
+        chosen = self.settings.web.oidc
+        if not chosen.is_configured:
+            return None
+        try:
+            from engines.oidc import OidcProvider
+        except ModuleNotFoundError:
+            raise SettingsError("web.oidc needs the extra `oidc`: pip install callwise[oidc]") from None
+        return OidcProvider(
+            chosen.issuer, chosen.client_id, chosen.client_secret.get_secret_value(), scopes=chosen.scopes
         )
 
     @cached_property

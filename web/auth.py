@@ -111,6 +111,8 @@ CheckedForm = Depends(checked_form)
 
 def check_password(site: Site, request: Request, name: str, password: str) -> User | None:
     """The user whose password this is, counted by the throttle; None when it is nobody's. Raises TooManyAttempts."""
+    if not site.wiring.settings.web.passwords:
+        return None
     now = site.clock()
     address = request.client.host if request.client else ""
     keys = [f"{address} {name[:100]}"]
@@ -222,11 +224,14 @@ def _refuse_other_sites(request: Request) -> None:
 def _login_form(
     request: Request, site: Site, session: Session, *, next_path: str, name: str = "", has_failed: bool = False
 ) -> Response:
+    settings = site.wiring.settings.web
     context = {
         "form_token": site.sessions.form_token(session),
         "next_path": next_path,
         "name": name,
         "has_failed": has_failed,
+        "has_passwords": settings.passwords,
+        "elsewhere": settings.oidc.label if settings.oidc.is_configured else "",
     }
     response = site.templates.TemplateResponse(request, "login.html", context, 401 if has_failed else 200)
     site.sessions.give(response, session)

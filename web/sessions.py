@@ -71,6 +71,10 @@ class Sessions:
         """Take the session from the browser."""
         response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=self._secure)
 
+    def serializer(self, purpose: str) -> URLSafeSerializer:
+        """Signs something else that a browser keeps, under the same secret."""
+        return URLSafeSerializer(self._secret, salt=purpose)
+
     def form_token(self, session: Session) -> str:
         """The token that a form of this session must carry."""
         return hmac.new(self._secret, f"form {session.nonce}".encode(), "sha256").hexdigest()
