@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": ("eval",),
     "learn": ("learn",),
     "finetune": ("finetune",),
+    "privacy": ("erase", "purge"),
     "operate": ("status", "retry", "doctor", "db"),
 }
 

@@ -64,7 +64,9 @@ class Trace:
 class Surroundings(Protocol):
     """What an erasure has to know of parts that lie above the database."""
 
-    bucket: str
+    @property
+    def bucket(self) -> str:
+        """The bucket of the store that objects are deleted in."""
 
     def subjects(self, trace: Trace) -> set[str]:
         """Under which tellings of this call stand, beside its own id and its objects."""
@@ -126,7 +128,7 @@ def erase_calls(
     doomed |= _take_tellings(connection, {one for found in subjects.values() for one in found}, around.bucket)
     _mark(connection, subjects, places)
     busy = _is_any_at_work(connection, ids)
-    classifiers = _forget_classifiers(connection, ids)
+    classifiers = forget_classifiers(connection, ids)
     doomed |= {(around.bucket, around.classifier_key(version)) for version in classifiers}
     linked = _crm_objects(connection, ids)
     _take_rows(connection, ids, traces)
@@ -255,8 +257,8 @@ def _is_any_at_work(connection: sa.Connection, ids: Sequence[UUID]) -> bool:
     return connection.execute(at_work.limit(1)).first() is not None
 
 
-def _forget_classifiers(connection: sa.Connection, ids: Sequence[UUID]) -> set[str]:
-    """The taxonomies whose classifier one of these calls taught; it is not theirs any more."""
+def forget_classifiers(connection: sa.Connection, ids: Collection[UUID]) -> set[str]:
+    """The taxonomies whose classifier one of these calls taught; from now on none is known to be theirs."""
     taught = sa.select(taught_call.c.taxonomy_version).where(among(connection, taught_call.c.call_id, ids)).distinct()
     versions = set(connection.execute(taught).scalars())
     connection.execute(sa.delete(taught_call).where(taught_call.c.taxonomy_version.in_(versions)))

@@ -66,6 +66,10 @@ ROWS_THAT_GO: dict[str, Columns] = {
     "call_text": Columns(call="call_id"),
 }
 
+# Rows that hold words, where the words go and the call stays.
+ROWS_OF_WORDS = ("review", "call_text")
+_NO_MORE_WORDS = "Not kept any more"
+
 # Rows that erasing.py and the privacy of customers deal with by themselves.
 HANDLED = frozenset(
     {
@@ -105,4 +109,12 @@ def blank(table: sa.Table) -> dict[str, Any]:
             values[column.name] = {} if column.name in _EMPTY_MAPPINGS else []
         else:
             values[column.name] = ""
+    return values
+
+
+def blank_words(table: sa.Table) -> dict[str, Any]:
+    """The values that leave of a transcript or an analysis what counts, where its time is over."""
+    values = blank(table)
+    if "headline" in values:
+        values["headline"] = _NO_MORE_WORDS
     return values

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from calls.analysis import Analysis, AnsweredBy, Evidence, NextStep, Outcome, Sentiment, SkippedFeature
 from calls.corrections import Field
+from calls.errors import TerminalError
 from calls.pipeline import Lane
 from calls.recording import Direction, ObjectRef
 from calls.sides import Sides
@@ -143,6 +144,12 @@ class StoredTranscript:
     utterances: list[Utterance] = field(repr=False)
 
 
+class WordsGone(TerminalError):
+    """What was said in the call was erased, or its time was over."""
+
+    code = "words_gone"
+
+
 def work_for(connection: sa.Connection, call_id: UUID) -> Work | None:
     """The call and its current recording; None when it has none."""
     row = connection.execute(_WORK, {"of_call": call_id}).one_or_none()
@@ -202,8 +209,10 @@ def save_transcript(connection: sa.Connection, work: Work, given: NewTranscript,
 
 
 def current_transcript(connection: sa.Connection, call_id: UUID) -> StoredTranscript:
-    """The current transcript, its utterances in order."""
+    """The current transcript, its utterances in order. Raises WordsGone where they were deleted."""
     rows = connection.execute(_HEARD, {"of_call": call_id}).all()
+    if not rows:
+        raise WordsGone("the words of this call are not kept any more")
     return StoredTranscript(
         id=rows[0].id,
         language=rows[0].language or "",

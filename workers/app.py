@@ -139,6 +139,7 @@ def _clock(settings: Settings, stroke: dict[str, Any]) -> dict[str, Any]:
     strokes = {
         "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": stroke},
         "batches": {"task": "work.batches", "schedule": settings.language.batch_poll_s, "options": stroke},
+        "privacy": {"task": "work.privacy", "schedule": 60.0, "options": stroke | {"queue": "language"}},
         "roll-up": {"task": "work.roll_up", "schedule": 60.0, "options": stroke},
     }
     if settings.handover.is_configured:

@@ -29,6 +29,8 @@ log = structlog.get_logger()
 QUEUE_LIMIT = 1000
 EMBEDDED_SWEEP_S = 0.25
 EMBEDDED_ROLL_UP_S = 2.0
+# How often somebody looks whether anything is to be deleted.
+PRIVACY_S = 60.0
 # A pool that takes no work for so long, while work waits and none is done, has lost its lock with one of its processes.
 STUCK_S = 10.0
 
@@ -116,6 +118,13 @@ def roll_up(wired: Wiring) -> int:
     return refresh(wired.database, wired.settings.site.time_zone)
 
 
+def tend_privacy(wired: Wiring) -> None:
+    """Finish what erasures left to delete, and let go of what has been kept long enough."""
+    from runtime.erasing import Eraser
+
+    Eraser(wired).tend(now=datetime.now(UTC))
+
+
 class StuckPool:
     """Notices a pool that takes no work any more.
 
@@ -160,6 +169,7 @@ class EmbeddedSweep:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
+        sweeps_per_privacy = int(PRIVACY_S / EMBEDDED_SWEEP_S)
         sweeps_per_roll_up = int(EMBEDDED_ROLL_UP_S / EMBEDDED_SWEEP_S)
         sweeps_per_poll = max(1, int(self._wired.settings.language.batch_poll_s / EMBEDDED_SWEEP_S))
         handover = self._wired.settings.handover
@@ -175,6 +185,8 @@ class EmbeddedSweep:
                     self._app.send_task("work.batches", queue="language", ignore_result=True)
                 if handover.is_configured and count % sweeps_per_handover == 0:
                     self._app.send_task("work.hand_over", queue="language", ignore_result=True)
+                if count % sweeps_per_privacy == 0:
+                    self._app.send_task("work.privacy", queue="language", ignore_result=True)
                 if count % sweeps_per_roll_up == 0:
                     roll_up(self._wired)
                     wake_parked(self._wired)
