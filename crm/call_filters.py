@@ -133,7 +133,7 @@ def newest(
     return (
         sa.select(both.c.happened_at, both.c.id)
         .order_by(both.c.happened_at.desc(), both.c.id.desc())
-        .limit(count)
+        .limit(_as_number(count))
         .subquery("newest")
     )
 
@@ -145,7 +145,7 @@ def _branches(
         sa.select(call.c.happened_at, call.c.id)
         .where(*one.rest, *behind)
         .order_by(call.c.happened_at.desc(), call.c.id.desc())
-        .limit(count)
+        .limit(_as_number(count))
     )
     if one.leading is None:
         return [keys]
@@ -159,7 +159,7 @@ def _branches(
         sa.select(of_each.c.happened_at, of_each.c.id)
         .select_from(each.join(of_each, sa.true()))
         .order_by(of_each.c.happened_at.desc(), of_each.c.id.desc())
-        .limit(count)
+        .limit(_as_number(count))
     ]
 
 
@@ -292,6 +292,11 @@ def _in_contact(connection: sa.Connection, column: str, words: str) -> sa.Column
         .select_from(sa.text("contact_text JOIN contact_words ON contact_words.rowid = contact_text.number"))
         .where(sa.text("contact_words MATCH :looked_for").bindparams(looked_for=f'{column} : "{quoted}"'))
     )
+
+
+def _as_number(count: int) -> sa.ColumnElement[int]:
+    """For a LIMIT: PostgreSQL plans for a tenth of the table where it is a parameter."""
+    return sa.literal_column(str(int(count)), sa.Integer)
 
 
 def _position() -> sa.Tuple:

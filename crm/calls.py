@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from calls.errors import CallwiseError
 from crm.access import Viewer, visible_agents, visible_calls
-from crm.bulk import among
 from crm.call_filters import CallFilter, WrongQuery, conditions_of, has_digits, newest
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.redacted import shown_line
@@ -85,7 +84,7 @@ def list_calls(
     conditions = conditions_of(connection, viewer, wanted)
     keys = newest(connection, conditions, count=limit + 1, before=position_of(after) if after else None)
     rows = connection.execute(
-        select_lines().join(keys, keys.c.id == call.c.id).order_by(keys.c.happened_at.desc(), keys.c.id.desc())
+        select_lines(keys.join(call, call.c.id == keys.c.id)).order_by(keys.c.happened_at.desc(), keys.c.id.desc())
     ).all()
     lines = tuple(shown_line(viewer, line_of(row)) for row in rows[:limit])
     return CallPage(lines, key_of(lines[-1]) if len(rows) > limit else None)
@@ -93,7 +92,7 @@ def list_calls(
 
 def lines_of(connection: sa.Connection, viewer: Viewer, ids: Sequence[UUID]) -> tuple[CallLine, ...]:
     """These calls, of which the viewer is known to see each, in this order."""
-    rows = connection.execute(select_lines().where(among(connection, call.c.id, ids))).all() if ids else []
+    rows = connection.execute(select_lines().where(call.c.id.in_(ids))).all() if ids else []
     lines = {row.id: shown_line(viewer, line_of(row)) for row in rows}
     return tuple(lines[one] for one in ids if one in lines)
 
