@@ -1,7 +1,6 @@
 """`reasons`: the owner's taxonomy by versions, and the past classified under it."""
 
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +23,7 @@ from crm.taxonomies import (
     stored_taxonomy,
     taxonomy_versions,
 )
+from crm.taxonomy_documents import taxonomy_document, version_document
 from crm.taxonomy_plan import plan_document, plan_taxonomy
 from runtime.wiring import bundled_reasons
 
@@ -133,33 +133,9 @@ def _tell_changes(document: dict[str, Any], *, dry_run: bool) -> None:
 
 
 def _document(found: Taxonomy, versions: list[TaxonomyVersion]) -> dict[str, Any]:
-    return {
-        "version": found.version,
-        "title": found.title,
-        "is_current": any(one.is_current and one.version == found.version for one in versions),
-        "reasons": [
-            {
-                "code": reason.code,
-                "label": reason.label,
-                "definition": reason.definition,
-                "examples": list(reason.examples),
-                "parent": reason.parent_code,
-                "sales": reason.is_sales,
-                "replaces": list(reason.replaces),
-            }
-            for reason in found.reasons
-        ],
-        "questions": [
-            {
-                "code": question.code,
-                "text": question.text,
-                "kind": question.kind.value,
-                "choices": list(question.choices),
-            }
-            for question in found.questions
-        ],
-        "versions": [{**asdict(one), "loaded_at": one.loaded_at.isoformat()} for one in versions],
-    }
+    is_current = any(one.is_current and one.version == found.version for one in versions)
+    listed = [version_document(one) for one in versions]
+    return taxonomy_document(found, is_current=is_current) | {"versions": listed}
 
 
 def _print(found: Taxonomy, versions: list[TaxonomyVersion]) -> None:

@@ -6,9 +6,9 @@ Sources: RFC 9110 sections 8.8.3 and 13.1.2; the IETF draft "The Idempotency-Key
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Header, Request
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -33,6 +33,18 @@ def answer(document: Mapping[str, Any], status: int = 200, *, revision: int | No
     response.headers["ETag"] = f'"{tag}"' if revision is None else f'"{revision}.{tag}"'
     response.headers["Cache-Control"] = "private, no-cache"
     return response
+
+
+def _documented(
+    idempotency_key: Annotated[
+        str | None, Header(max_length=100, description="The same write with the same key is done once.")
+    ] = None,
+) -> str | None:
+    # ApiRoute reads it before the body is; here it gets its place in the OpenAPI document.
+    return idempotency_key
+
+
+BEARS_KEY = Depends(_documented)
 
 
 def revision_in(etag: str) -> int | None:

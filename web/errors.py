@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from analytics.edition import NoSuchExport
 from calls.corrections import WrongCorrection
 from calls.errors import CallwiseError, ObjectGone, TransientError
 from crm.access import NotAllowed
@@ -18,6 +19,7 @@ from crm.corrections import Conflict
 from crm.kept_answers import KeyReused, StillWorking
 from crm.reviews import NotUnderstood, UnknownReason
 from crm.swaps import NoChannels
+from crm.taxonomies import NoSuchVersion
 from web.security import SECURE_HEADERS
 from web.site import site_of
 
@@ -62,6 +64,30 @@ class WrongRequest(CallwiseError):
     code = "wrong_request"
 
 
+class NothingLookedAt(CallwiseError):
+    """A correction that does not say which revision of the call it is about."""
+
+    code = "nothing_looked_at"
+
+
+class WrongRevision(CallwiseError):
+    """If-Match names no revision of a call, or another one than the body."""
+
+    code = "wrong_revision"
+
+
+class CannotBeDone(CallwiseError):
+    """What was asked for is understood and cannot be done as it is; the code says why."""
+
+    code = "cannot_be_done"
+
+
+class NotThere(CallwiseError):
+    """There is no such thing, or it is not the caller's; the code says what."""
+
+    code = "not_there"
+
+
 class TooLarge(CallwiseError):
     """The body is longer than what is taken; the text says how much that is."""
 
@@ -84,6 +110,10 @@ _TITLES = {
 }
 
 
+# The one page among the paths for programs.
+REFERENCE = "/api/reference"
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Answer our errors, the framework's and unknown ones in the form that the caller reads."""
     app.exception_handler(CallwiseError)(_on_callwise_error)
@@ -95,7 +125,7 @@ def add_error_handlers(app: FastAPI) -> None:
 def is_api(request: Request) -> bool:
     """True for programs' paths, which get problem+json."""
     path: str = request.scope["path"]
-    return path.startswith(("/api/", "/events/", "/webhooks/", "/healthz", "/metrics"))
+    return path != REFERENCE and path.startswith(("/api/", "/events/", "/webhooks/", "/healthz", "/metrics"))
 
 
 def error_response(
@@ -129,7 +159,13 @@ def _on_callwise_error(request: Request, error: CallwiseError) -> Response:
         (NotUnderstood, 409),
         (StillWorking, 409),
         (KeyReused, 422),
+        (CannotBeDone, 422),
+        (NotThere, 404),
+        (NoSuchExport, 404),
+        (NoSuchVersion, 404),
         (WrongRequest, 400),
+        (WrongRevision, 412),
+        (NothingLookedAt, 428),
         (TooLarge, 413),
         (UnknownReason, 422),
         (WrongCorrection, 422),
