@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from runtime.wiring import Wiring
 from web import api, audio, auth, events, health, pages, pages_call, pages_operations, trends, twilio
+from web.api_reference import describe
 from web.errors import add_error_handlers
 from web.rendering import STATIC, make_templates
 from web.security import SecureHeaders
@@ -55,6 +56,7 @@ def create_app(
     for part in (auth, health, audio, api, trends, pages, pages_call, pages_operations, events, twilio):
         app.include_router(part.router)
     app.add_api_route("/", _start_page, include_in_schema=False)
+    describe(app)
     return app
 
 
