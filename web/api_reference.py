@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from web.auth import Needs, PageVisitor, needs
 from web.errors import REFERENCE
-from web.problems import MEANINGS, with_problems
+from web.problems import with_problems
 from web.site import OurSite
 
 router = APIRouter(include_in_schema=False)
@@ -68,22 +68,27 @@ def reference(request: Request, site: OurSite, visitor: PageVisitor) -> Response
         "groups": {tag: found for tag, found in groups.items() if found},
         "tags": _TAGS,
         "schemas": document["components"]["schemas"],
-        "meanings": MEANINGS,
     }
     return site.templates.TemplateResponse(request, "api_reference.html", context)
 
 
 def operations_of(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The operations of an OpenAPI document, each with its method, path, tag and what a reference shows of it."""
+    """The operations of an OpenAPI document: method, path, tag, id, text, permissions, parameters, responses, and the
+    schemas of body and answer, with their names.
+    """
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
                 operation = item[method]
-                yield operation | {
+                yield {
                     "method": method.upper(),
                     "path": path,
                     "tag": (operation.get("tags") or ["other"])[0],
                     "id": operation["operationId"],
+                    "text": operation.get("description") or operation.get("summary") or "",
+                    "permissions": operation.get("x-permissions", []),
+                    "parameters": operation.get("parameters", []),
+                    "responses": operation["responses"],
                     "body": _body(operation, document),
                     "answer": _answer(operation, document),
                 }
