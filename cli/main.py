@@ -18,6 +18,7 @@ COMMANDS = {
     "calls": ("calls", "call"),
     "users": ("users",),
     "tokens": ("tokens",),
+    "handover": ("handover",),
     "reasons": ("reasons",),
     "analytics": ("trends", "export"),
     "costs": ("costs",),

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from crm.database import insert
-from crm.handover_tables import crm_link, handover
+from crm.handover_tables import crm_link
 
 
 class Entity(StrEnum):
@@ -90,10 +90,3 @@ def linked(
         ).where(crm_link.c.entity == entity, crm_link.c.crm_system == destination, crm_link.c.entity_id.in_(entity_ids))
     )
     return {row.entity_id: CrmLink(*row[1:]) for row in rows}
-
-
-def forget(connection: sa.Connection, *, call_ids: Collection[UUID] = (), contact_ids: Collection[UUID] = ()) -> None:
-    """Erase everything that is kept of handing these calls and contacts over; their CRM is told nothing."""
-    connection.execute(sa.delete(handover).where(handover.c.call_id.in_(call_ids)))
-    for entity, ids in ((Entity.CALL, call_ids), (Entity.CONTACT, contact_ids)):
-        connection.execute(sa.delete(crm_link).where(crm_link.c.entity == entity, crm_link.c.entity_id.in_(ids)))

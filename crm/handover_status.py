@@ -209,5 +209,22 @@ def failed_handovers(connection: sa.Connection, *, limit: int = 20) -> list[Fail
     return [FailedHandover(*row) for row in rows]
 
 
+def standing_document(found: Standing) -> dict[str, Any]:
+    """As the API and the command line tell it."""
+    return {
+        "destination": found.destination,
+        "kind": found.kind,
+        "state": found.state.value if found.state else None,
+        "code": found.code,
+        "due_at": _moment(found.due_at),
+        "attempt_count": found.attempt_count,
+        "sent_at": _moment(found.sent_at),
+        "sent_revision": found.sent_revision,
+        "object_id": found.object_id,
+        "asked_by": found.asked_by,
+        "is_paused": found.is_paused,
+    }
+
+
 def _moment(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat().replace("+00:00", "Z")

@@ -12,7 +12,29 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from runtime.wiring import Wiring
-from web import api, audio, auth, events, health, pages, pages_call, pages_operations, trends, twilio
+from web import (
+    account,
+    api,
+    api_handover,
+    audio,
+    auth,
+    erasing,
+    events,
+    health,
+    oidc,
+    pages,
+    pages_audit,
+    pages_call,
+    pages_customer,
+    pages_handover,
+    pages_operations,
+    pages_reasons,
+    pages_review,
+    pages_upload,
+    trends,
+    twilio,
+    users,
+)
 from web.api_reference import describe
 from web.errors import add_error_handlers
 from web.rendering import STATIC, make_templates
@@ -20,6 +42,30 @@ from web.security import SecureHeaders
 from web.sessions import Sessions, web_secret
 from web.site import Site
 from web.throttle import LoginThrottle
+
+_PARTS = (
+    auth,
+    oidc,
+    account,
+    users,
+    pages_audit,
+    health,
+    audio,
+    api,
+    api_handover,
+    trends,
+    pages,
+    pages_call,
+    pages_customer,
+    pages_handover,
+    pages_operations,
+    pages_reasons,
+    pages_review,
+    pages_upload,
+    erasing,
+    events,
+    twilio,
+)
 
 # A health check asks from beside the process, whatever names the pages have; no page of another site has these names.
 _THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]")
@@ -53,7 +99,7 @@ def create_app(
     app.add_middleware(SecureHeaders, https_only=settings.web.secure_cookies)
     add_error_handlers(app)
     app.mount("/static", _CachedFiles(directory=STATIC), name="static")
-    for part in (auth, health, audio, api, trends, pages, pages_call, pages_operations, events, twilio):
+    for part in _PARTS:
         app.include_router(part.router)
     app.add_api_route("/", _start_page, include_in_schema=False)
     describe(app)

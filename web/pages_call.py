@@ -29,6 +29,7 @@ from web.auth import CheckedForm, PageVisitor, Visitor, needs, own_path
 from web.call_parts import answers_of, doubts_of, history_of, quotes_of, turns_behind
 from web.filters import Words
 from web.finding import ShownRun, mark_words
+from web.pages_handover import call_part
 from web.site import OurSite, Site
 from web.timeline import draw_moods, draw_strip, draw_talk
 
@@ -168,6 +169,7 @@ def _call_context(
         found = call_in_full(connection, viewer, call_id, site.wiring.redaction)
         earlier = earlier_calls(connection, viewer, call_id, limit=_EARLIER_SHOWN)
         taxonomy = current_taxonomy(connection)
+        handover = call_part(connection, site, viewer, call_id)
     heard = found.transcript
     if heard:
         note_read(site, viewer, Action.READ_TRANSCRIPT, call_id)
@@ -202,6 +204,7 @@ def _call_context(
         "doubts": doubts_of(found, questions),
         "orders": behind.get(ORDERS, []),
         "earlier": earlier,
+        "handover": handover,
         "history": history_of(found.analysis, taxonomy),
         "has_ended": found.line.stage in TERMINAL_STAGES,
         "can_play": viewer.may(Permission.HEAR_CALLS)

@@ -15,6 +15,7 @@ from crm.status import status as read_status
 from web.auth import CheckedForm, PageVisitor, needs
 from web.filters import Words
 from web.health import ALIVE_WITHIN
+from web.pages_handover import operations_part
 from web.site import OurSite
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.OPERATE))])
@@ -38,6 +39,7 @@ def operations_page(
             "waiting": waiting_groups(connection),
             "events": unreadable_events(connection, limit=10),
             "processes": beats(connection, now - timedelta(days=1)),
+            "handover": operations_part(connection),
             "alive_since": now - ALIVE_WITHIN,
             "today": spending(connection, midnight, midnight + timedelta(days=1)),
             "month": spending(connection, midnight.replace(day=1), midnight + timedelta(days=1)),

@@ -35,6 +35,7 @@ def make_templates(site_name: str, zone: ZoneInfo, clock: Callable[[], datetime]
         "share": lambda share: f"{share:.0%}",
         "stage_words": lambda line: words.stage_words(line.stage, line.skip_reason, line.failed_code),
         "cause_words": words.cause_words,
+        "handover_words": words.handover_words,
         "doubt_words": words.doubt_words,
         "outcome_words": words.outcome_words,
         "sentiment_words": words.sentiment_words,

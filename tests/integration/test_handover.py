@@ -16,11 +16,11 @@ from calls.redaction import find_sensitive
 from crm import handover_claims, handover_queue
 from crm.access import OPERATOR
 from crm.corrections import approve, correct, revision_of
-from crm.crm_links import Entity, forget, linked
+from crm.crm_links import Entity, linked
 from crm.database import Database
 from crm.handover_status import NotApproved, ask_for, destinations_document, failed_handovers, resume, standings
 from crm.handover_tables import crm_link, handover
-from crm.tables import agent, call, contact
+from crm.tables import agent, call
 from runtime.handover import Handovers
 from runtime.settings import HandoverSettings, HubSpotSettings, SalesforceSettings, Settings, WebhookSettings
 from tests.seeds import NOW, seed_call, seed_failed_call, seed_taxonomy
@@ -470,19 +470,6 @@ def test_a_crm_reads_marks_unless_the_owner_says_otherwise_and_knows_its_custome
         assert (CARD in one) is unredacted
         assert ("[CARD]" in one) is not unredacted
     assert centre.portal.portal.calls[str(call_id)]["hs_call_from_number"] == "+15550100"
-
-
-def test_what_is_forgotten_is_kept_nowhere(centre):
-    centre.begin("salesforce", "webhook")
-    call_id = centre.seed(contact_number="+15550100")
-    centre.org.org.contacts.append(("003A", "001A", "5550100"))
-    centre.tend()
-    with centre.database.write() as connection:
-        contact_id = connection.execute(sa.select(contact.c.id)).scalar_one()
-        assert linked(connection, Entity.CONTACT, [contact_id], "salesforce")
-        forget(connection, call_ids=[call_id], contact_ids=[contact_id])
-        for table in (handover, crm_link):
-            assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == 0
 
 
 def test_no_transaction_is_open_while_a_server_works(centre):
