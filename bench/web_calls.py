@@ -39,10 +39,11 @@ LAST_AT = datetime(2026, 8, 31, tzinfo=UTC)
 AGENTS, TEAMS, QUEUES = 200, 20, 10
 UTTERANCES = 8
 WORDS_EACH = 12
-COMMON_WORDS = tuple(
+_COMMON = (
     "the you i to a is and it that we in of my for have on your not this can with be was so do what me but will"
-    " are just if at no one know up ok now all thank please order call help number name would there or an get yes".split()
+    " are just if at no one know up ok now all thank please order call help number name would there or an get yes"
 )
+COMMON_WORDS = tuple(_COMMON.split())
 _BATCH = 20_000
 _VOCABULARY = 20_000
 _SENTENCES = 40_000
