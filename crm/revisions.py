@@ -57,7 +57,7 @@ def revisions_of(
 
 
 def _shown(viewer: Viewer, row: sa.RowMapping, find: SensitiveFinder) -> Revision:
-    told = {name: row[name] for name in Revision.__dataclass_fields__ if name in row}
+    told = {name: row[name] for name in Revision.__dataclass_fields__ if name != "reason_label"}
     told |= {name: shown_text(viewer, told[name], find) for name in ("headline", "summary")}
     told["next_steps"] = tuple(step | {"text": shown_text(viewer, step["text"], find)} for step in row["next_steps"])
     return Revision(**told, reason_label=label_of(row["reason_code"], row["label"]))
