@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
@@ -26,9 +26,12 @@ PAGE_LENGTH = 50
 # More calls than these are not counted on a page, and not written to one file: analysts have exports for that.
 MAX_COUNT = 1000
 MAX_ROWS = 100_000
-_COLUMNS = ("id", "external_call_id", "happened_at", "customer_name", "customer_number", "direction", "agent", "team")
-_COLUMNS += ("queue", "duration_s", "headline", "reason_code", "reason_label", "outcome", "sentiment_customer")
-_COLUMNS += ("stage", "is_sample")
+# fmt: off
+_COLUMNS = (
+    "id", "external_call_id", "happened_at", "customer_name", "customer_number", "direction", "agent", "team", "queue",
+    "duration_s", "headline", "reason_code", "reason_label", "outcome", "sentiment_customer", "stage", "is_sample",
+)
+# fmt: on
 
 
 @router.get("/calls")
@@ -102,7 +105,7 @@ def _row(line: CallLine, zone: ZoneInfo) -> list[str | float | None]:
     return values
 
 
-def _written(rows: list[tuple[str, ...]] | list[list[str | float | None]]) -> str:
+def _written(rows: Iterable[Sequence[str | float | None]]) -> str:
     out = io.StringIO(newline="")
     csv.writer(out).writerows(rows)
     return out.getvalue()

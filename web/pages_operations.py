@@ -2,6 +2,7 @@
 
 from datetime import datetime, time, timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -9,14 +10,14 @@ from starlette.responses import RedirectResponse, Response
 from crm import retries
 from crm.access import Permission
 from crm.audit import Action, note
-from crm.operations import failed_calls, failure_groups, spending, unreadable_events, waiting_groups
+from crm.operations import failed_calls, failure_groups, queued_groups, spending, unreadable_events, waiting_groups
 from crm.status import beats
 from crm.status import status as read_status
 from web.auth import CheckedForm, PageVisitor, needs
 from web.filters import Words
 from web.health import ALIVE_WITHIN
 from web.pages_handover import operations_part
-from web.site import OurSite
+from web.site import OurSite, Site
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.OPERATE))])
 
@@ -37,7 +38,10 @@ def operations_page(
             "failures": failure_groups(connection),
             "failed_calls": failed_calls(connection),
             "waiting": waiting_groups(connection),
+            "queued": queued_groups(connection),
+            "budgets": site.wiring.budgets.document(connection, now),
             "events": unreadable_events(connection, limit=10),
+            "sources": _sources(site),
             "processes": beats(connection, now - timedelta(days=1)),
             "handover": operations_part(connection),
             "alive_since": now - ALIVE_WITHIN,
@@ -56,3 +60,18 @@ def retry_failed(site: OurSite, visitor: PageVisitor, code: Annotated[Words, For
             detail = f"{retried} calls, {code or 'every cause'}"
             note(connection, visitor.viewer, Action.RETRY, detail=detail, now=site.clock())
     return RedirectResponse(f"/operations?retried={retried}", 303)
+
+
+def _sources(site: Site) -> list[tuple[str, str]]:
+    """Where recordings are announced, as the settings name it: the kind, and its address without what is secret."""
+    settings = site.wiring.settings
+    found: list[tuple[str, str]] = [(source.kind, source.queue or _host_of(source.url)) for source in settings.events]
+    if settings.objects.kind == "folder":
+        found.insert(0, ("folder", str(settings.objects_folder)))
+    if settings.telephony.twilio.is_configured:
+        found.append(("twilio", "/webhooks/twilio"))
+    return found
+
+
+def _host_of(url: str) -> str:
+    return urlsplit(url).hostname or ""
