@@ -64,8 +64,13 @@ class Webhook:
         return None
 
     def check(self) -> None:
-        """See Destination: the receiver is sent a signed `ping`, which it may take as it likes."""
-        self._post("ping", f"ping.{int(self._clock().timestamp())}", {})
+        """See Destination: the receiver is sent a signed `ping`, and has to take it."""
+        status, _ = self._post("ping", f"ping.{int(self._clock().timestamp())}", {})
+        if not 200 <= status < 300:
+            raise EngineMisconfigured(
+                f"the receiver answered {status} to a signed ping: look at its secret, its clock and its address",
+                code="refused_request",
+            )
 
     def _send(self, call: Outgoing) -> Sent | Refused:
         kind = "call.updated" if call.object_id else "call.completed"
