@@ -46,7 +46,8 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     for path, item in document["paths"].items():
         for operation in item.values():
             if isinstance(operation, dict) and "responses" in operation and path.startswith("/api/"):
-                for code in _ALWAYS:
+                # Whatever has an id of something may be asked for what is not there.
+                for code in (*_ALWAYS, 404) if "{" in path else _ALWAYS:
                     operation["responses"][str(code)] = _error(code)
     return document
 
