@@ -41,10 +41,18 @@ def erased_subjects(connection: sa.Connection, subjects: Collection[str]) -> dic
 
 
 def erased_objects(connection: sa.Connection, refs: Iterable[ObjectRef]) -> dict[str, Erased]:
-    """Those of the objects that were erased, by key. One that has come back with the same content is deleted again."""
+    """Those of the objects that were erased, by key."""
     by_subject = {object_subject(ref.bucket, ref.key): ref for ref in refs}
     found = erased_subjects(connection, by_subject)
     return {by_subject[subject].key: erased for subject, erased in found.items()}
+
+
+def doom_again(connection: sa.Connection, refs: Iterable[ObjectRef], *, now: datetime) -> None:
+    """Have those of these objects deleted that were erased and lie in the store again, with the content of then."""
+    known = {ref.key: ref for ref in refs}
+    gone = erased_objects(connection, known.values())
+    back = [known[key] for key, erased in gone.items() if erased.etag == known[key].etag != ""]
+    doom(connection, [(ref.bucket, ref.key) for ref in back], now=now)
 
 
 def doom(

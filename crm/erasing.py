@@ -24,9 +24,11 @@ from crm.database import insert
 from crm.erased import doom, erased_among, mark_of
 from crm.erasing_rules import ROWS_THAT_GO, blank
 from crm.handover_tables import crm_link
+from crm.kept_answers import kept_answer
 from crm.people import leave_chain
 from crm.privacy_tables import erased_call, erased_mark, taught_call
 from crm.tables import (
+    account,
     awaited_object,
     call,
     call_analysis,
@@ -43,6 +45,7 @@ from crm.tables import (
 
 # What is left of a call has a name that no telephony gives.
 TOMBSTONE = "erased-"
+ERASED = "Erased"
 # No step lasts longer: what a worker wrote that had the call in hand is deleted once more then.
 WORK_MAY_LAST = timedelta(hours=2)
 # A shorter piece of a name would find what belongs to others.
@@ -76,6 +79,16 @@ class Surroundings(Protocol):
 
     def classifier_key(self, taxonomy_version: str) -> str:
         """Where the classifier lies that calls under this taxonomy taught."""
+
+
+@dataclass(frozen=True)
+class _Gone:
+    """An object that goes, and the content by which it would be known."""
+
+    call_id: UUID
+    bucket: str
+    key: str
+    etag: str
 
 
 @dataclass
@@ -124,9 +137,13 @@ def erase_calls(
     places = _places(connection, ids)
     traces = {row.id: _trace(row, places.get(row.id, ())) for row in rows}
     doomed = _doomed(places, around.bucket)
-    subjects = {call_id: _subjects(connection, trace, around, ids) for call_id, trace in traces.items()}
-    doomed |= _take_tellings(connection, {one for found in subjects.values() for one in found}, around.bucket)
-    _mark(connection, subjects, places)
+    subjects = {
+        subject: call_id for call_id, trace in traces.items() for subject in _subjects(connection, trace, around, ids)
+    }
+    documents = _take_tellings(connection, subjects, around.bucket)
+    doomed |= {(one.bucket, one.key) for one in documents}
+    recordings = [_Gone(one.call_id, one.bucket, one.object_key, one.etag) for held in places.values() for one in held]
+    _mark(connection, subjects, [*documents, *recordings])
     busy = _is_any_at_work(connection, ids)
     classifiers = forget_classifiers(connection, ids)
     doomed |= {(around.bucket, around.classifier_key(version)) for version in classifiers}
@@ -147,11 +164,22 @@ def anonymize(connection: sa.Connection, contact_ids: Collection[UUID], *, now: 
     """Take the name, number and e-mail from these customers; returns how many had any. The rows stay, so that repeated
     calls stay repeated ones; a later call from the same number is somebody new's.
     """
+    accounts = sa.select(contact.c.account_id).where(
+        among(connection, contact.c.id, contact_ids), contact.c.account_id.is_not(None)
+    )
+    account_ids = set(connection.execute(accounts).scalars())
     changed = connection.execute(
         sa.update(contact)
         .where(among(connection, contact.c.id, contact_ids), contact.c.anonymized_at.is_(None))
         .values(first_name=None, last_name=None, email=None, phone_e164=None, account_id=None, anonymized_at=now)
     ).rowcount
+    # A company of which nobody is known any more may be named after that person.
+    connection.execute(
+        sa.update(account)
+        .where(account.c.id.in_(account_ids), ~sa.exists().where(contact.c.account_id == account.c.id))
+        .values(name=ERASED, domain=None)
+    )
+    _forget_kept_answers(connection, contact_ids)
     for table, columns in ROWS_THAT_GO.items():
         if columns.contact is not None:
             named = metadata.tables[table]
@@ -206,10 +234,8 @@ def _doomed(places: Mapping[UUID, Sequence[Any]], bucket: str) -> set[tuple[str,
     return doomed
 
 
-def _subjects(connection: sa.Connection, trace: Trace, around: Surroundings, ids: Sequence[UUID]) -> dict[str, str]:
-    """What is told under of this call alone, with the key of the object where it is one; a conversation's only where
-    no call of it is left.
-    """
+def _subjects(connection: sa.Connection, trace: Trace, around: Surroundings, ids: Sequence[UUID]) -> set[str]:
+    """What things are told of this call under; a conversation's only where no other call of it is left."""
     subjects = {call_subject(trace.source_system, trace.external_call_id), *around.subjects(trace)}
     subjects |= {object_subject(bucket, key) for bucket, key in trace.places}
     shared = around.conversation(trace)
@@ -221,35 +247,34 @@ def _subjects(connection: sa.Connection, trace: Trace, around: Surroundings, ids
         )
         if connection.execute(others.limit(1)).first() is None:
             subjects.add(shared)
-    return dict.fromkeys(subjects, "")
+    return subjects
 
 
-def _take_tellings(connection: sa.Connection, subjects: Collection[str], bucket: str) -> set[tuple[str, str]]:
-    """Delete what was told; returns the objects that told it and nothing of anybody else."""
+def _take_tellings(connection: sa.Connection, subjects: Mapping[str, UUID], bucket: str) -> list[_Gone]:
+    """Delete what was told; returns the documents that told it, and nothing of anybody else."""
     told = sa.delete(telling).where(among(connection, telling.c.subject, subjects))
-    rows = connection.execute(told.returning(telling.c.origin, telling.c.etag)).all()
-    origins = {row.origin for row in rows if row.etag}
-    shared = set(
-        connection.execute(
-            sa.select(telling.c.origin).where(among(connection, telling.c.origin, origins)).distinct()
-        ).scalars()
-    )
-    return {(bucket, origin) for origin in origins - shared}
+    rows = connection.execute(told.returning(telling.c.subject, telling.c.origin, telling.c.etag)).all()
+    # What has an eTag was an object, and its origin is the key.
+    documents = {row.origin: row for row in rows if row.etag}
+    others = sa.select(telling.c.origin).where(among(connection, telling.c.origin, documents)).distinct()
+    shared = set(connection.execute(others).scalars())
+    return [
+        _Gone(subjects[row.subject], bucket, origin, row.etag)
+        for origin, row in documents.items()
+        if origin not in shared
+    ]
 
 
-def _mark(
-    connection: sa.Connection, subjects: Mapping[UUID, Mapping[str, str]], places: Mapping[UUID, Sequence[Any]]
-) -> None:
-    marks: dict[str, dict[str, Any]] = {}
-    for call_id, found in subjects.items():
-        etags = {object_subject(one.bucket, one.object_key): one.etag for one in places.get(call_id, ())}
-        for subject in found:
-            mark = mark_of(subject)
-            marks[mark] = {"mark": mark, "call_id": call_id, "etag": etags.get(subject, "")}
+def _mark(connection: sa.Connection, subjects: Mapping[str, UUID], objects: Collection[_Gone]) -> None:
+    etags = {object_subject(one.bucket, one.key): one for one in objects}
+    names = {**subjects, **{subject: one.call_id for subject, one in etags.items()}}
+    marks = {
+        mark_of(subject): {"call_id": call_id, "etag": etags[subject].etag if subject in etags else ""}
+        for subject, call_id in names.items()
+    }
     if marks:
-        connection.execute(
-            insert(connection, erased_mark).on_conflict_do_nothing(), [marks[mark] for mark in sorted(marks)]
-        )
+        rows = [{"mark": mark, **marks[mark]} for mark in sorted(marks)]
+        connection.execute(insert(connection, erased_mark).on_conflict_do_nothing(), rows)
 
 
 def _is_any_at_work(connection: sa.Connection, ids: Sequence[UUID]) -> bool:
@@ -284,6 +309,7 @@ def _take_rows(connection: sa.Connection, ids: Sequence[UUID], traces: Mapping[U
             among(connection, batch_question.c.call_id, ids), batch_question.c.messages.is_not(None)
         )
     )
+    _forget_kept_answers(connection, ids)
     held = sa.select(recording.c.id).where(among(connection, recording.c.call_id, ids))
     connection.execute(sa.delete(heard_piece).where(heard_piece.c.recording_id.in_(held)))
     for name, columns in ROWS_THAT_GO.items():
@@ -304,11 +330,20 @@ def _take_rows(connection: sa.Connection, ids: Sequence[UUID], traces: Mapping[U
     names = {trace.external_call_id for trace in traces.values()}
     names |= {key for trace in traces.values() for _, key in trace.places}
     for name in sorted(names):
-        connection.execute(sa.delete(awaited_object).where(awaited_object.c.object_key == name))
+        awaited = awaited_object.c.object_key.startswith(name, autoescape=True)
+        connection.execute(sa.delete(awaited_object).where(awaited))
         if len(name) >= _MIN_NAME_LENGTH:
             connection.execute(
                 sa.delete(unreadable_event).where(unreadable_event.c.body.contains(name, autoescape=True))
             )
+
+
+def _forget_kept_answers(connection: sa.Connection, ids: Collection[UUID]) -> None:
+    """Delete what the API keeps for a day to say it again, where it is about one of these; the same write is then done
+    anew, which each of them bears.
+    """
+    for id_ in ids:
+        connection.execute(sa.delete(kept_answer).where(kept_answer.c.body.contains(str(id_))))
 
 
 def _leave_what_counts(connection: sa.Connection, row: Any, *, leaves_chain: bool, cause: Cause, now: datetime) -> None:

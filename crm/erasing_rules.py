@@ -74,6 +74,7 @@ _NO_MORE_WORDS = "Not kept any more"
 HANDLED = frozenset(
     {
         *("recording", "utterance", "heard_piece", "batch_question", "telling", "awaited_object", "unreadable_event"),
+        "kept_answer",
         *("contact", "account", "erased_call", "erased_mark", "doomed_object", "taught_call"),
     }
 )
@@ -89,7 +90,7 @@ STAYS = frozenset(
         "batch_prompt",
         *("agent", "team", "queue", "app_user", "app_user_team", "web_session", "api_token", "upkeep"),
         *("taxonomy", "reason", "reason_successor", "reclassification", "language_batch"),
-        *("touched_day", "process_beat", "handover_destination"),
+        *("touched_day", "process_beat", "handover_destination", "meter"),
     }
 )
 

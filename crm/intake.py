@@ -15,7 +15,7 @@ from calls.telling import call_subject, object_subject
 from crm import jobs
 from crm.bulk import among, insert_new, time_ordered_ids
 from crm.database import insert
-from crm.erased import doom, erased_subjects
+from crm.erased import erased_subjects
 from crm.facts import Named, set_facts, told_columns, upsert_named
 from crm.people import leave_chain
 from crm.tables import call, call_analysis, job, recording, transcript, unreadable_event
@@ -87,12 +87,12 @@ def insert_batch(
     - Other content under the key of a known call becomes the call's current recording, and the call starts anew.
     - Sound under the external id of a call that came as text takes its place; text beside sound adds nothing.
     - Else, another key under the external id of a known call is a call of its own: nothing is merged, nothing is lost.
-    - What was erased stays erased: nothing is inserted, and the same content is deleted in the store again.
+    - What was erased stays erased: nothing is inserted.
 
     `rung_at` is set where a bell follows the commit. Constraints decide, not the reads before them: whoever comes
     second with the same recording waits for the first and then inserts nothing.
     """
-    answers = _erased(connection, arrivals, now)
+    answers = _erased(connection, arrivals)
     named = upsert_named(connection, [one.facts for place, one in enumerate(arrivals) if place not in answers])
     waiting = [(place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals) if place not in answers]
     # In order of id, so that two transactions with the same calls cannot wait for each other.
@@ -129,7 +129,7 @@ def known_etags(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> 
     return found
 
 
-def _erased(connection: sa.Connection, arrivals: Sequence[Arrival], now: datetime) -> dict[int, Received]:
+def _erased(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[int, Received]:
     """The answers for arrivals that were erased, by their place."""
     names = [
         (object_subject(one.ref.bucket, one.ref.key), call_subject(one.source_system, one.external_id))
@@ -139,12 +139,10 @@ def _erased(connection: sa.Connection, arrivals: Sequence[Arrival], now: datetim
     if not gone:
         return {}
     answers = {}
-    for place, (arrival, (at, called)) in enumerate(zip(arrivals, names, strict=True)):
+    for place, (at, called) in enumerate(names):
         erased = gone.get(at) or gone.get(called)
         if erased is not None:
             answers[place] = Received(erased.call_id, is_new=False)
-        if at in gone and gone[at].etag == arrival.ref.etag != "":
-            doom(connection, [(arrival.ref.bucket, arrival.ref.key)], now=now)
     return answers
 
 
