@@ -28,6 +28,10 @@ _MANY_CONTACTS = 2000
 # SQLite joins no more SELECTs than 500; a team of more agents has calls enough everywhere in the list.
 _MANY_AGENTS = 400
 _TRIGRAM = 3
+# The end of a number tells customers apart, and its beginning is everybody's.
+_TELLING_DIGITS = 6
+# A value of another column, as a rule, has a tenth of all calls.
+_USUAL_PARTS = 10
 
 
 class WrongQuery(CallwiseError):
@@ -103,7 +107,7 @@ def conditions_of(connection: sa.Connection, viewer: Viewer, wanted: CallFilter)
     if wanted.needs_review:
         rest.append(call.c.needs_review)
     # A list of the calls to be looked at has an index of its own.
-    leading = None if wanted.needs_review and not _leads_over_review(chosen) else _leader(chosen)
+    leading = None if wanted.needs_review and not _leads_over_review(chosen) else _leader(connection, chosen)
     others = [_is_one_of(connection, *one) for one in chosen if one is not leading]
     if connection.dialect.name == "sqlite":
         # Without statistics SQLite would take any of the indexes.
@@ -207,13 +211,17 @@ def _ids(connection: sa.Connection, table: sa.Table, *which: sa.ColumnElement[bo
     return tuple(connection.execute(sa.select(table.c.id).where(*which).order_by(table.c.id)).scalars())
 
 
-def _leader(chosen: Sequence[_Chosen]) -> _Chosen | None:
+def _leader(connection: sa.Connection, chosen: Sequence[_Chosen]) -> _Chosen | None:
     able = [one for one in chosen if len(one[1]) <= _MANY_AGENTS]
     # All that was received is done in the end: whoever asks for another stage asks for little.
     rank = {name: place for place, name in enumerate(_RANK)}
-    return min(
-        able, key=lambda one: (one[1] == (Stage.DONE,) or one[0].name != "stage", rank[one[0].name]), default=None
-    )
+    able.sort(key=lambda one: (one[1] == (Stage.DONE,) or one[0].name != "stage", rank[one[0].name]))
+    if len(able) > 1 and len(able[0][1]) > 1:
+        # Each of many agents' lists would be read until it has a page of what the other filters leave.
+        agents = connection.execute(sa.select(sa.func.count()).select_from(agent)).scalar_one()
+        if agents / len(able[0][1]) < _USUAL_PARTS * len(able[0][1]):
+            return able[1]
+    return able[0] if able else None
 
 
 def _leads_over_review(chosen: Sequence[_Chosen]) -> bool:
@@ -250,7 +258,8 @@ def _of_customer(connection: sa.Connection, viewer: Viewer, words: str, given: C
         number = sa.case((outbound, call.c.to_number_e164), else_=call.c.from_number_e164)
         of_unfiled = has_digits(viewer, number, digits)
         contacts = sa.select(contact.c.id).where(
-            _in_contact(connection, "phone", digits), has_digits(viewer, contact.c.phone_e164, digits)
+            _in_contact(connection, "phone", digits[-_TELLING_DIGITS:]),
+            has_digits(viewer, contact.c.phone_e164, digits),
         )
     else:
         of_unfiled = call.c.customer_name.icontains(words, autoescape=True)

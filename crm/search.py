@@ -75,10 +75,9 @@ def search(
     window = matching(connection, viewer, text, wanted, limit=RANKED, after=key)
     ranked = _ranked(connection, terms, window.numbers)
     chosen = ranked[passed : passed + limit]
+    next_key = f"{window.next_key}.0" if window.next_key else None
     if passed + limit < len(ranked):
         next_key = f"{key}.{passed + limit}"
-    else:
-        next_key = f"{window.next_key}.0" if window.next_key else None
     back_to = _moment(window.numbers[-1]) if window.numbers else None
     return SearchPage(tuple(_hits(connection, viewer, terms, chosen)), terms, back_to, next_key)
 

@@ -4,7 +4,6 @@ Nothing here reads all calls that have a word: both databases are asked for the 
 PostgreSQL's GIN index answer in the order of time.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,10 +18,9 @@ from crm.search_tables import NUMBER_BITS, call_text
 from crm.tables import call
 
 # So many calls that have the words are looked at for the other filters; what is older is left to the next page.
-LOOKED_AT = {"sqlite": 10_000, "postgresql": 4_000}
+LOOKED_AT = 3000
 _FIRST_LOOK = 4
 _FTS5 = sa.table("call_words", sa.column("rowid", sa.Integer))
-_GROWTH = 8
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,7 @@ def matching(
         # A plan for any words would be one for rare words.
         connection.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
     fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
-    most = LOOKED_AT[connection.dialect.name]
-    for look in _looks(limit, most):
+    for look in _looks(limit):
         having = _having(connection, terms, before, wanted).limit(look).subquery("having_words")
         rows = connection.execute(
             sa.select(having.c.number, having.c.call_id)
@@ -88,12 +85,10 @@ def number_of(key: str) -> int | None:
     return int(key[1:])
 
 
-def _looks(limit: int, most: int) -> Iterator[int]:
-    look = limit * _FIRST_LOOK
-    while look < most:
-        yield look
-        look *= _GROWTH
-    yield max(most, limit + 1)
+def _looks(limit: int) -> tuple[int, ...]:
+    """Few at first: most filters leave enough of them."""
+    few = limit * _FIRST_LOOK
+    return (few, LOOKED_AT) if few < LOOKED_AT else (max(LOOKED_AT, limit + 1),)
 
 
 def _having(connection: sa.Connection, terms: Terms, before: int | None, wanted: CallFilter) -> sa.Select[Any]:

@@ -12,6 +12,7 @@ depends_on = None
 
 _LISTED_BY = ("agent_id", "queue_id", "direction", "stage", "reason_code", "outcome", "mood")
 _LISTED_WHERE = {"needs_review": "needs_review", "is_sample": "is_sample", "unfiled": "contact_id IS NULL"}
+_OF_UNFILED = ("is_sample", "agent_id", "direction", "from_number_e164", "to_number_e164", "customer_name")
 _ON_SQLITE = {"needs_review": "needs_review = 1", "is_sample": "is_sample = 1"}
 
 # What a list is filtered by, of the analysis `a`.
@@ -99,14 +100,15 @@ def _tables(dialect: str) -> None:
     facets = _FACETS.format(**_DOUBTS[dialect])
     op.execute(f"UPDATE call SET {facets} FROM call_analysis AS a WHERE a.call_id = call.id AND a.is_current")
     for column in _LISTED_BY:
-        there = sa.text(f"{column} IS NOT NULL")
+        # SQLite takes no partial index for a condition that is true of every row.
+        there = sa.text(f"{column} IS NOT NULL") if column != "stage" else None
         columns = [column, "happened_at", "id"]
         op.create_index(f"ix_call_{column}_happened_at_id", "call", columns, sqlite_where=there, postgresql_where=there)
     for name, condition in _LISTED_WHERE.items():
         op.create_index(
             f"ix_call_{name}",
             "call",
-            ["happened_at", "id"],
+            ["happened_at", "id", *(_OF_UNFILED if name == "unfiled" else ())],
             sqlite_where=sa.text(_ON_SQLITE.get(name, condition)),
             postgresql_where=sa.text(condition),
         )
