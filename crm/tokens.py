@@ -18,6 +18,7 @@ from crm.users import User, select_users, users_of
 # Secret scanners know a leaked token by a fixed beginning.
 PREFIX = "cwt_"
 MAX_LIFETIME = timedelta(days=366)
+_KEPT = ("id", "user_id", "name", "hint", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
 # `last_used_at` is written at most this often: a read must not cost a write.
 _USE_NOTED_EVERY = timedelta(minutes=5)
 
@@ -90,15 +91,16 @@ def viewer_of_token(connection: sa.Connection, text: str, now: datetime) -> tupl
         return None
     rows = connection.execute(
         select_users()
-        .add_columns(api_token.c.id.label("token_id"))
+        .add_columns(*(api_token.c[name].label(f"token_{name}") for name in _KEPT))
         .join(api_token, api_token.c.user_id == app_user.c.id)
         .where(api_token.c.token_hash == _hash(text), app_user.c.is_active)
     ).all()
     if not rows:
         return None
-    token = _one(connection, rows[0].token_id)
-    user = users_of(rows)[0]
-    return (user.viewer(token.scopes), token) if token and token.is_valid(now) else None
+    (user,) = users_of(rows)
+    kept = {name: getattr(rows[0], f"token_{name}") for name in _KEPT}
+    token = Token(**kept | {"user_name": user.name, "scopes": _known(kept["scopes"])})
+    return (user.viewer(token.scopes), token) if token.is_valid(now) else None
 
 
 def needs_use_noted(token: Token, now: datetime) -> bool:
@@ -154,17 +156,19 @@ def _one(connection: sa.Connection, token_id: UUID) -> Token | None:
 
 
 def _select_tokens() -> sa.Select[tuple[object, ...]]:
-    names = ("id", "user_id", "name", "hint", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
-    return sa.select(*(api_token.c[name] for name in names), app_user.c.name.label("user_name")).join(
+    return sa.select(*(api_token.c[name] for name in _KEPT), app_user.c.name.label("user_name")).join(
         app_user, app_user.c.id == api_token.c.user_id
     )
 
 
 def _token(row: sa.Row[tuple[object, ...]]) -> Token:
+    return Token(**dict(row._mapping) | {"scopes": _known(row.scopes)})
+
+
+def _known(scopes: Iterable[str]) -> frozenset[Permission]:
     known = {permission.value for permission in Permission}
-    # A scope that this version does not know any more allows nothing.
-    scopes = frozenset(Permission(scope) for scope in row.scopes if scope in known)
-    return Token(**dict(row._mapping) | {"scopes": scopes})
+    # One that this version does not know any more allows nothing.
+    return frozenset(Permission(scope) for scope in scopes if scope in known)
 
 
 def _hash(text: str) -> str:

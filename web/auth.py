@@ -115,17 +115,20 @@ def check_password(site: Site, request: Request, name: str, password: str) -> Us
         return None
     now = site.clock()
     address = request.client.host if request.client else ""
-    keys = [f"{address} {name[:100]}"]
-    wait_s = site.throttle.wait_s(keys, now)
+    here = f"{address} {name[:100]}"
+    # Few for one name from one address; more for an address that tries many names, or a name tried from many addresses:
+    # an office shares an address, and nobody should lock somebody else out with a handful of attempts.
+    limits = {here: 5, f"address {address}": 50, f"name {name[:100]}": 100}
+    wait_s = site.throttle.wait_s(limits, now)
     if wait_s > 0:
         raise TooManyAttempts(wait_s)
     with site.wiring.database.read() as connection:
         user = find_user(connection, name)
     if not is_password_of(user, password):
-        site.throttle.note_failure(keys, now)
+        site.throttle.note_failure(limits, now)
         _log.info("sign_in_failed", user_id=str(user.id) if user else None)
         return None
-    site.throttle.forget(keys)
+    site.throttle.forget([here])
     return user
 
 
