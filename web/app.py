@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -16,6 +17,7 @@ from web import (
     account,
     api,
     api_handover,
+    api_search,
     audio,
     auth,
     erasing,
@@ -31,6 +33,7 @@ from web import (
     pages_reasons,
     pages_review,
     pages_upload,
+    search,
     trends,
     twilio,
     users,
@@ -53,6 +56,8 @@ _PARTS = (
     audio,
     api,
     api_handover,
+    api_search,
+    search,
     trends,
     pages,
     pages_call,
@@ -98,7 +103,9 @@ def create_app(
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts, www_redirect=False)
     app.add_middleware(SecureHeaders, https_only=settings.web.secure_cookies)
     add_error_handlers(app)
-    app.mount("/static", _CachedFiles(directory=STATIC), name="static")
+    # Of our own files alone: a page that is compressed would tell its form's token to whoever can measure its length.
+    files = GZipMiddleware(_CachedFiles(directory=STATIC), minimum_size=1000, compresslevel=6)
+    app.mount("/static", files, name="static")
     for part in _PARTS:
         app.include_router(part.router)
     app.add_api_route("/", _start_page, include_in_schema=False)
