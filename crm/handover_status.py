@@ -198,6 +198,11 @@ def destinations_document(connection: sa.Connection) -> list[dict[str, Any]]:
     ]
 
 
+def handover_counts(connection: sa.Connection) -> dict[str, dict[str, Any]]:
+    """By destination how many calls stand where, and whether it is paused."""
+    return {one["name"]: one["calls"] | {"is_paused": one["is_paused"]} for one in destinations_document(connection)}
+
+
 def failed_handovers(connection: sa.Connection, *, limit: int = 20) -> list[FailedHandover]:
     """Calls that could not be handed over, the latest first."""
     rows = connection.execute(
