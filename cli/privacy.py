@@ -14,6 +14,7 @@ from crm.calls import NoSuchCall, find_call
 from crm.erasing import Erasure
 from crm.schema import require_current
 from runtime.erasing import Eraser, Extent, erasure_document, extent_document
+from runtime.logs import set_up_logs
 from runtime.wiring import Wiring
 
 DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")]
@@ -46,6 +47,7 @@ def erase(
     more whose it was, or what was said, and it cannot come in again.
     """
     wired = wire(home)
+    set_up_logs(wired.settings.log_level)
     require_current(wired.database)
     if sum(map(bool, (phone, call, contact))) != 1:
         raise WrongOptions("say whom to erase: one of --phone, --call or --contact")
@@ -76,6 +78,7 @@ def purge(
 ) -> None:
     """Erase every call that is older, and the customers who have no other."""
     wired = wire(home)
+    set_up_logs(wired.settings.log_level)
     require_current(wired.database)
     eraser, now = Eraser(wired, OPERATOR), datetime.now(UTC)
     before = _before(older_than, now, ZoneInfo(wired.settings.site.time_zone))
