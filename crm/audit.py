@@ -3,7 +3,7 @@ that a changed, missing or inserted row shows.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -40,6 +40,17 @@ class Action(StrEnum):
     USER_CHANGED = "user_changed"
     TOKEN_MADE = "token_made"  # noqa: S105 - the word for an event, no token
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - likewise
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What somebody did, before it is written down."""
+
+    viewer: Viewer
+    action: str
+    at: datetime
+    call_id: UUID | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,24 +93,33 @@ def note(
     `detail` holds ids, codes and names of fields; never what was said, a customer's name or a number, since no erasure
     reaches it. Call it last: from here to the commit no other transaction can write to the log.
     """
+    return note_all(connection, [Deed(viewer, action, now, call_id, detail)])[0]
+
+
+def note_all(connection: sa.Connection, deeds: Sequence[Deed]) -> list[AuditEntry]:
+    """Write down several deeds in their order, as `note` does."""
     if connection.dialect.name == "postgresql":
         # SQLite's write transactions come one after another by themselves.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN)))
     last = connection.execute(
         sa.select(audit_entry.c.seq, audit_entry.c.hash).order_by(audit_entry.c.seq.desc()).limit(1)
     ).one_or_none()
-    row: dict[str, Any] = {
-        "seq": last.seq + 1 if last else 1,
-        "at": now.astimezone(UTC),
-        "actor": viewer.name,
-        "actor_id": viewer.user_id,
-        "role": str(viewer.role) if viewer.role else None,
-        "action": str(action),
-        "call_id": call_id,
-        "detail": detail[:MAX_DETAIL],
-    }
-    written = AuditEntry(**row, hash=_hash_of(row, last.hash if last else _BEFORE_THE_FIRST))
-    connection.execute(sa.insert(audit_entry).values(**written.__dict__))
+    seq, head = (last.seq, last.hash) if last else (0, _BEFORE_THE_FIRST)
+    written: list[AuditEntry] = []
+    for number, deed in enumerate(deeds, seq + 1):
+        row: dict[str, Any] = {
+            "seq": number,
+            "at": deed.at.astimezone(UTC),
+            "actor": deed.viewer.name,
+            "actor_id": deed.viewer.user_id,
+            "role": str(deed.viewer.role) if deed.viewer.role else None,
+            "action": str(deed.action),
+            "call_id": deed.call_id,
+            "detail": deed.detail[:MAX_DETAIL],
+        }
+        head = _hash_of(row, head)
+        written.append(AuditEntry(**row, hash=head))
+    connection.execute(sa.insert(audit_entry), [entry.__dict__ for entry in written])
     return written
 
 
