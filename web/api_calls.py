@@ -110,12 +110,12 @@ def correct(
     Each change is noted with who, when, before and after, and no engine changes it again. Whoever comes second is told
     by 409: read the call again. What a redacted reading showed and was sent back stays as it is.
     """
-    revision = _looked_at(given.revision, if_match)
     changes = given.changes()
-    if not changes.fields:
-        raise WrongCorrection("nothing is said: name at least one field")
     with site.wiring.database.write() as connection:
         shown = call_in_full(connection, viewer, call_id, site.wiring.redaction)
+        revision = _looked_at(given.revision, if_match)
+        if not changes.fields:
+            raise WrongCorrection("nothing is said: name at least one field")
         news = beyond_shown(changes, shown)
         after = corrections.correct(connection, viewer, call_id, revision, news, now=site.clock())
     return answer({"id": str(call_id), "revision": after}, revision=after)
@@ -134,8 +134,9 @@ def confirm(
     if_match: IfMatch = None,
 ) -> Response:
     """The call's reason is right as it is: it leaves the review queue, and teaches as a correction does."""
-    revision = _looked_at(given.revision, if_match)
     with site.wiring.database.write() as connection:
+        see_call(connection, viewer, call_id)
+        revision = _looked_at(given.revision, if_match)
         after = corrections.confirm(connection, viewer, call_id, revision, now=site.clock())
     return answer({"id": str(call_id), "revision": after}, revision=after)
 
@@ -153,8 +154,9 @@ def approve(
     if_match: IfMatch = None,
 ) -> Response:
     """Let the call's summary go to a CRM as it is now; a corrected one has to be approved again."""
-    revision = _looked_at(given.revision, if_match)
     with site.wiring.database.write() as connection:
+        see_call(connection, viewer, call_id)
+        revision = _looked_at(given.revision, if_match)
         said = corrections.approve(connection, viewer, call_id, revision, now=site.clock())
     return answer({"id": str(call_id), "by": said.by, "at": moment(said.at)})
 

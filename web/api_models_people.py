@@ -99,10 +99,11 @@ class Tokens(Model):
 
 
 class NewToken(Model):
-    """A token to be made for the caller: what it may do, and for how long."""
+    """A token to be made: of whom (empty: of the caller), what it may do, and for how long."""
 
     model_config = example({"name": "nightly export", "scopes": ["read_calls", "export"], "days": 90})
 
+    user: Name | None = None
     name: Name
     scopes: list[Permission] = Field(min_length=1, max_length=50)
     days: int = Field(ge=1, le=366)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
@@ -11,16 +12,17 @@ from crm.access import NotAllowed, Permission
 from crm.audit import Action, entries, note, verify
 from crm.tokens import TokenError, create_token, list_tokens, revoke_token
 from crm.user_documents import audit_document, token_document, user_document
+from crm.users import User as KnownUser
 from crm.users import (
     UserError,
     agent_named,
     change_user,
     create_user,
+    find_user,
     list_users,
     names_of,
     set_password,
     teams_named,
-    user_by_id,
     user_named,
 )
 from web.api_models_people import (
@@ -106,17 +108,11 @@ def alter_user(site: OurSite, viewer: ApiViewer, name: Name, given: UserChange) 
     return answer(document)
 
 
-@router.get("/tokens", tags=["tokens"], responses=answers(Tokens, 304), dependencies=[Depends(needs())])
-def tokens(
-    site: OurSite,
-    viewer: ApiViewer,
-    everybodys: Annotated[bool, Query(description="Of all users, for whoever manages users.")] = False,
-) -> Response:
-    """The caller's tokens, newest first; their texts stand nowhere."""
-    if everybodys:
-        viewer.require(Permission.MANAGE_USERS)
+@router.get("/tokens", tags=["tokens"], dependencies=[_ADMIN], responses=answers(Tokens, 304, 404))
+def tokens(site: OurSite, user: Annotated[Words, Query(description="Of one user, by name.")] = "") -> Response:
+    """Every token, newest first; their texts stand nowhere."""
     with site.wiring.database.read() as connection:
-        found = list_tokens(connection, None if everybodys else viewer.user_id)
+        found = list_tokens(connection, _user(connection, user).id if user else None)
     return answer({"tokens": [token_document(one, site.clock()) for one in found]})
 
 
@@ -124,23 +120,21 @@ def tokens(
     "/tokens",
     tags=["tokens"],
     status_code=201,
-    dependencies=[Depends(needs())],
-    responses=answers(MadeToken, 400, status=201),
+    dependencies=[_ADMIN],
+    responses=answers(MadeToken, 404, status=201),
 )
 def make_token(request: Request, site: OurSite, viewer: ApiViewer, given: NewToken) -> Response:
-    """Make a token for the caller, whose text is told this once. It bears no idempotency key: nothing keeps the text.
+    """Make a token, whose text is told this once. It bears no idempotency key: nothing keeps the text.
 
     A token makes no other tokens: it would outlive itself, and reach further than its scopes.
     """
-    if viewer.scopes is not None or viewer.user_id is None:
+    if viewer.scopes is not None:
         raise NotAllowed("a token makes no tokens: sign in, or send name and password")
     if "idempotency-key" in request.headers:
         raise CannotBeDone("a token's text is kept nowhere, so this cannot be answered twice", code="no_key_here")
     now = site.clock()
     with site.wiring.database.write() as connection:
-        user = user_by_id(connection, viewer.user_id)
-        if user is None:
-            raise NotAllowed("the account is gone")
+        user = _user(connection, given.user or viewer.name)
         try:
             scopes = [scope.value for scope in given.scopes]
             made, text = create_token(
@@ -155,20 +149,24 @@ def make_token(request: Request, site: OurSite, viewer: ApiViewer, given: NewTok
     return response
 
 
-@router.delete(
-    "/tokens/{token_id}", tags=["tokens"], dependencies=[Depends(needs()), BEARS_KEY], responses=answers(Token, 404)
-)
+@router.delete("/tokens/{token_id}", tags=["tokens"], dependencies=[_ADMIN, BEARS_KEY], responses=answers(Token, 404))
 def end_token(site: OurSite, viewer: ApiViewer, token_id: UUID) -> Response:
-    """The token opens nothing any more: one's own, or anybody's for whoever manages users. Twice is as once."""
+    """The token opens nothing any more. Twice is as once."""
     now = site.clock()
     with site.wiring.database.write() as connection:
         try:
-            owner = None if viewer.may(Permission.MANAGE_USERS) else viewer.user_id
-            ended = revoke_token(connection, token_id, now, user_id=owner)
+            ended = revoke_token(connection, token_id, now)
         except TokenError as error:
             raise NotThere(error.detail, code=error.code) from None
         note(connection, viewer, Action.TOKEN_REVOKED, detail=str(token_id), now=now)
     return answer(token_document(ended, now))
+
+
+def _user(connection: sa.Connection, name: str) -> KnownUser:
+    found = find_user(connection, name)
+    if found is None:
+        raise NotThere(f"there is no user named {name!r}", code="no_such_user")
+    return found
 
 
 @router.get("/audit", tags=["audit"], dependencies=[_AUDITOR], responses=answers(Audit, 304))
