@@ -5,12 +5,12 @@ import sqlalchemy as sa
 from calls.handover import State
 from crm.tables import UtcDateTime, call, metadata
 
-# What changed since somebody looked last, of the calls that are done.
+# What changed since somebody looked last, of the calls that have ended.
 sa.Index(
     "ix_call_modified_at",
     call.c.modified_at,
-    sqlite_where=sa.text("stage = 'done'"),
-    postgresql_where=sa.text("stage = 'done'"),
+    sqlite_where=sa.text("finished_at IS NOT NULL"),
+    postgresql_where=sa.text("finished_at IS NOT NULL"),
 )
 
 crm_link = sa.Table(

@@ -472,6 +472,32 @@ def test_a_crm_reads_marks_unless_the_owner_says_otherwise_and_knows_its_custome
     assert centre.portal.portal.calls[str(call_id)]["hs_call_from_number"] == "+15550100"
 
 
+def test_a_round_reads_what_changed_and_not_all_calls(database, tmp_path):
+    asked: list[tuple[str, Any]] = []
+    with WebhookReceiver(Clock(NOW)) as receiver:
+        centre = Centre(database, tmp_path, None, None, receiver, Clock(NOW))
+        centre.begin("webhook", needs_approval=True)
+        centre.approve(centre.seed())
+
+        def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            asked.append((statement, parameters))
+
+        sa.event.listen(database.engine, "before_cursor_execute", note)
+        assert centre.tend() == 1
+        sa.event.remove(database.engine, "before_cursor_execute", note)
+    plans = []
+    with database.read() as connection:
+        for statement, parameters in asked:
+            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans += [row.detail for row in rows]
+    assert any("ix_call_modified_at (modified_at>?)" in plan for plan in plans)
+    grows = ("call", "call_analysis", "transcript", "review", "handover", "crm_link", "contact")
+    assert [plan for plan in plans if plan.startswith(tuple(f"SCAN {name}" for name in grows))] == []
+    # One value of a few: half of all calls, or all approvals.
+    assert [plan for plan in plans if plan.endswith(("(stage=?)", "(field=?)"))] == []
+
+
 def test_no_transaction_is_open_while_a_server_works(centre):
     centre.begin("webhook")
     call_id = centre.seed()

@@ -18,8 +18,8 @@ def upgrade() -> None:
         "ix_call_modified_at",
         "call",
         ["modified_at"],
-        sqlite_where=sa.text("stage = 'done'"),
-        postgresql_where=sa.text("stage = 'done'"),
+        sqlite_where=sa.text("finished_at IS NOT NULL"),
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
     )
     op.create_table(
         "crm_link",
