@@ -14,6 +14,7 @@ from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, line_of, select_lines
 from crm.calls import MAX_PAGE, WrongQuery, key_of, position_of
 from crm.corrections import revision_column
+from crm.erased import is_erased
 from crm.reason_tables import review
 from crm.redacted import shown_line
 from crm.tables import call, call_analysis
@@ -100,7 +101,7 @@ def _lines() -> sa.Select[Any]:
 
 
 def _doubted(cause: Cause | None) -> list[sa.ColumnElement[bool]]:
-    found = [call.c.needs_review, call.c.is_sample.is_(False)]
+    found = [call.c.needs_review, call.c.is_sample.is_(False), ~is_erased()]
     if cause is Cause.OTHER:
         found.append(call.c.reason_code == OTHER)
     elif cause is Cause.NO_REASON:
@@ -120,7 +121,7 @@ def _analysis(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
 
 def _unread() -> list[sa.ColumnElement[bool]]:
     nobody_spoke = ~sa.exists().where(review.c.call_id == call.c.id).correlate(call)
-    return [call.c.profile.is_(None), call.c.is_sample.is_(False), nobody_spoke]
+    return [call.c.profile.is_(None), call.c.is_sample.is_(False), nobody_spoke, ~is_erased()]
 
 
 def _each_once(found: Sequence[Sequence[sa.Row[Any]]]) -> Iterator[sa.Row[Any]]:

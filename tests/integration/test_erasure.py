@@ -18,14 +18,17 @@ from analytics.exports import export
 from analytics.rollup import recompute_all, refresh
 from analytics.star import AGGREGATES, fact_call
 from calls.errors import TransientError
+from calls.handover import Rules
 from calls.recording import OWN_KINDS, own_key
 from crm import erasing_rules
+from crm.access import OPERATOR
 from crm.announced import is_known
 from crm.awaited import Awaited, await_objects
 from crm.batch_tables import batch_question
 from crm.batches import NewQuestion, book, put_question
 from crm.database import Database
 from crm.erasing import erase_calls
+from crm.handover_queue import know_destinations, look
 from crm.handover_tables import crm_link
 from crm.heard_pieces import keep_answer
 from crm.intake import note_unreadable
@@ -33,6 +36,7 @@ from crm.kept_answers import kept_answer
 from crm.labels import note_taught
 from crm.privacy_tables import doomed_object, erased_call
 from crm.reason_tables import reclassification, reclassified_call, review
+from crm.review_queue import review_page
 from crm.tables import (
     account,
     call,
@@ -126,6 +130,7 @@ class Home:
                 customer_name=f"{mark}first {mark}last",
                 happened_at=NOW,
                 started_at=NOW,
+                finished_at=NOW,
                 duration_s=61.0,
             )
         )
@@ -488,6 +493,22 @@ def test_an_answer_that_comes_late_for_an_erased_call_is_paid_and_not_kept(home:
     with home.database.write() as connection:
         assert book(connection, batch_id, question_id, "zqxvqj told late", None, now=LATER)
         assert connection.execute(sa.select(batch_question.c.answer)).scalar_one() == ""
+
+
+def test_nobody_is_asked_or_told_about_an_erased_call(home: Home) -> None:
+    """It waits for no review, and is handed over to no CRM, though it has just changed."""
+    theirs = home.plant(NUMBER, "zqxvqj")
+    with home.database.write() as connection:
+        connection.execute(sa.update(call_analysis).values(reason_confidence=0.1))
+        connection.execute(sa.update(call).values(profile=None))
+        connection.execute(sa.delete(review))
+        assert [item.line.id for item in review_page(connection, OPERATOR).items] == [theirs]
+        know_destinations(connection, [("hook", "webhook")], now=NOW)
+        assert look(connection, "hook", Rules(), now=LATER) == 1
+    Eraser(home.wired).erase_call(theirs, now=LATER)
+    with home.database.write() as connection:
+        assert review_page(connection, OPERATOR).items == ()
+        assert look(connection, "hook", Rules(), now=LATER) == 0
 
 
 def test_an_erasure_that_was_cut_off_goes_on_when_it_is_repeated(home: Home) -> None:
