@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -118,7 +119,10 @@ def check_password(site: Site, request: Request, name: str, password: str) -> Us
     here = f"{address} {name[:100]}"
     # Few for one name from one address; more for an address that tries many names, or a name tried from many addresses:
     # an office shares an address, and nobody should lock somebody else out with a handful of attempts.
-    limits = {here: 5, f"address {address}": 50, f"name {name[:100]}": 100}
+    limits = {here: 5, f"name {name[:100]}": 100}
+    if _is_public(address):
+        # Everybody comes from a proxy's private address.
+        limits[f"address {address}"] = 50
     wait_s = site.throttle.wait_s(limits, now)
     if wait_s > 0:
         raise TooManyAttempts(wait_s)
@@ -214,6 +218,13 @@ def _viewer_of_token(site: Site, text: str) -> Viewer:
         with site.wiring.database.write() as connection:
             note_use(connection, token.id, now)
     return viewer
+
+
+def _is_public(address: str) -> bool:
+    try:
+        return ip_address(address).is_global
+    except ValueError:
+        return False
 
 
 def _refuse_other_sites(request: Request) -> None:

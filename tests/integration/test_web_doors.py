@@ -219,7 +219,7 @@ def test_names_with_markup_are_text(hall):
 
 def test_an_address_that_tries_many_names_waits_and_another_address_does_not(hall):
     pair = {"Authorization": "Basic " + base64.b64encode(b"x:y").decode()}
-    there = TestClient(hall.app, base_url="http://127.0.0.1", client=("203.0.113.9", 40000))
+    there = TestClient(hall.app, base_url="http://127.0.0.1", client=("198.41.0.4", 40000))
     for number in range(50):
         pair["Authorization"] = "Basic " + base64.b64encode(f"name{number}:wrong".encode()).decode()
         assert there.get("/api/v1/calls", headers=pair).status_code == 401
