@@ -21,7 +21,7 @@ from crm.search_words import matching
 from crm.tables import call_analysis, transcript, utterance
 
 # So many of the newest calls with the words are put in order of how well they fit: what search costs has a bound.
-RANKED = 100
+RANKED = 60
 MAX_HITS = 50
 _EXCERPTS = 3
 
