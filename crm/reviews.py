@@ -211,6 +211,40 @@ def reviewed_reasons(connection: sa.Connection) -> list[ReviewedReason]:
     return list(last.values())
 
 
+def corrected_calls(connection: sa.Connection) -> list[tuple[UUID, str]]:
+    """Every call of whose analysis a person said anything, in the order of the last words, with its reason as a code of
+    the current taxonomy: by a person's word, else as it was let stand by whoever corrected the rest.
+    """
+    taxonomy = current_taxonomy(connection)
+    if taxonomy is None:
+        return []
+    by_people = {one.call_id: one.reason_code for one in reviewed_reasons(connection)}
+    following = known_successors(connection)
+    spoken_of = (
+        sa.select(
+            review.c.call_id,
+            sa.func.max(review.c.reviewed_at).label("last_at"),
+            sa.func.max(sa.case((review.c.field == Field.REASON, 1), else_=0)).label("has_reason"),
+        )
+        .where(review.c.field.in_(OF_ANALYSIS))
+        .group_by(review.c.call_id)
+        .subquery()
+    )
+    rows = connection.execute(
+        sa.select(spoken_of.c.call_id, spoken_of.c.has_reason, call_analysis.c.reason_code)
+        .join(call_analysis, sa.and_(call_analysis.c.call_id == spoken_of.c.call_id, call_analysis.c.is_current))
+        .order_by(spoken_of.c.last_at, spoken_of.c.call_id)
+    )
+    found: list[tuple[UUID, str]] = []
+    for row in rows:
+        stands = following.get(row.reason_code, row.reason_code)
+        # A person's reason that has no counterpart now leaves nothing to teach.
+        code = by_people.get(row.call_id) if row.has_reason else stands
+        if code is not None and code in taxonomy.codes:
+            found.append((row.call_id, code))
+    return found
+
+
 def current_analysis(connection: sa.Connection, call_id: UUID) -> dict[str, Any] | None:
     """The row of the call's current analysis."""
     found = connection.execute(

@@ -11,7 +11,7 @@ from calls.analysis import Analysis
 from calls.recording import Direction
 from calls.transcript import Utterance
 from crm.results import analysis_of, current_transcript
-from crm.reviews import current_analysis, reviewed_reasons
+from crm.reviews import corrected_calls, current_analysis
 from crm.tables import call
 
 
@@ -28,20 +28,20 @@ class ReviewedAnalysis:
 
 
 def reviewed_analyses(connection: sa.Connection) -> Iterator[ReviewedAnalysis]:
-    """Every call that a person reviewed and of which a model, no demo, wrote the summary, in the order of reviewing."""
-    for reviewed in reviewed_reasons(connection):
-        row = current_analysis(connection, reviewed.call_id)
+    """Every call of whose analysis a person said anything, as they left it, where a model, no demo, had written the
+    summary; in the order of saying it.
+    """
+    for call_id, reason_code in corrected_calls(connection):
+        row = current_analysis(connection, call_id)
         if row is None or row["is_demo"] or row["summary_kind"] != "written":
             continue
-        heard = current_transcript(connection, reviewed.call_id)
-        facts = connection.execute(
-            sa.select(call.c.direction, call.c.started_at).where(call.c.id == reviewed.call_id)
-        ).one()
+        heard = current_transcript(connection, call_id)
+        facts = connection.execute(sa.select(call.c.direction, call.c.started_at).where(call.c.id == call_id)).one()
         yield ReviewedAnalysis(
-            call_id=reviewed.call_id,
+            call_id=call_id,
             utterances=heard.utterances,
             language=heard.language,
             direction=Direction(facts.direction) if facts.direction else None,
             started_at=facts.started_at,
-            analysis=replace(analysis_of(row), reason_code=reviewed.reason_code, language=heard.language, skipped=()),
+            analysis=replace(analysis_of(row), reason_code=reason_code, language=heard.language, skipped=()),
         )
