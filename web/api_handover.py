@@ -196,7 +196,7 @@ def payload(site: OurSite, viewer: ApiViewer, call_id: UUID, system: System) -> 
     "/calls/{call_id}/handover/{destination}",
     status_code=202,
     dependencies=[Depends(needs(Permission.HAND_OVER)), BEARS_KEY],
-    responses=answers(CallStanding, 404, 409, status=202),
+    responses=answers(CallStanding, 400, 404, 409, status=202),
 )
 def hand_over(site: OurSite, viewer: ApiViewer, call_id: UUID, destination: DestinationName) -> Response:
     """Let the call go to that destination, also where it was sent before or failed; the workers send it at once."""
@@ -235,7 +235,7 @@ def destinations(site: OurSite) -> Response:
 @router.post(
     "/handover/{destination}/resume",
     dependencies=[Depends(needs(Permission.OPERATE)), BEARS_KEY],
-    responses=answers(Resumed, 404),
+    responses=answers(Resumed, 400, 404, 409),
 )
 def resume_destination(site: OurSite, viewer: ApiViewer, destination: DestinationName) -> Response:
     """Let a paused destination go on; calls that failed there are tried anew."""
