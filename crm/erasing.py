@@ -17,22 +17,19 @@ from calls.pipeline import TERMINAL_STAGES, SkipReason, Stage
 from calls.recording import OWN_KINDS, own_key
 from calls.telling import call_subject, object_subject
 from crm import jobs
+from crm.anonymizing import anonymize_lonely, crm_objects, forget_kept_answers
 from crm.batch_tables import batch_question
 from crm.batches import forget_questions
 from crm.bulk import among
 from crm.database import insert
 from crm.erased import doom, erased_among, mark_of
 from crm.erasing_rules import ROWS_THAT_GO, blank
-from crm.handover_tables import crm_link
-from crm.kept_answers import kept_answer
 from crm.people import leave_chain
 from crm.privacy_tables import erased_call, erased_mark, taught_call
 from crm.tables import (
-    account,
     awaited_object,
     call,
     call_analysis,
-    contact,
     heard_piece,
     job,
     metadata,
@@ -45,7 +42,6 @@ from crm.tables import (
 
 # What is left of a call has a name that no telephony gives.
 TOMBSTONE = "erased-"
-ERASED = "Erased"
 # No step lasts longer: what a worker wrote that had the call in hand is deleted once more then.
 WORK_MAY_LAST = timedelta(hours=2)
 # A shorter piece of a name would find what belongs to others.
@@ -124,7 +120,8 @@ def erase_calls(
 ) -> Erasure:
     """Erase these calls; those that are erased already, or that are not there, are left out.
 
-    `leaves_chain` False leaves them with their customer, who then has to be anonymised in the same transaction.
+    `leaves_chain` False leaves them with their customer, who has to be anonymised when all of their calls are gone
+    (`crm.anonymizing`).
     """
     locked = connection.execute(
         sa.select(call).where(among(connection, call.c.id, call_ids)).order_by(call.c.id).with_for_update()
@@ -144,10 +141,10 @@ def erase_calls(
     doomed |= {(one.bucket, one.key) for one in documents}
     recordings = [_Gone(one.call_id, one.bucket, one.object_key, one.etag) for held in places.values() for one in held]
     _mark(connection, subjects, [*documents, *recordings])
-    busy = _is_any_at_work(connection, ids)
+    busy = _stop_work(connection, ids)
     classifiers = forget_classifiers(connection, ids)
     doomed |= {(around.bucket, around.classifier_key(version)) for version in classifiers}
-    linked = _crm_objects(connection, ids)
+    linked = crm_objects(connection, ids)
     _take_rows(connection, ids, traces)
     for row in rows:
         _leave_what_counts(connection, row, leaves_chain=leaves_chain, cause=cause, now=now)
@@ -158,56 +155,6 @@ def erase_calls(
             connection, {row.contact_id for row in rows if row.contact_id is not None}, now=now
         )
     return erased
-
-
-def anonymize(connection: sa.Connection, contact_ids: Collection[UUID], *, now: datetime) -> int:
-    """Take the name, number and e-mail from these customers; returns how many had any. The rows stay, so that repeated
-    calls stay repeated ones; a later call from the same number is somebody new's.
-    """
-    accounts = sa.select(contact.c.account_id).where(
-        among(connection, contact.c.id, contact_ids), contact.c.account_id.is_not(None)
-    )
-    account_ids = set(connection.execute(accounts).scalars())
-    changed = connection.execute(
-        sa.update(contact)
-        .where(among(connection, contact.c.id, contact_ids), contact.c.anonymized_at.is_(None))
-        .values(first_name=None, last_name=None, email=None, phone_e164=None, account_id=None, anonymized_at=now)
-    ).rowcount
-    # A company of which nobody is known any more may be named after that person.
-    connection.execute(
-        sa.update(account)
-        .where(account.c.id.in_(account_ids), ~sa.exists().where(contact.c.account_id == account.c.id))
-        .values(name=ERASED, domain=None)
-    )
-    _forget_kept_answers(connection, contact_ids)
-    for table, columns in ROWS_THAT_GO.items():
-        if columns.contact is not None:
-            named = metadata.tables[table]
-            connection.execute(sa.delete(named).where(among(connection, named.c[columns.contact], contact_ids)))
-    return changed
-
-
-def anonymize_lonely(connection: sa.Connection, contact_ids: Collection[UUID], *, now: datetime) -> int:
-    """Anonymise those of these customers who have no call any more: nobody needs their names."""
-    if not contact_ids:
-        return 0
-    alone = connection.execute(
-        sa.select(contact.c.id).where(
-            among(connection, contact.c.id, contact_ids), ~sa.exists().where(call.c.contact_id == contact.c.id)
-        )
-    ).scalars()
-    return anonymize(connection, list(alone), now=now)
-
-
-def take_from_side_tables(connection: sa.Connection, number: str) -> None:
-    """Take what was told of this number (E.164) without any call that is known."""
-    digits = number.lstrip("+")
-    for table, column in (
-        (telling, sa.cast(telling.c.facts, sa.Text)),
-        (unreadable_event, unreadable_event.c.body),
-        (awaited_object, awaited_object.c.object_key),
-    ):
-        connection.execute(sa.delete(table).where(column.contains(digits, autoescape=True)))
 
 
 def _places(connection: sa.Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[Any, ...]]:
@@ -277,9 +224,10 @@ def _mark(connection: sa.Connection, subjects: Mapping[str, UUID], objects: Coll
         connection.execute(insert(connection, erased_mark).on_conflict_do_nothing(), rows)
 
 
-def _is_any_at_work(connection: sa.Connection, ids: Sequence[UUID]) -> bool:
-    at_work = sa.select(job.c.call_id).where(among(connection, job.c.call_id, ids), job.c.attempt_count > 0)
-    return connection.execute(at_work.limit(1)).first() is not None
+def _stop_work(connection: sa.Connection, ids: Sequence[UUID]) -> bool:
+    """Take the calls from the workers, whose results are refused from now on; whether anybody was at it."""
+    stopped = sa.delete(job).where(among(connection, job.c.call_id, ids)).returning(job.c.attempt_count)
+    return any(count > 0 for count in connection.execute(stopped).scalars().all())
 
 
 def forget_classifiers(connection: sa.Connection, ids: Collection[UUID]) -> set[str]:
@@ -288,15 +236,6 @@ def forget_classifiers(connection: sa.Connection, ids: Collection[UUID]) -> set[
     versions = set(connection.execute(taught).scalars())
     connection.execute(sa.delete(taught_call).where(taught_call.c.taxonomy_version.in_(versions)))
     return versions
-
-
-def _crm_objects(connection: sa.Connection, ids: Collection[UUID]) -> list[tuple[str, str]]:
-    linked = sa.select(crm_link.c.crm_system, crm_link.c.crm_object_id).where(
-        among(connection, crm_link.c.entity_id, ids), crm_link.c.crm_object_id != ""
-    )
-    return [
-        (row.crm_system, row.crm_object_id) for row in connection.execute(linked.order_by(*linked.selected_columns))
-    ]
 
 
 def _take_rows(connection: sa.Connection, ids: Sequence[UUID], traces: Mapping[UUID, Trace]) -> None:
@@ -309,7 +248,7 @@ def _take_rows(connection: sa.Connection, ids: Sequence[UUID], traces: Mapping[U
             among(connection, batch_question.c.call_id, ids), batch_question.c.messages.is_not(None)
         )
     )
-    _forget_kept_answers(connection, ids)
+    forget_kept_answers(connection, ids)
     held = sa.select(recording.c.id).where(among(connection, recording.c.call_id, ids))
     connection.execute(sa.delete(heard_piece).where(heard_piece.c.recording_id.in_(held)))
     for name, columns in ROWS_THAT_GO.items():
@@ -336,14 +275,6 @@ def _take_rows(connection: sa.Connection, ids: Sequence[UUID], traces: Mapping[U
             connection.execute(
                 sa.delete(unreadable_event).where(unreadable_event.c.body.contains(name, autoescape=True))
             )
-
-
-def _forget_kept_answers(connection: sa.Connection, ids: Collection[UUID]) -> None:
-    """Delete what the API keeps for a day to say it again, where it is about one of these; the same write is then done
-    anew, which each of them bears.
-    """
-    for id_ in ids:
-        connection.execute(sa.delete(kept_answer).where(kept_answer.c.body.contains(str(id_))))
 
 
 def _leave_what_counts(connection: sa.Connection, row: Any, *, leaves_chain: bool, cause: Cause, now: datetime) -> None:

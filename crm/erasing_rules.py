@@ -57,7 +57,6 @@ class Columns:
 
 # Rows that go with their call or their customer. In the order in which they may go.
 ROWS_THAT_GO: dict[str, Columns] = {
-    "job": Columns(call="call_id"),
     "review": Columns(call="call_id"),
     "reclassified_call": Columns(call="call_id"),
     "handover": Columns(call="call_id"),
@@ -73,7 +72,16 @@ _NO_MORE_WORDS = "Not kept any more"
 # Rows that erasing.py and the privacy of customers deal with by themselves.
 HANDLED = frozenset(
     {
-        *("recording", "utterance", "heard_piece", "batch_question", "telling", "awaited_object", "unreadable_event"),
+        *(
+            "job",
+            "recording",
+            "utterance",
+            "heard_piece",
+            "batch_question",
+            "telling",
+            "awaited_object",
+            "unreadable_event",
+        ),
         "kept_answer",
         *("contact", "account", "erased_call", "erased_mark", "doomed_object", "taught_call"),
     }

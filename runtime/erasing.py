@@ -13,9 +13,10 @@ import structlog
 
 from calls.errors import TerminalError, TransientError
 from crm.access import Role, Viewer
+from crm.anonymizing import anonymize, crm_objects, take_from_side_tables
 from crm.audit import Action, note
 from crm.erased import erased_among
-from crm.erasing import Erasure, Trace, anonymize, erase_calls, take_from_side_tables
+from crm.erasing import Erasure, Trace, erase_calls
 from crm.expiring import Kept, calls_to_erase, is_due, remove_recordings, remove_words
 from crm.privacy import (
     Person,
@@ -168,6 +169,7 @@ class Eraser:
                     note(connection, self.viewer, Action.ERASE, call_id=row.id, detail="person", now=now)
                 if len(rows) < CALLS_AT_ONCE:
                     # Last, so that whoever repeats this finds the rest by the same number.
+                    whole.crm_objects += crm_objects(connection, person.contact_ids)
                     whole.contact_count += anonymize(connection, person.contact_ids, now=now)
                     if person.number is not None:
                         take_from_side_tables(connection, person.number)
