@@ -297,7 +297,7 @@ def test_a_call_of_sixty_turns_is_a_small_page(desk):
     with desk.hall.wiring.database.write() as connection:
         call_id = seed_call(connection, said=said, recording={"playback_key": "call.wav", "object_key": "long.wav"})
     answers: list[Any] = []
-    desk.page.on("response", lambda answer: answers.append(answer))
+    desk.page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 - Playwright marks its handlers
     desk.visit.go(f"/calls/{call_id}")
     desk.page.wait_for_load_state("networkidle")
     paths = [urlsplit(one.url).path for one in answers]
