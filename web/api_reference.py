@@ -24,7 +24,7 @@ _TAGS = {
     "customers": "Customers, and what they call about.",
     "reasons": "The reasons by which calls are classified, and their versions.",
     "trends": "Measures by period.",
-    "handover": "What goes to CRMs.",
+    "hand-over": "What goes to CRMs, and what came of it.",
     "exports": "Files for BI tools.",
     "privacy": "Erasing calls and people.",
     "operations": "What stands where, what went wrong, what it costs.",

@@ -28,7 +28,10 @@ _REVISION = re.compile(r'(?:W/)?"(\d{1,9})\.[0-9a-f]+"')
 
 def answer(document: Mapping[str, Any], status: int = 200, *, revision: int | None = None) -> Response:
     """A JSON answer; `revision` goes into its ETag, so that a correction can name it by If-Match."""
-    response = JSONResponse(dict(document), status)
+    return _tagged(JSONResponse(dict(document), status), revision)
+
+
+def _tagged(response: Response, revision: int | None = None) -> Response:
     tag = sha256(response.body).hexdigest()[:24]
     response.headers["ETag"] = f'"{tag}"' if revision is None else f'"{revision}.{tag}"'
     response.headers["Cache-Control"] = "private, no-cache"
@@ -65,8 +68,11 @@ class ApiRoute(APIRoute):
             if request.method in _WRITES and key is not None:
                 return await _once(request, key, inner)
             response = await inner(request)
-            is_known = request.method == "GET" and response.status_code == 200 and _is_known(request, response)
-            return _unchanged(response) if is_known else response
+            if request.method != "GET" or response.status_code != 200:
+                return response
+            if isinstance(response, JSONResponse) and "etag" not in response.headers:
+                _tagged(response)
+            return _unchanged(response) if _is_known(request, response) else response
 
         return handle
 

@@ -44,8 +44,10 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     for path, item in document["paths"].items():
-        for operation in item.values():
+        for method, operation in item.items():
             if isinstance(operation, dict) and "responses" in operation and path.startswith("/api/"):
+                if method == "get":
+                    operation["responses"]["304"] = _error(304)
                 # Whatever has an id of something may be asked for what is not there.
                 for code in (*_ALWAYS, 404) if "{" in path else _ALWAYS:
                     operation["responses"][str(code)] = _error(code)

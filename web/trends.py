@@ -13,13 +13,14 @@ from analytics.sums import Filters, Over, until_after
 from analytics.trends import By, Figure, Member, TrendRow, local_today, members, row_document, time_zone, totals, trend
 from crm.access import Permission
 from crm.calls import WrongQuery, filter_choices
+from web.api_route import ApiRoute
 from web.auth import PageVisitor, needs, viewer_of
 from web.charts import MAX_REASONS, line_chart, reasons_chart
 from web.filters import Words
 from web.own_trends import own_filters
 from web.site import OurSite
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
 # Below this many calls in either period a share is not said to go up or down.
 MIN_N_FOR_CHANGE = 30
 _SHOWN = {By.DAY: timedelta(days=60), By.WEEK: timedelta(weeks=26), By.MONTH: timedelta(days=730)}
