@@ -19,7 +19,7 @@ from crm.access_tables import audit_entry
 # Any number that no other part of the product locks by: "callwise audit".
 _TURN = 0x0CA11A0D17
 _BEFORE_THE_FIRST = ""
-MAX_DETAIL = 1000
+MAX_DETAIL = 5000
 
 
 class Action(StrEnum):
