@@ -61,6 +61,14 @@ def claim(connection: sa.Connection, destination: str, *, now: datetime, limit: 
     return taken
 
 
+def lock_destination(connection: sa.Connection, destination: str) -> None:
+    """Lock what is known of a destination, before any call of it, as whoever looks for changed calls does: two that
+    lock in another order would wait for each other.
+    """
+    mine = handover_destination.c.name == destination
+    connection.execute(sa.select(handover_destination.c.name).where(mine).with_for_update())
+
+
 def note_sent(
     connection: sa.Connection, held: Claim, object_id: str, payload_sha256: str, revision: int, *, now: datetime
 ) -> bool:

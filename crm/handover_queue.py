@@ -51,9 +51,9 @@ def look(connection: sa.Connection, destination: str, rules: Rules, *, now: date
     approved = _approved_since(connection, destination, after)
     if approved:
         _wake(connection, destination, approved, now)
-    if len(changed) < CALLS_AT_ONCE:
-        mine = handover_destination.c.name == destination
-        connection.execute(sa.update(handover_destination).where(mine).values(looked_until=now))
+    looked_until = now if len(changed) < CALLS_AT_ONCE else max(known.looked_until, changed[-1].modified_at)
+    mine = handover_destination.c.name == destination
+    connection.execute(sa.update(handover_destination).where(mine).values(looked_until=looked_until))
     return len(changed) + len(approved)
 
 

@@ -209,6 +209,7 @@ def _keep(
     now = work.now()
     refused = [(one, result) for one, result in zip(fresh, results, strict=True) if isinstance(result, Refused)]
     with work.database.write() as connection:
+        handover_claims.lock_destination(connection, place.name)
         for one in ready:
             if one.is_known:
                 handover_claims.note_unchanged(connection, one.claim, one.outgoing.revision, now=now)
@@ -242,6 +243,7 @@ def _note_trouble(work: HandoverWork, place: Place, claims: Sequence[Claim], err
     now = work.now()
     is_set_up_wrong = isinstance(error, SetupBroken)
     with work.database.write() as connection:
+        handover_claims.lock_destination(connection, place.name)
         if is_set_up_wrong or error.code == "rate_limited":
             wait_s = error.retry_after_s or MENDING_S
             not_before = now + timedelta(seconds=wait_s)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -316,6 +316,45 @@ def test_many_workers_send_each_call_once(centre):
     centre.tend()
     assert len(centre.receiver.came) == 20
     assert len(centre.receiver.taken) == 20
+
+
+def test_what_people_change_while_workers_send_arrives_at_last(centre):
+    """Three workers and a person at once, by the real clock: nobody waits for ever, and the last word is the CRM's."""
+    centre.clock = lambda: datetime.now(UTC)
+    centre.begin("salesforce")
+    with centre.database.write() as connection:
+        now = centre.clock()
+        call_ids = [seed_call(connection, modified_at=now, said=None, transcript=None) for _ in range(4)]
+    broken: list[BaseException] = []
+    is_over = threading.Event()
+
+    def work() -> None:
+        worker = centre.worker("salesforce")
+        try:
+            while not is_over.is_set():
+                tend(worker)
+        except BaseException as error:  # noqa: BLE001 - whatever a thread meets, the test has to know
+            broken.append(error)
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for one in workers:
+        one.start()
+    try:
+        for number in range(5):
+            for call_id in call_ids:
+                with centre.database.write() as connection:
+                    changes = Changes(headline=f"Change {number}")
+                    revision = revision_of(connection, call_id)
+                    correct(connection, OPERATOR, call_id, revision, changes, now=centre.clock())
+    finally:
+        is_over.set()
+        for one in workers:
+            one.join()
+    assert broken == []
+    tend(centre.work)
+    assert {task["Subject"] for task in centre.org.org.tasks.values()} == {"Change 4"}
+    assert centre.org.org.created_count == len(call_ids)
+    assert {centre.state(one, "salesforce") for one in call_ids} == {State.SENT}
 
 
 def test_a_failure_is_tried_again_in_half_a_minute_two_ten_and_sixty(centre):
