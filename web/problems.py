@@ -48,6 +48,9 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
             if isinstance(operation, dict) and "responses" in operation and path.startswith("/api/"):
                 if method == "get":
                     operation["responses"]["304"] = _error(304)
+                for status, response in operation["responses"].items():
+                    if status >= "400":
+                        response["content"] = _PROBLEM
                 # Whatever has an id of something may be asked for what is not there.
                 for code in (*_ALWAYS, 404) if "{" in path else _ALWAYS:
                     operation["responses"][str(code)] = _error(code)
