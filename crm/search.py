@@ -17,7 +17,7 @@ from crm.call_lines import CallLine
 from crm.calls import lines_of
 from crm.redacted import shown_text, shown_turns
 from crm.search_tables import NUMBER_BITS, call_text
-from crm.search_words import matching
+from crm.search_words import matching, newest_with_any
 from crm.tables import call_analysis, transcript, utterance
 
 # So many of the newest calls with the words are put in order of how well they fit: what search costs has a bound.
@@ -80,6 +80,17 @@ def search(
         next_key = f"{key}.{passed + limit}"
     back_to = _moment(window.numbers[-1]) if window.numbers else None
     return SearchPage(tuple(_hits(connection, viewer, terms, chosen)), terms, back_to, next_key)
+
+
+def best_matching(
+    connection: sa.Connection, viewer: Viewer, terms: Terms, wanted: CallFilter, *, limit: int
+) -> list[UUID]:
+    """The calls that have the most of these runs, of the newest that have any; those alone that `wanted` leaves."""
+    if wanted.text:
+        numbers = matching(connection, viewer, wanted.text, wanted, limit=RANKED).numbers
+    else:
+        numbers = newest_with_any(connection, viewer, terms, wanted, limit=RANKED)
+    return [call_id for call_id, _ in _ranked(connection, terms, numbers)[:limit]]
 
 
 def conversations(connection: sa.Connection, call_ids: Iterable[UUID]) -> dict[UUID, list[Turn]]:

@@ -76,6 +76,29 @@ def matching(
     )
 
 
+def newest_with_any(
+    connection: sa.Connection, viewer: Viewer, terms: Terms, wanted: CallFilter, *, limit: int
+) -> tuple[int, ...]:
+    """Numbers of the newest `limit` calls that have at least one of the runs, and fit the filter but for its text."""
+    conditions = conditions_of(connection, viewer, wanted)
+    known = [run for run in terms.runs if may_look_for(viewer, " ".join(run))]
+    if not known or all(one.is_none for one in conditions):
+        return ()
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
+    having = _having(connection, Terms(tuple(known)), None, wanted, joined=("OR", "|")).limit(LOOKED_AT)
+    looked_at = having.subquery("having_words")
+    fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
+    rows = connection.execute(
+        sa.select(looked_at.c.number)
+        .join(call, call.c.id == looked_at.c.call_id)
+        .where(fits)
+        .order_by(looked_at.c.number.desc())
+        .limit(limit)
+    )
+    return tuple(rows.scalars())
+
+
 def number_of(key: str) -> int | None:
     """The number in a key of this module; None for "". Raises WrongQuery."""
     if not key:
@@ -91,17 +114,24 @@ def _looks(limit: int) -> tuple[int, ...]:
     return (few, LOOKED_AT) if few < LOOKED_AT else (max(LOOKED_AT, limit + 1),)
 
 
-def _having(connection: sa.Connection, terms: Terms, before: int | None, wanted: CallFilter) -> sa.Select[Any]:
+def _having(
+    connection: sa.Connection,
+    terms: Terms,
+    before: int | None,
+    wanted: CallFilter,
+    *,
+    joined: tuple[str, str] = ("AND", "&"),
+) -> sa.Select[Any]:
     """Numbers and ids of the calls that have the words, in the period that is wanted, the newest first."""
     found = sa.select(call_text.c.number, call_text.c.call_id)
     if connection.dialect.name == "sqlite":
-        words = " AND ".join('"' + " ".join(run) + '"' for run in terms.runs)
+        words = f" {joined[0]} ".join('"' + " ".join(run) + '"' for run in terms.runs)
         number: sa.ColumnElement[int] = _FTS5.c.rowid
         found = found.join(_FTS5, number == call_text.c.number).where(
             sa.text("call_words MATCH :words").bindparams(words=words)
         )
     else:
-        words = " & ".join("(" + " <-> ".join(f"'{word}'" for word in run) + ")" for run in terms.runs)
+        words = f" {joined[1]} ".join("(" + " <-> ".join(f"'{word}'" for word in run) + ")" for run in terms.runs)
         number = call_text.c.number
         found = found.where(sa.text("call_text.words @@ to_tsquery('simple', :words)").bindparams(words=words))
     if before is not None:
