@@ -16,7 +16,7 @@ from web.site import OurSite
 
 router = APIRouter(include_in_schema=False)
 METHODS = ("get", "put", "post", "patch", "delete")
-_TAGS = {
+TAGS = {
     "calls": "Calls: lists by key, one in full, its sound, corrections, approval, another attempt, new recordings.",
     "reviews": "Calls that wait for a person's look.",
     "search": "Words and phrases in transcripts and summaries; calls that are alike.",
@@ -60,13 +60,13 @@ def describe(app: FastAPI) -> None:
 def reference(request: Request, site: OurSite, visitor: PageVisitor) -> Response:
     """Every operation of the API, for people."""
     document = request.app.openapi()
-    groups: dict[str, list[dict[str, Any]]] = {tag: [] for tag in _TAGS}
+    groups: dict[str, list[dict[str, Any]]] = {tag: [] for tag in TAGS}
     for operation in operations_of(document):
         groups.setdefault(operation["tag"], []).append(operation)
     context = {
         "visitor": visitor,
         "groups": {tag: found for tag, found in groups.items() if found},
-        "tags": _TAGS,
+        "tags": TAGS,
         "schemas": document["components"]["schemas"],
     }
     return site.templates.TemplateResponse(request, "api_reference.html", context)
@@ -100,7 +100,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         version=_version(),
         description=_DESCRIPTION,
         routes=app.routes,
-        tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
+        tags=[{"name": name, "description": text} for name, text in TAGS.items()],
     )
     document["components"]["securitySchemes"] = _SECURITY
     needed = dict(_permissions(app))
