@@ -23,7 +23,7 @@ kept_answer = sa.Table(
     # A hash of who asked and what they may do: with other rights, it is another caller.
     sa.Column("caller", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
-    # Of method, path and body.
+    # Of method, path and body, under a secret.
     sa.Column("request_hash", sa.Text, nullable=False),
     sa.Column("claimed_at", UtcDateTime, nullable=False, index=True),
     # NULL while it is being worked on.

@@ -98,10 +98,13 @@ async def _once(request: Request, key: str, inner: Handler) -> Response:
     asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body
     site = site_of(request)
     database = site.wiring.database
+    # Under the site's secret: a body may hold a password, which a plain hash would let somebody guess at leisure.
+    signed = site.sessions.serializer("idempotency").dumps(sha256(asked).hexdigest())
+    request_hash = sha256(str(signed).encode()).hexdigest()
 
     def claimed() -> KeptAnswer | None:
         with database.write() as connection:
-            return claim(connection, caller, key, sha256(asked).hexdigest(), now=site.clock())
+            return claim(connection, caller, key, request_hash, now=site.clock())
 
     known = await run_in_threadpool(claimed)
     if known is not None:
