@@ -119,6 +119,8 @@ def cause_words(code: str) -> str:
 
 def handover_words(code: str) -> str:
     """Why a call is not at a CRM; a code that has no words yet is shown as it is."""
+    if code.startswith("http_"):
+        return f"it answered {code.removeprefix('http_')}"
     return _HANDOVERS.get(code, readable(code))
 
 

@@ -171,6 +171,7 @@ def test_what_is_paused_is_seen_on_the_operations_page_and_goes_on_by_a_button(d
     desk.send()
     page = desk.hall.client.get("/operations").text
     assert ">paused<" in page
+    assert "It answered 500" in page
     assert desk.hall.post("/operations/handover", code="hook").status_code == 303
     assert ">paused<" not in desk.hall.client.get("/operations").text
     # Their next attempts are due in half a minute.
