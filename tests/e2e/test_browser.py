@@ -31,7 +31,7 @@ expect = playwright_sync.expect
 
 # Every page that has no id in its address.
 PAGES = ("/calls", "/customers", "/review", "/trends", "/reasons", "/upload", "/operations", "/users", "/account")
-PAGES += ("/audit", "/search?text=dishwasher", "/api/reference")
+PAGES += ("/audit", "/search?text=dishwasher", "/ask", "/api/reference")
 
 
 @dataclass
