@@ -99,6 +99,11 @@ def check_analysis(analysis: Analysis, turns: Sequence[Turn], taxonomy: Taxonomy
     return replace(checked, skipped=tuple(dict.fromkeys(skipped)))
 
 
+def plain_text(text: str) -> str:
+    """The text on one line, without unprintable signs."""
+    return " ".join(_UNPRINTABLE.sub(" ", text).split())
+
+
 def _found(evidence: Sequence[Evidence], turns: Sequence[Turn]) -> Iterator[Evidence]:
     seen = set()
     for item in evidence:
@@ -214,7 +219,7 @@ def _within(value: float | None, least: float, most: float) -> float | None:
 
 def _cut(text: str, length: int) -> str:
     """The text on one line without unprintable signs; where longer than `length`, cut at a word with an ellipsis."""
-    plain = " ".join(_UNPRINTABLE.sub(" ", text).split())
+    plain = plain_text(text)
     if len(plain) <= length:
         return plain
     whole_words = plain[:length].rsplit(" ", 1)[0] if " " in plain[:length] else ""

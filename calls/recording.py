@@ -15,7 +15,10 @@ TEXT_SUFFIXES = (".json", ".vcon", ".vtt", ".srt")
 # The copy of a recording that every browser plays, and the outline of its sound.
 PLAYBACK = "playback"
 PEAKS = "peaks"
-_OWN_SUFFIXES = {PLAYBACK: "mp3", PEAKS: "json"}
+# The playback copy for those who may not hear what must not leave.
+SILENCED = "silenced"
+_OWN_SUFFIXES = {PLAYBACK: "mp3", PEAKS: "json", SILENCED: "mp3"}
+OWN_KINDS = tuple(_OWN_SUFFIXES)
 
 _CALLS = UUID("6b1f6a2e-3f0c-5c7e-9d53-0c1f6f9a7c11")
 
@@ -104,5 +107,5 @@ def fallback_call_id(ref: ObjectRef) -> str:
 
 
 def own_key(kind: str, recording_id: UUID) -> str:
-    """Where what we made of a recording (PLAYBACK, PEAKS) lies in its bucket."""
+    """Where what we made of a recording (one of OWN_KINDS) lies in its bucket."""
     return f"{OWN_PREFIX}{kind}/{recording_id}.{_OWN_SUFFIXES[kind]}"

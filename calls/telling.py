@@ -54,6 +54,11 @@ def object_subject(bucket: str, key: str) -> str:
     return f"object {bucket}/{key}"
 
 
+def call_subject(source_system: str, external_call_id: str) -> str:
+    """The call that this system knows by this id."""
+    return f"call {source_system} {external_call_id}"
+
+
 def merge_tellings(tellings: Iterable[Telling]) -> CallFacts:
     """The facts that all tellings give together, the same in whatever order they are given.
 

@@ -5,11 +5,12 @@ same system and user texts as in a real request, so that the tuned model is aske
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from calls.analysis import Analysis, SkippedFeature
+from calls.analysis import Analysis, Evidence, SkippedFeature
 from calls.checking import check_analysis
 from calls.prompts import Prompt
 from calls.reasons import INSUFFICIENT, OTHER, Taxonomy
@@ -18,6 +19,9 @@ from calls.transcript import Turn
 
 # What people reviewed is right as often as anybody can say.
 _CONFIDENCE = 0.99
+# Longer than most words that only join others.
+_WORD = re.compile(r"\w{4,}")
+_QUOTE_WORDS = 25
 
 
 def worth_teaching(
@@ -44,6 +48,26 @@ def worth_teaching(
     if checked.reason_code is None or checked.reason_confidence is None or not checked.summary:
         return None
     return None if wrong & set(checked.skipped) else checked
+
+
+def with_quotes(analysis: Analysis, turns: Sequence[Turn]) -> Analysis:
+    """The analysis with a quote for the summary and each next step that has none: what a person wrote has no quotes of
+    a model's, and the turn that shares most of its words takes their place. Where none shares any, none is added.
+    """
+    texts = {"summary": analysis.summary}
+    texts |= {f"next_steps.{index}": step.text for index, step in enumerate(analysis.next_steps)}
+    has = {item.field for item in analysis.evidence}
+    added = [_closest(field, text, turns) for field, text in texts.items() if field not in has]
+    return replace(analysis, evidence=(*analysis.evidence, *(item for item in added if item is not None)))
+
+
+def _closest(field: str, text: str, turns: Sequence[Turn]) -> Evidence | None:
+    wanted = set(_WORD.findall(text.lower()))
+    shared = [(len(wanted & set(_WORD.findall(turn.text.lower()))), -turn.index, turn) for turn in turns]
+    count, _, turn = max(shared, key=lambda one: one[:2], default=(0, 0, None))
+    if turn is None or not count:
+        return None
+    return Evidence(field, turn.index, " ".join(turn.text.split()[:_QUOTE_WORDS]))
 
 
 def example_line(prompt: Prompt, analysis: Analysis, taxonomy: Taxonomy) -> str:

@@ -69,6 +69,24 @@ _DOUBTS = {
     "unsure": "the classifier that labelled calls taught was not sure of it",
     "refused": "the engine that was asked for a second opinion refused to answer",
 }
+# Why a call is not at a CRM.
+_HANDOVERS = {
+    "not_approved": "somebody has to approve the summary first",
+    "demo_result": "a demonstration engine wrote it",
+    "rate_limited": "the limit of requests there is reached",
+    "wrong_credentials": "it refuses the credentials that are set",
+    "no_permission": "its user may not do this there",
+    "no_external_id_field": "it has no field for our id of the call",
+    "refused_request": "it refuses the request",
+    "destination_gone": "it is there no more",
+    "private_address": "its address is a private one",
+    "timed_out": "it took too long",
+    "unreachable": "it could not be reached",
+    "server_error": "it answered with an error of its own",
+    "invalid_response": "its answer could not be read",
+    "validation_error": "it refuses what the call says",
+    "no_answer": "it did not say whether it has the call",
+}
 _OUTCOMES = {
     "resolved": "Resolved",
     "follow_up": "Follow-up agreed",
@@ -97,6 +115,13 @@ def stage_words(stage: str, skip_reason: str | None = None, failed_code: str | N
 def cause_words(code: str) -> str:
     """What went wrong; a code that has no words yet is shown as it is."""
     return _CAUSES.get(code, readable(code))
+
+
+def handover_words(code: str) -> str:
+    """Why a call is not at a CRM; a code that has no words yet is shown as it is."""
+    if code.startswith("http_"):
+        return f"it answered {code.removeprefix('http_')}"
+    return _HANDOVERS.get(code, readable(code))
 
 
 def doubt_words(code: str) -> str:

@@ -1,7 +1,5 @@
-"""`calls`, `call`, `users`: reading calls at the terminal, and who may sign in to the pages."""
+"""`calls`, `call`: reading calls at the terminal."""
 
-import secrets
-import sys
 from datetime import UTC, datetime
 from getpass import getuser
 from typing import Annotated
@@ -16,6 +14,7 @@ from rich.table import Table
 from calls.pipeline import Stage
 from calls.words import clock, doubt_words, outcome_words, readable, stage_words
 from cli.common import HomeOption, JsonFlag, emit, say, wire
+from crm.access import OPERATOR
 from crm.call_documents import call_document, page_document
 from crm.call_lines import CallLine
 from crm.calls import CallFilter, find_call, list_calls, parse_moment
@@ -23,17 +22,12 @@ from crm.one_call import AnalysisRow, CallInFull, call_in_full
 from crm.reviews import correct_reason
 from crm.schema import require_current
 from crm.swaps import swap_channels
-from crm.users import create_user, list_users, set_password
-
-users = typer.Typer(help="Who may sign in to the pages.", no_args_is_help=True)
-PasswordFlag = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("calls")(calls)
     app.command("call")(call)
-    app.add_typer(users, name="users")
 
 
 def calls(
@@ -68,7 +62,7 @@ def calls(
         with_samples=samples,
     )
     with wired.database.read() as connection:
-        page = list_calls(connection, wanted, limit=limit, after=after)
+        page = list_calls(connection, OPERATOR, wanted, limit=limit, after=after)
     if as_json:
         emit(page_document(page))
         return
@@ -124,73 +118,11 @@ def call(
             " the language engine, in the order of the queue."
         )
     with wired.database.read() as connection:
-        found = call_in_full(connection, find_call(connection, reference))
+        found = call_in_full(connection, OPERATOR, find_call(connection, reference))
     if as_json:
         emit(call_document(found))
     else:
         _print_call(Console(), found, ZoneInfo(wired.settings.site.time_zone))
-
-
-@users.command("add")
-def users_add(
-    name: str,
-    role: Annotated[str, typer.Option(help="admin is the only role.")] = "admin",
-    password_stdin: PasswordFlag = False,
-    home: HomeOption = None,
-) -> None:
-    """Make a user; without --password-stdin a random password is made and printed once."""
-    wired = wire(home)
-    require_current(wired.database)
-    password = _password(password_stdin)
-    with wired.database.write() as connection:
-        create_user(connection, name, password, role, datetime.now(UTC))
-    _tell_password(name, None if password_stdin else password)
-
-
-@users.command("passwd")
-def users_passwd(name: str, password_stdin: PasswordFlag = False, home: HomeOption = None) -> None:
-    """Change a user's password; all sessions of that user end."""
-    wired = wire(home)
-    require_current(wired.database)
-    password = _password(password_stdin)
-    with wired.database.write() as connection:
-        set_password(connection, name, password)
-    _tell_password(name, None if password_stdin else password)
-
-
-@users.command("list")
-def users_list(home: HomeOption = None, as_json: JsonFlag = False) -> None:
-    """List the users."""
-    wired = wire(home)
-    require_current(wired.database)
-    with wired.database.read() as connection:
-        found = list_users(connection)
-    if as_json:
-        emit(
-            {
-                "users": [
-                    {"name": u.name, "role": u.role, "is_active": u.is_active, "created_at": u.created_at.isoformat()}
-                    for u in found
-                ]
-            }
-        )
-        return
-    table = Table("name", "role", "active", "since", title="Users")
-    for user in found:
-        table.add_row(escape(user.name), user.role, "yes" if user.is_active else "no", f"{user.created_at:%Y-%m-%d}")
-    Console().print(table)
-
-
-def _password(from_stdin: bool) -> str:
-    return sys.stdin.readline().rstrip("\r\n") if from_stdin else secrets.token_urlsafe(12)
-
-
-def _tell_password(name: str, made: str | None) -> None:
-    if made is None:
-        say(f"The password of {name} is set.")
-    else:
-        say(f"The password of {name}, shown this once:")
-        typer.echo(made)
 
 
 def _cells(line: CallLine, zone: ZoneInfo) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from calls.prompts import build_prompt, estimate_tokens
 from calls.reasons import Taxonomy
 from calls.redaction import redact_turns
 from calls.transcript import Speaker, Turn, take_turns
-from calls.tuning_examples import example_line, worth_teaching
+from calls.tuning_examples import example_line, with_quotes, worth_teaching
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from crm.taxonomies import current_taxonomy
 from crm.tuning import ReviewedAnalysis, reviewed_analyses
@@ -144,7 +144,7 @@ def _examples(wired: Wiring) -> Examples:
 
 def _line(wired: Wiring, reviewed: ReviewedAnalysis, taxonomy: Taxonomy) -> str | None:
     turns = redact_turns(take_turns(reviewed.utterances), wired.redaction)
-    quoted = _with_reason_quote(reviewed.analysis, turns, taxonomy)
+    quoted = with_quotes(_with_reason_quote(reviewed.analysis, turns, taxonomy), turns)
     analysis = worth_teaching(quoted, turns, taxonomy, wired.redaction)
     if analysis is None:
         return None

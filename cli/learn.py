@@ -10,7 +10,7 @@ from calls.redaction import redact_turns
 from calls.transcript import take_turns
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from cli.evaluation_tables import percent
-from crm.labels import Label, labels_by_models, labels_by_people
+from crm.labels import Label, labels_by_models, labels_by_people, note_taught
 from crm.results import current_transcript
 from crm.taxonomies import current_taxonomy
 from runtime.wiring import Wiring
@@ -44,6 +44,8 @@ def learn(
     if forget:
         if not dry_run:
             wired.learned.forget(taxonomy.version)
+            with wired.database.write() as writing:
+                note_taught(writing, taxonomy.version, [])
         document: dict[str, Any] = {"taxonomy_version": taxonomy.version, "is_in_use": False}
         say("no classifier is in use" if not dry_run else "the classifier would be taken out of use")
     else:
@@ -84,6 +86,8 @@ def _learn(
         candidate, in_use or ReasonMatcher(taxonomy), [_labelled(wired, connection, label) for label in tried]
     )
     if keep and trial.is_better:
+        with wired.database.write() as writing:
+            note_taught(writing, taxonomy.version, [label.call_id for label in taught])
         wired.learned.keep(candidate)
     return {
         "taxonomy_version": taxonomy.version,

@@ -15,13 +15,17 @@ COMMANDS = {
     "up": ("up",),
     "work": ("worker", "beat", "web", "work"),
     "ingest": ("push", "listen", "reconcile", "profiles"),
-    "calls": ("calls", "call", "users"),
+    "calls": ("calls", "call"),
+    "users": ("users",),
+    "tokens": ("tokens",),
+    "handover": ("handover",),
     "reasons": ("reasons",),
     "analytics": ("trends", "export"),
     "costs": ("costs",),
     "evaluate": ("eval",),
     "learn": ("learn",),
     "finetune": ("finetune",),
+    "privacy": ("erase", "purge"),
     "operate": ("status", "retry", "doctor", "db"),
 }
 

@@ -69,6 +69,12 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
         if document["language_tiers"]:
             share = document["language_tiers"]["escalated_share"]
             table.add_row("analyses that the first language tier left doubtful", f"{share:.1%}")
+        for destination, counts in document["handover"].items():
+            for state in ("sent", "waiting", "held", "failed"):
+                if counts[state]:
+                    table.add_row(f"handed over to {destination}: {state}", str(counts[state]))
+            if counts["is_paused"]:
+                table.add_row(f"handed over to {destination}: paused", "see `callwise handover status`")
         if document["awaited_objects"]:
             table.add_row("announced, and not in the store yet", str(document["awaited_objects"]))
         if document["unread_names"]:

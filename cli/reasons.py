@@ -1,12 +1,10 @@
 """`reasons`: the owner's taxonomy by versions, and the past classified under it."""
 
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -14,21 +12,19 @@ from rich.table import Table
 
 from calls.errors import SettingsError
 from calls.reasons import Taxonomy
-from calls.taxonomy_changes import changes
 from calls.taxonomy_file import parse_taxonomy
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from cli.reclassify import reclassify, runs
-from crm.reclassify import Wanted
-from crm.reclassify_runs import plan
 from crm.schema import require_current
 from crm.taxonomies import (
     TaxonomyVersion,
     current_taxonomy,
     store_taxonomy,
     stored_taxonomy,
-    successors_under,
     taxonomy_versions,
 )
+from crm.taxonomy_documents import taxonomy_document, version_document
+from crm.taxonomy_plan import plan_document, plan_taxonomy
 from runtime.wiring import bundled_reasons
 
 reasons = typer.Typer(help="The call reasons: load, show, and classify the past under them.", no_args_is_help=True)
@@ -54,7 +50,7 @@ def load(
     wired = wire(home)
     require_current(wired.database)
     with wired.database.read() as connection:
-        document = _what_changes(connection, given)
+        document = plan_document(plan_taxonomy(connection, given))
     if not dry_run:
         with wired.database.write() as connection:
             store_taxonomy(connection, given, datetime.now(UTC))
@@ -116,23 +112,6 @@ def _text_of(file: Path) -> str:
         ) from error
 
 
-def _what_changes(connection: sa.Connection, given: Taxonomy) -> dict[str, Any]:
-    before = current_taxonomy(connection)
-    following = successors_under(connection, given)
-    earlier = plan(connection, given, Wanted()).call_count_by_reason
-    lost = sum(count for code, count in earlier.items() if code not in given.codes and code not in following)
-    return {
-        "version": given.version,
-        "title": given.title,
-        "reasons": len(given.reasons),
-        "questions": len(given.questions),
-        "previous_version": before.version if before else None,
-        "changes": asdict(changes(before, given, following)),
-        "calls_under_other_reasons": sum(earlier.values()),
-        "calls_without_counterpart": lost,
-    }
-
-
 def _tell_changes(document: dict[str, Any], *, dry_run: bool) -> None:
     found = document["changes"]
     table = Table("what", "codes", title=escape(f"{document['title'] or 'Reasons'}: version {document['version']}"))
@@ -154,33 +133,9 @@ def _tell_changes(document: dict[str, Any], *, dry_run: bool) -> None:
 
 
 def _document(found: Taxonomy, versions: list[TaxonomyVersion]) -> dict[str, Any]:
-    return {
-        "version": found.version,
-        "title": found.title,
-        "is_current": any(one.is_current and one.version == found.version for one in versions),
-        "reasons": [
-            {
-                "code": reason.code,
-                "label": reason.label,
-                "definition": reason.definition,
-                "examples": list(reason.examples),
-                "parent": reason.parent_code,
-                "sales": reason.is_sales,
-                "replaces": list(reason.replaces),
-            }
-            for reason in found.reasons
-        ],
-        "questions": [
-            {
-                "code": question.code,
-                "text": question.text,
-                "kind": question.kind.value,
-                "choices": list(question.choices),
-            }
-            for question in found.questions
-        ],
-        "versions": [{**asdict(one), "loaded_at": one.loaded_at.isoformat()} for one in versions],
-    }
+    is_current = any(one.is_current and one.version == found.version for one in versions)
+    listed = [version_document(one) for one in versions]
+    return taxonomy_document(found, is_current=is_current) | {"versions": listed}
 
 
 def _print(found: Taxonomy, versions: list[TaxonomyVersion]) -> None:

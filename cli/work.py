@@ -94,7 +94,7 @@ def work(
     from runtime.listening import catch_up
     from workers.app import make_parts
     from workers.run import work_until_idle
-    from workers.sweep import roll_up, tend_batches, wake_parked
+    from workers.sweep import hand_over, roll_up, tend_batches, wake_parked
 
     wired = wire(home)
     set_up_logs(wired.settings.log_level)
@@ -112,6 +112,7 @@ def work(
         tend_batches=lambda: tend_batches(wired, gather_s=0.0),
         poll_s=wired.settings.language.batch_poll_s,
     )
+    hand_over(wired)
     document = print_status(wired, as_json=as_json)
     if as_json:
         emit(document)

@@ -59,6 +59,10 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 }
 
 
+# Whose calls these roles see: everybody's.
+EVERYBODYS = frozenset({Role.ADMIN, Role.REVIEWER, Role.ANALYST})
+
+
 class NotAllowed(CallwiseError):
     """Whoever asks may not do that; the text names what is missing."""
 
@@ -97,14 +101,27 @@ class Viewer:
 OPERATOR = Viewer("operator", Role.ADMIN)
 
 
+def visible_agents(viewer: Viewer) -> sa.ColumnElement[bool]:
+    """The condition on `agent` that leaves those whose calls this viewer may see."""
+    if not viewer.may(Permission.READ_CALLS):
+        return sa.false()
+    if viewer.role in EVERYBODYS:
+        return sa.true()
+    if viewer.role is Role.LEAD and viewer.team_ids:
+        return agent.c.team_id.in_(viewer.team_ids)
+    if viewer.role is Role.AGENT and viewer.agent_id is not None:
+        return agent.c.id == viewer.agent_id
+    return sa.false()
+
+
 def visible_calls(viewer: Viewer) -> sa.ColumnElement[bool]:
     """The condition on `call` that leaves the calls that this viewer may see: the only place that says so."""
     if not viewer.may(Permission.READ_CALLS):
         return sa.false()
-    if viewer.role in {Role.ADMIN, Role.REVIEWER, Role.ANALYST}:
+    if viewer.role in EVERYBODYS:
         return sa.true()
     if viewer.role is Role.LEAD and viewer.team_ids:
-        return call.c.agent_id.in_(sa.select(agent.c.id).where(agent.c.team_id.in_(viewer.team_ids)))
+        return call.c.agent_id.in_(sa.select(agent.c.id).where(visible_agents(viewer)))
     if viewer.role is Role.AGENT and viewer.agent_id is not None:
         return call.c.agent_id == viewer.agent_id
     return sa.false()

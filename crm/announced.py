@@ -13,8 +13,10 @@ import sqlalchemy as sa
 
 from calls.pipeline import FETCH, SkipReason, Stage, lane_of
 from calls.recording import ObjectRef, StoredObject, call_id_for
+from calls.telling import call_subject, object_subject
 from crm import jobs
 from crm.database import insert
+from crm.erased import erased_subjects
 from crm.facts import all_columns, told_columns, upsert_named
 from crm.intake import Arrival, Received, suffixed_id
 from crm.results import Work
@@ -43,8 +45,12 @@ def announce(connection: sa.Connection, arrival: Arrival, *, now: datetime) -> R
     - A recording that is known inserts nothing, whatever has become of its call.
     - A call that was skipped because there was no recording is revived by one.
     - Another recording of a known call is a call of its own, as in `crm.intake`.
+    - A call or a recording that was erased stays so.
     """
     ref = arrival.ref
+    erased = _erased(connection, arrival)
+    if erased is not None:
+        return Received(erased, is_new=False)
     for external_id in (arrival.external_id, suffixed_id(arrival)):
         call_id = call_id_for(arrival.source_system, external_id)
         if _insert_call(connection, arrival, external_id, {"stage": Stage.ANNOUNCED}, now):
@@ -66,6 +72,9 @@ def announce(connection: sa.Connection, arrival: Arrival, *, now: datetime) -> R
 def note_without(connection: sa.Connection, without: Without, *, now: datetime) -> Received:
     """Note a call that has no recording as skipped, so that people see it; a call that is known stays as it is."""
     arrival = without.arrival
+    erased = _erased(connection, arrival)
+    if erased is not None:
+        return Received(erased, is_new=False)
     call_id = call_id_for(arrival.source_system, arrival.external_id)
     ended = {"stage": Stage.SKIPPED, "skip_reason": without.reason, "finished_at": now}
     if not _insert_call(connection, arrival, arrival.external_id, ended, now):
@@ -75,7 +84,9 @@ def note_without(connection: sa.Connection, without: Without, *, now: datetime) 
 
 
 def is_known(connection: sa.Connection, source_system: str, external_call_id: str) -> bool:
-    """Whether there is a call of this id."""
+    """Whether there is a call of this id, or was one that is erased."""
+    if erased_subjects(connection, {call_subject(source_system, external_call_id)}):
+        return True
     found = sa.select(call.c.id).where(
         call.c.source_system == source_system, call.c.external_call_id == external_call_id
     )
@@ -106,6 +117,15 @@ def save_fetched(connection: sa.Connection, work: Work, stored: StoredObject) ->
     )
     if noted.rowcount != 1:
         raise jobs.ClaimLost("the store announced the recording before it was noted")
+
+
+def _erased(connection: sa.Connection, arrival: Arrival) -> UUID | None:
+    """The call with which this arrival was erased."""
+    names = {
+        object_subject(arrival.ref.bucket, arrival.ref.key),
+        call_subject(arrival.source_system, arrival.external_id),
+    }
+    return next((found.call_id for found in erased_subjects(connection, names).values()), None)
 
 
 def _insert_call(

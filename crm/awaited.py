@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from calls.telling import object_subject
 from crm.bulk import among
 from crm.database import insert
+from crm.erased import erased_subjects
 from crm.tables import awaited_object
 
 # Stores that speak before they show do so by seconds; an hour also covers an upload that is being copied.
@@ -25,8 +27,13 @@ class Awaited:
 
 
 def await_objects(connection: sa.Connection, missing: Iterable[Awaited], *, now: datetime) -> int:
-    """Note announced objects that are not there; those of an hour ago are given up. Returns how many are given up."""
+    """Note announced objects that are not there; those of an hour ago are given up. Returns how many are given up.
+
+    For what was erased nobody waits.
+    """
     by_key = {(one.bucket, one.candidates[0]): one for one in missing}
+    gone = erased_subjects(connection, {object_subject(bucket, key) for bucket, key in by_key})
+    by_key = {place: one for place, one in by_key.items() if object_subject(*place) not in gone}
     given_up = 0
     for (bucket, key), one in sorted(by_key.items()):
         is_this = (awaited_object.c.bucket == bucket, awaited_object.c.object_key == key)

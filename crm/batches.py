@@ -233,7 +233,8 @@ def book(
             batch_question.c.batch_id == batch_id,
             batch_question.c.answer.is_(None),
         )
-        .values(answer=answer)
+        # Of what nobody needs any more, such as a question about a call that was erased, the price alone is kept.
+        .values(answer=sa.case((batch_question.c.messages.is_(None), ""), else_=answer))
         .returning(batch_question.c.call_id)
     ).one_or_none()
     if row is None:

@@ -26,8 +26,8 @@ def line_document(line: CallLine) -> dict[str, Any]:
         "stage": line.stage,
         "skip_reason": line.skip_reason,
         "failed_code": line.failed_code,
-        "happened_at": _moment(line.happened_at),
-        "started_at": _moment(line.started_at),
+        "happened_at": moment(line.happened_at),
+        "started_at": moment(line.started_at),
         "direction": line.direction,
         "profile": line.profile,
         "customer": {"name": line.customer_name, "number": line.customer_number},
@@ -36,7 +36,7 @@ def line_document(line: CallLine) -> dict[str, Any]:
         "queue": line.queue,
         "duration_s": line.duration_s,
         "headline": line.headline,
-        "reason": _reason(line.reason_code, line.reason_label, line.reason_confidence),
+        "reason": reason_document(line.reason_code, line.reason_label, line.reason_confidence),
         "outcome": line.outcome,
         "is_resolved": line.is_resolved,
         "sentiment": line.sentiment_customer,
@@ -52,6 +52,7 @@ def call_document(found: CallInFull) -> dict[str, Any]:
     heard, analysis = found.transcript, found.analysis
     return {
         "id": str(line.id),
+        "revision": found.revision,
         "external_call_id": line.external_call_id,
         "source_system": found.source_system,
         "profile": line.profile,
@@ -61,18 +62,22 @@ def call_document(found: CallInFull) -> dict[str, Any]:
         "waiting": _waiting(found),
         "is_sample": line.is_sample,
         "is_demo": line.is_demo,
-        "happened_at": _moment(line.happened_at),
-        "received_at": _moment(line.received_at),
-        "queued_at": _moment(found.queued_at),
-        "started_at": _moment(line.started_at),
-        "answered_at": _moment(found.answered_at),
-        "ended_at": _moment(found.ended_at),
-        "finished_at": _moment(found.finished_at),
-        "modified_at": _moment(found.modified_at),
+        "happened_at": moment(line.happened_at),
+        "received_at": moment(line.received_at),
+        "queued_at": moment(found.queued_at),
+        "started_at": moment(line.started_at),
+        "answered_at": moment(found.answered_at),
+        "ended_at": moment(found.ended_at),
+        "finished_at": moment(found.finished_at),
+        "modified_at": moment(found.modified_at),
         "direction": line.direction,
         "from_number_e164": found.from_number_e164,
         "to_number_e164": found.to_number_e164,
-        "customer": {"name": line.customer_name, "number": line.customer_number},
+        "customer": {
+            "id": str(found.contact_id) if found.contact_id else None,
+            "name": line.customer_name,
+            "number": line.customer_number,
+        },
         "agent": line.agent,
         "team": line.team,
         "queue": line.queue,
@@ -139,7 +144,7 @@ def _transcript(heard: TranscriptRow) -> dict[str, Any]:
         "is_demo": heard.is_demo,
         "language": heard.language,
         "revision": heard.revision,
-        "created_at": _moment(heard.created_at),
+        "created_at": moment(heard.created_at),
         "agent_channel": heard.agent_channel,
     }
 
@@ -151,7 +156,7 @@ def _analysis(given: AnalysisRow, cost_microusd: int | None) -> dict[str, Any]:
         "summary": given.summary,
         "summary_kind": given.summary_kind,
         "subject": given.subject,
-        "reason": _reason(given.reason_code, given.reason_label, given.reason_confidence),
+        "reason": reason_document(given.reason_code, given.reason_label, given.reason_confidence),
         "secondary_reasons": [{"code": code, "label": label} for code, label in given.secondary_reasons],
         "outcome": given.outcome,
         "is_resolved": given.is_resolved,
@@ -171,9 +176,11 @@ def _analysis(given: AnalysisRow, cost_microusd: int | None) -> dict[str, Any]:
         "escalated_for": given.escalated_for,
         "taxonomy_version": given.taxonomy_version,
         "reason_said_by": given.reason_said_by,
+        "said_by": dict(given.said_by),
+        "approved": given.approved and {"by": given.approved.reviewed_by, "at": moment(given.approved.reviewed_at)},
         "reviews": [_review(said) for said in given.reviews],
         "revision": given.revision,
-        "created_at": _moment(given.created_at),
+        "created_at": moment(given.created_at),
         "cost_microusd": cost_microusd,
     }
 
@@ -184,7 +191,7 @@ def _review(said: Review) -> dict[str, Any]:
         "before": said.before,
         "after": said.after,
         "by": said.reviewed_by,
-        "at": _moment(said.reviewed_at),
+        "at": moment(said.reviewed_at),
         "revision": said.revision,
     }
 
@@ -202,15 +209,17 @@ def _waiting(found: CallInFull) -> dict[str, Any] | None:
     return {
         "step": waiting.step,
         "attempt_count": waiting.attempt_count,
-        "due_at": _moment(waiting.due_at),
+        "due_at": moment(waiting.due_at),
         "last_code": waiting.last_code,
         "last_detail": waiting.last_detail,
     }
 
 
-def _reason(code: str | None, label: str | None, confidence: float | None) -> dict[str, Any] | None:
+def reason_document(code: str | None, label: str | None, confidence: float | None) -> dict[str, Any] | None:
+    """A reason as every document has it; null where there is none."""
     return None if code is None else {"code": code, "label": label, "confidence": confidence}
 
 
-def _moment(at: datetime | None) -> str | None:
+def moment(at: datetime | None) -> str | None:
+    """A moment as every document has it: ISO 8601 in UTC."""
     return None if at is None else at.isoformat().replace("+00:00", "Z")

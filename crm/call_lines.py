@@ -19,6 +19,7 @@ class CallLine:
     """One call. `customer_number` is E.164 text; `is_demo` says that a demo engine heard or understood the call."""
 
     id: UUID
+    contact_id: UUID | None
     external_call_id: str
     stage: str
     skip_reason: str | None
@@ -52,8 +53,12 @@ def label_of(code: str | None, label: str | None) -> str | None:
     return None if code is None else label or _GENERAL_LABELS.label(code)
 
 
-def select_lines() -> sa.Select[Any]:
-    """The query whose rows `line_of` reads: calls with their agent, queue, customer and current analysis."""
+def select_lines(source: sa.FromClause = call) -> sa.Select[Any]:
+    """The query whose rows `line_of` reads: calls with their agent, queue, customer and current analysis.
+
+    `source` is `call`, or a join that begins with the few calls that are wanted: PostgreSQL plans so many tables in
+    the order in which they are named.
+    """
     return (
         sa.select(
             *(call.c[name] for name in _OF_CALL),
@@ -68,7 +73,7 @@ def select_lines() -> sa.Select[Any]:
             sa.func.coalesce(transcript.c.is_demo, sa.false()).label("transcript_is_demo"),
             transcript.c.skipped.label("transcript_skipped"),
         )
-        .select_from(call)
+        .select_from(source)
         .outerjoin(agent, agent.c.id == call.c.agent_id)
         .outerjoin(team, team.c.id == agent.c.team_id)
         .outerjoin(queue, queue.c.id == call.c.queue_id)
@@ -87,6 +92,7 @@ def select_lines() -> sa.Select[Any]:
 
 _OF_CALL = (
     "id",
+    "contact_id",
     "external_call_id",
     "stage",
     "skip_reason",

@@ -4,7 +4,7 @@ Lists are paged by the key (happened_at, id) of the last row shown, never by OFF
 first costs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,45 +15,41 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from calls.errors import CallwiseError
-from calls.recording import Direction
+from crm.access import Viewer, visible_agents, visible_calls
+from crm.call_filters import CallFilter, WrongQuery, conditions_of, has_digits, newest
 from crm.call_lines import CallLine, label_of, line_of, select_lines
-from crm.reason_tables import reason_successor
-from crm.tables import agent, call, call_analysis, contact, queue, reason, recording, taxonomy, transcript, utterance
+from crm.redacted import shown_line
+from crm.search_words import matching
+from crm.tables import agent, call, queue, reason, recording, taxonomy, team
 from crm.taxonomies import known_successors
 
 MAX_PAGE = 500
-
-
-class WrongQuery(CallwiseError):
-    """A filter or a page key that cannot be read; the text names it."""
-
-    code = "wrong_query"
+__all__ = [
+    "MAX_PAGE",
+    "CallFilter",
+    "CallPage",
+    "FilterChoices",
+    "NoSuchCall",
+    "WrongQuery",
+    "count_calls",
+    "earlier_calls",
+    "filter_choices",
+    "find_call",
+    "has_digits",
+    "has_samples",
+    "key_of",
+    "lines_of",
+    "list_calls",
+    "parse_moment",
+    "position_of",
+    "see_call",
+]
 
 
 class NoSuchCall(CallwiseError):
     """No call has that id, external id or recording address."""
 
     code = "no_such_call"
-
-
-@dataclass(frozen=True)
-class CallFilter:
-    """Which calls are wanted; None and "" do not restrict. `since` <= happened_at < `until`.
-
-    `reason` is a code, and calls with one that it replaces have it, too; `agent` and `queue` are whole names;
-    `customer` is part of a name, or at least three digits of a number; `text` is part of a headline, a summary or
-    something that was said. Upper and lower case are the same.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    reason: str = ""
-    agent: str = ""
-    queue: str = ""
-    customer: str = ""
-    stage: str = ""
-    text: str = ""
-    with_samples: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,32 +62,62 @@ class CallPage:
 
 @dataclass(frozen=True)
 class FilterChoices:
-    """What a filter can be set to: (code, label) of the reasons, names of agents and queues, in order."""
+    """What a filter can be set to: (code, label) of the reasons, names of agents, teams and queues, in order."""
 
     reasons: tuple[tuple[str, str], ...]
     agents: tuple[str, ...]
     queues: tuple[str, ...]
+    teams: tuple[str, ...] = ()
 
 
-def list_calls(connection: sa.Connection, wanted: CallFilter, *, limit: int = 50, after: str = "") -> CallPage:
-    """The page of at most `limit` calls (1 to MAX_PAGE) behind the key `after`. Raises WrongQuery."""
+def list_calls(
+    connection: sa.Connection, viewer: Viewer, wanted: CallFilter, *, limit: int = 50, after: str = ""
+) -> CallPage:
+    """The page of at most `limit` calls (1 to MAX_PAGE) that `viewer` may see behind the key `after`, as they may be
+    read by that viewer. Raises WrongQuery.
+    """
     if not 1 <= limit <= MAX_PAGE:
         raise WrongQuery(f"limit is {limit}; it must be 1 to {MAX_PAGE}")
-    found = select_lines().where(*_conditions(wanted)).order_by(call.c.happened_at.desc(), call.c.id.desc())
-    if after:
-        found = found.where(sa.tuple_(call.c.happened_at, call.c.id) < _position(after))
-    rows = connection.execute(found.limit(limit + 1)).all()
-    lines = tuple(line_of(row) for row in rows[:limit])
-    return CallPage(lines, _key(lines[-1]) if len(rows) > limit else None)
+    if wanted.text:
+        found = matching(connection, viewer, wanted.text, wanted, limit=limit, after=after)
+        return CallPage(lines_of(connection, viewer, found.call_ids), found.next_key)
+    conditions = conditions_of(connection, viewer, wanted)
+    keys = newest(connection, conditions, count=limit + 1, before=position_of(after) if after else None)
+    rows = connection.execute(
+        select_lines(keys.join(call, call.c.id == keys.c.id)).order_by(keys.c.happened_at.desc(), keys.c.id.desc())
+    ).all()
+    lines = tuple(shown_line(viewer, line_of(row)) for row in rows[:limit])
+    return CallPage(lines, key_of(lines[-1]) if len(rows) > limit else None)
 
 
-def filter_choices(connection: sa.Connection) -> FilterChoices:
-    """What the calls in the database can be filtered by; at most 500 agents and queues."""
-    codes: Iterable[str] = connection.execute(
-        sa.select(call_analysis.c.reason_code)
-        .where(call_analysis.c.is_current, call_analysis.c.reason_code.is_not(None))
-        .distinct()
-    ).scalars()
+def lines_of(connection: sa.Connection, viewer: Viewer, ids: Sequence[UUID]) -> tuple[CallLine, ...]:
+    """These calls, of which the viewer is known to see each, in this order."""
+    rows = connection.execute(select_lines().where(call.c.id.in_(ids))).all() if ids else []
+    lines = {row.id: shown_line(viewer, line_of(row)) for row in rows}
+    return tuple(lines[one] for one in ids if one in lines)
+
+
+def count_calls(connection: sa.Connection, viewer: Viewer, wanted: CallFilter, *, at_most: int = 1000) -> int:
+    """How many calls the filter leaves; `at_most` where there are as many or more, so that counting has an end."""
+    if wanted.text:
+        return len(matching(connection, viewer, wanted.text, wanted, limit=at_most).call_ids)
+    keys = newest(connection, conditions_of(connection, viewer, wanted), count=at_most)
+    counted: int = connection.execute(sa.select(sa.func.count()).select_from(keys)).scalar_one()
+    return counted
+
+
+def see_call(connection: sa.Connection, viewer: Viewer, call_id: UUID) -> None:
+    """Raises NoSuchCall unless there is a call of that id and `viewer` may see it: nobody can tell the two apart."""
+    seen = sa.select(sa.exists().where(call.c.id == call_id, visible_calls(viewer)))
+    if not connection.execute(seen).scalar_one():
+        raise NoSuchCall(f"no call has the id {call_id}")
+
+
+def filter_choices(connection: sa.Connection, viewer: Viewer) -> FilterChoices:
+    """What the calls in the database can be filtered by; at most 500 queues, and agents whose calls `viewer` may
+    see.
+    """
+    codes = _codes_in_use(connection)
     following = known_successors(connection)
     # What a code is called now, where the current version has it.
     named = (
@@ -100,9 +126,12 @@ def filter_choices(connection: sa.Connection) -> FilterChoices:
         .order_by(taxonomy.c.is_current, taxonomy.c.loaded_at)
     )
     labels = {row.code: row.label for row in connection.execute(named)}
-    codes = {following.get(code, code) for code in codes}
-    reasons = sorted(((code, label_of(code, labels.get(code)) or code) for code in codes), key=lambda pair: pair[1])
-    return FilterChoices(tuple(reasons), _names(connection, agent.c.display_name), _names(connection, queue.c.name))
+    now = {following.get(code, code) for code in codes}
+    reasons = sorted(((code, label_of(code, labels.get(code)) or code) for code in now), key=lambda pair: pair[1])
+    agents = _names(connection, agent.c.display_name, visible_agents(viewer))
+    with_agents = team.c.id.in_(sa.select(agent.c.team_id).where(visible_agents(viewer)))
+    teams = _names(connection, team.c.name, with_agents)
+    return FilterChoices(tuple(reasons), agents, _names(connection, queue.c.name), teams)
 
 
 def has_samples(connection: sa.Connection) -> bool:
@@ -133,17 +162,19 @@ def find_call(connection: sa.Connection, reference: str) -> UUID:
     raise NoSuchCall(f"no call has the id, external id or recording {reference!r}")
 
 
-def earlier_calls(connection: sa.Connection, call_id: UUID, *, limit: int = 10) -> tuple[CallLine, ...]:
-    """The same customer's calls before this one, newest first; none for a call that is not filed with a customer."""
+def earlier_calls(connection: sa.Connection, viewer: Viewer, call_id: UUID, *, limit: int = 10) -> tuple[CallLine, ...]:
+    """The same customer's calls before this one that `viewer` may see, newest first; none for a call that is not filed
+    with a customer.
+    """
     this = sa.select(call.c.contact_id, call.c.happened_at).where(call.c.id == call_id).subquery()
     rows = connection.execute(
         select_lines()
         .join(this, call.c.contact_id == this.c.contact_id)
-        .where(call.c.happened_at <= this.c.happened_at, call.c.id != call_id)
+        .where(visible_calls(viewer), call.c.happened_at <= this.c.happened_at, call.c.id != call_id)
         .order_by(call.c.happened_at.desc(), call.c.id.desc())
         .limit(limit)
     )
-    return tuple(line_of(row) for row in rows)
+    return tuple(shown_line(viewer, line_of(row)) for row in rows)
 
 
 def parse_moment(text: str, zone: ZoneInfo, *, is_until: bool = False) -> datetime | None:
@@ -163,63 +194,28 @@ def parse_moment(text: str, zone: ZoneInfo, *, is_until: bool = False) -> dateti
         raise WrongQuery(f"{text!r} is no date; write 2026-03-14 or 2026-03-14T09:30") from None
 
 
-def _conditions(wanted: CallFilter) -> list[sa.ColumnElement[bool]]:
-    found: list[sa.ColumnElement[bool]] = []
-    if not wanted.with_samples:
-        found.append(call.c.is_sample.is_(False))
-    if wanted.since:
-        found.append(call.c.happened_at >= wanted.since)
-    if wanted.until:
-        found.append(call.c.happened_at < wanted.until)
-    if wanted.stage:
-        found.append(call.c.stage == wanted.stage)
-    if wanted.reason:
-        earlier = sa.select(reason_successor.c.code).where(reason_successor.c.successor_code == wanted.reason)
-        code = call_analysis.c.reason_code
-        found.append(sa.or_(code == wanted.reason, code.in_(earlier)))
-    if wanted.agent:
-        found.append(sa.func.lower(agent.c.display_name) == wanted.agent.lower())
-    if wanted.queue:
-        found.append(sa.func.lower(queue.c.name) == wanted.queue.lower())
-    if wanted.customer:
-        found.append(_is_customer(wanted.customer))
-    if wanted.text:
-        found.append(_says(wanted.text))
-    return found
+def _codes_in_use(connection: sa.Connection) -> list[str]:
+    """The reasons that calls have: from one to the next by the index, not call by call."""
+    first = sa.select(sa.func.min(call.c.reason_code).label("code")).where(call.c.reason_code.is_not(None))
+    found = first.cte("found", recursive=True)
+    following = (
+        sa.select(sa.func.min(call.c.reason_code)).where(call.c.reason_code > found.c.code).correlate(found)
+    ).scalar_subquery()
+    found = found.union_all(sa.select(following).where(found.c.code.is_not(None)))
+    return list(connection.execute(sa.select(found.c.code).where(found.c.code.is_not(None))).scalars())
 
 
-def _is_customer(words: str) -> sa.ColumnElement[bool]:
-    digits = "".join(letter for letter in words if letter.isdigit())
-    if len(digits) >= 3 and not any(letter.isalpha() for letter in words):
-        outbound = call.c.direction == Direction.OUTBOUND
-        number = sa.case((outbound, call.c.to_number_e164), else_=call.c.from_number_e164)
-        return number.contains(digits, autoescape=True)
-    full_name = sa.func.coalesce(contact.c.first_name, "") + " " + sa.func.coalesce(contact.c.last_name, "")
-    return sa.or_(
-        call.c.customer_name.icontains(words, autoescape=True), full_name.icontains(words.strip(), autoescape=True)
-    )
+def _names(connection: sa.Connection, column: sa.Column[Any], *conditions: sa.ColumnElement[bool]) -> tuple[str, ...]:
+    return tuple(connection.execute(sa.select(column).where(*conditions).order_by(column).limit(500)).scalars())
 
 
-def _says(words: str) -> sa.ColumnElement[bool]:
-    said = sa.select(utterance.c.seq).where(
-        utterance.c.transcript_id == transcript.c.id, utterance.c.text.icontains(words, autoescape=True)
-    )
-    return sa.or_(
-        call_analysis.c.headline.icontains(words, autoescape=True),
-        call_analysis.c.summary.icontains(words, autoescape=True),
-        said.correlate(transcript).exists(),
-    )
-
-
-def _names(connection: sa.Connection, column: sa.Column[Any]) -> tuple[str, ...]:
-    return tuple(connection.execute(sa.select(column).order_by(column).limit(500)).scalars())
-
-
-def _key(line: CallLine) -> str:
+def key_of(line: CallLine) -> str:
+    """The key of the page behind this call."""
     return f"{line.happened_at.astimezone(UTC).strftime('%Y%m%dT%H%M%S.%f')}-{line.id.hex}"
 
 
-def _position(key: str) -> sa.Tuple:
+def position_of(key: str) -> sa.Tuple:
+    """The place in a list by (happened_at, id) that a page's key names. Raises WrongQuery."""
     moment, _, hexed = key.partition("-")
     try:
         happened_at = datetime.strptime(moment, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)

@@ -16,6 +16,8 @@ _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=NORMAL",
     "foreign_keys=ON",
+    # What is deleted is overwritten: some builds of SQLite do so by themselves, others leave it lying in the file.
+    "secure_delete=ON",
     "busy_timeout=30000",
     # The ids of calls are spread over their indexes: with the 2 MB of SQLite, each batch of new ones reads most pages
     # again.
@@ -110,6 +112,17 @@ class Database:
                 yield connection
             except sa.exc.OperationalError as error:
                 raise TransientError(_first_line(error), code="database_unreachable") from error
+
+    def empty_log(self) -> bool:
+        """Write SQLite's log into the database and cut it to nothing: it holds pages as they were. True when it could
+        not, since somebody reads or writes at this moment.
+        """
+        with self._connect() as connection:
+            raw = connection.connection.dbapi_connection
+            if raw is None:
+                raise CallwiseError("there is no connection to the database")
+            is_busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return bool(is_busy)
 
     def dispose(self) -> None:
         """Close this process's connections."""

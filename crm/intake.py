@@ -11,9 +11,11 @@ import sqlalchemy as sa
 
 from calls.pipeline import READ, TRANSCRIBE, Lane, Stage, lane_of
 from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for, fallback_call_id
+from calls.telling import call_subject, object_subject
 from crm import jobs
 from crm.bulk import among, insert_new, time_ordered_ids
 from crm.database import insert
+from crm.erased import erased_subjects
 from crm.facts import Named, set_facts, told_columns, upsert_named
 from crm.people import leave_chain
 from crm.tables import call, call_analysis, job, recording, transcript, unreadable_event
@@ -85,13 +87,14 @@ def insert_batch(
     - Other content under the key of a known call becomes the call's current recording, and the call starts anew.
     - Sound under the external id of a call that came as text takes its place; text beside sound adds nothing.
     - Else, another key under the external id of a known call is a call of its own: nothing is merged, nothing is lost.
+    - What was erased stays erased: nothing is inserted.
 
     `rung_at` is set where a bell follows the commit. Constraints decide, not the reads before them: whoever comes
     second with the same recording waits for the first and then inserts nothing.
     """
-    answers: dict[int, Received] = {}
-    named = upsert_named(connection, [arrival.facts for arrival in arrivals])
-    waiting = [(place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals)]
+    answers = _erased(connection, arrivals)
+    named = upsert_named(connection, [one.facts for place, one in enumerate(arrivals) if place not in answers])
+    waiting = [(place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals) if place not in answers]
     # In order of id, so that two transactions with the same calls cannot wait for each other.
     waiting.sort(key=lambda placed: placed[2].int)
     while waiting:
@@ -124,6 +127,23 @@ def known_etags(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> 
     for row in rows:
         found.setdefault(row.object_key, set()).add(row.etag)
     return found
+
+
+def _erased(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[int, Received]:
+    """The answers for arrivals that were erased, by their place."""
+    names = [
+        (object_subject(one.ref.bucket, one.ref.key), call_subject(one.source_system, one.external_id))
+        for one in arrivals
+    ]
+    gone = erased_subjects(connection, {name for both in names for name in both})
+    if not gone:
+        return {}
+    answers = {}
+    for place, (at, called) in enumerate(names):
+        erased = gone.get(at) or gone.get(called)
+        if erased is not None:
+            answers[place] = Received(erased.call_id, is_new=False)
+    return answers
 
 
 Placed = tuple[int, Arrival, UUID]

@@ -8,8 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from calls.reasons import Taxonomy
+from crm.privacy_tables import taught_call
 from crm.reviews import reviewed_reasons
-from crm.tables import call_analysis
+from crm.tables import call_analysis, transcript
 
 Source = Literal["person", "model"]
 
@@ -43,6 +44,10 @@ def labels_by_models(
             a.taxonomy_version == taxonomy.version,
             a.reason_code.in_(taxonomy.codes),
             a.reason_confidence >= sure_from,
+            # Whose words are still there.
+            sa.exists().where(
+                transcript.c.call_id == a.call_id, transcript.c.is_current, transcript.c.recording_id.is_not(None)
+            ),
         )
         .order_by(a.created_at.desc(), a.call_id)
         .limit(limit)
@@ -53,3 +58,11 @@ def labels_by_models(
         for row in rows
         if row.call_id not in left_out and not any(one["feature"] == "reason" for one in row.skipped)
     ]
+
+
+def note_taught(connection: sa.Connection, taxonomy_version: str, call_ids: Iterable[UUID]) -> None:
+    """Note which calls taught the classifier for this taxonomy, in place of those before: it goes with any of them."""
+    connection.execute(sa.delete(taught_call).where(taught_call.c.taxonomy_version == taxonomy_version))
+    rows = [{"taxonomy_version": taxonomy_version, "call_id": call_id} for call_id in sorted(set(call_ids))]
+    if rows:
+        connection.execute(sa.insert(taught_call), rows)

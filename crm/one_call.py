@@ -1,7 +1,7 @@
 """One call in full: what telephony said, what was heard, what it was about, what it cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,12 +9,17 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from calls.channels import MAYBE_SWAPPED
+from calls.corrections import OF_ANALYSIS, Changes, Field
 from calls.recording import TEXT_SUFFIXES
+from calls.redaction import SensitiveFinder, find_sensitive
 from calls.timing import Timing
 from calls.transcript import Speaker, Turn, Utterance, group_turns, take_turns
+from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
-from crm.results import GIVEN, utterance_of
+from crm.corrections import revision_column
+from crm.redacted import shown_call
+from crm.results import GIVEN, analysis_of, utterance_of
 from crm.reviews import Review, reviews_of
 from crm.tables import call, call_analysis, job, paid_request, reason, recording, transcript, utterance
 from crm.taxonomies import known_successors
@@ -36,12 +41,16 @@ class RecordingRow:
     sample_rate_hz: int | None
     duration_s: float | None
     playback_key: str | None
+    # When the sound was deleted because its time was over.
+    removed_at: datetime | None = None
 
     @property
     def has_sound(self) -> bool:
         """Whether there is something to play: a conversation that came as text has nothing, and a recording that
-        telephony still keeps is not here.
+        telephony still keeps is not here, nor is one whose time is over.
         """
+        if self.removed_at is not None:
+            return False
         return bool(self.playback_key) or (self.size_bytes > 0 and not self.object_key.lower().endswith(TEXT_SUFFIXES))
 
 
@@ -128,9 +137,24 @@ class AnalysisRow:
     @property
     def reason_said_by(self) -> str | None:
         """The person by whose word the call has its reason; None where an engine gave it."""
-        said = self.reviews[-1] if self.reviews else None
+        of_reason = [one for one in self.reviews if one.field == Field.REASON]
+        said = of_reason[-1] if of_reason else None
         given = (said.after, self.following.get(said.after)) if said else ()
         return said.reviewed_by if said and self.reason_code in given else None
+
+    @property
+    def said_by(self) -> Mapping[str, str]:
+        """The fields that say what a person said, each with that person: their words outlive every engine's."""
+        found = {one.field: one.reviewed_by for one in self.reviews if one.field in OF_ANALYSIS}
+        if self.reason_said_by is None:
+            found.pop(Field.REASON, None)
+        return found
+
+    @property
+    def approved(self) -> Review | None:
+        """Who let this revision go to a CRM, and when; None where nobody has."""
+        given = (one for one in self.reviews if one.field == Field.APPROVAL and one.revision == self.revision)
+        return next(given, None)
 
 
 @dataclass(frozen=True)
@@ -146,9 +170,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class CallInFull:
-    """Everything about one call. `cost_microusd` is None when a paid request has no known price."""
+    """Everything about one call. `cost_microusd` is None when a paid request has no known price; `revision` is what a
+    correction of it has to name (crm.corrections.revision_of).
+    """
 
     line: CallLine
+    revision: int
     source_system: str
     failed_step: str | None
     failed_detail: str | None
@@ -164,6 +191,7 @@ class CallInFull:
     acw_time_s: float | None
     is_transferred: bool | None
     disconnect_reason: str | None
+    contact_id: UUID | None
     earlier_call_id: UUID | None
     attributes: Mapping[str, str]
     recording: RecordingRow | None
@@ -190,21 +218,28 @@ _OF_CALL = (
     "acw_time_s",
     "is_transferred",
     "disconnect_reason",
+    "contact_id",
     "earlier_call_id",
     "attributes",
 )
 
 
-def call_in_full(connection: sa.Connection, call_id: UUID) -> CallInFull:
-    """The call of that id. Raises NoSuchCall."""
-    row = connection.execute(select_lines().where(call.c.id == call_id)).one_or_none()
+def call_in_full(
+    connection: sa.Connection, viewer: Viewer, call_id: UUID, find: SensitiveFinder = find_sensitive
+) -> CallInFull:
+    """The call of that id, with marks in place of what `find` finds where `viewer` may not read it. Raises NoSuchCall,
+    also for one that `viewer` may not see.
+    """
+    row = connection.execute(select_lines().where(call.c.id == call_id, visible_calls(viewer))).one_or_none()
     if row is None:
         raise NoSuchCall(f"no call has the id {call_id}")
-    facts = connection.execute(sa.select(*(call.c[name] for name in _OF_CALL)).where(call.c.id == call_id)).one()
+    columns = (*(call.c[name] for name in _OF_CALL), revision_column().label("revision"))
+    facts = connection.execute(sa.select(*columns).where(call.c.id == call_id)).one()
     paid_request_count, cost_microusd = _cost(connection, call_id)
     held = recording_of(connection, call_id)
-    return CallInFull(
+    found = CallInFull(
         line=line_of(row),
+        revision=facts.revision,
         **{name: getattr(facts, name) for name in _OF_CALL},
         recording=held,
         transcript=_transcript(connection, call_id, held.channel_count if held else None),
@@ -213,6 +248,19 @@ def call_in_full(connection: sa.Connection, call_id: UUID) -> CallInFull:
         paid_request_count=paid_request_count,
         cost_microusd=cost_microusd,
     )
+    return shown_call(viewer, found, find)
+
+
+def beyond_shown(changes: Changes, shown: CallInFull) -> Changes:
+    """What is said beyond what was shown: forms and programs send back all that they hold, which may be redacted, and
+    a button may be pressed twice.
+    """
+    if shown.transcript and shown.transcript.agent_channel == changes.agent_channel:
+        changes = replace(changes, agent_channel=None)
+    if shown.analysis is None:
+        return changes
+    row = vars(shown.analysis)
+    return changes.beyond(analysis_of(row | {"secondary_reason_codes": [code for code, _ in row["secondary_reasons"]]}))
 
 
 def recording_of(connection: sa.Connection, call_id: UUID) -> RecordingRow | None:

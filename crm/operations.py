@@ -5,7 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from calls.pipeline import Stage
+from calls.pipeline import Lane, Stage
 from crm.call_lines import CallLine, line_of, select_lines
 from crm.tables import call, job, paid_request, unreadable_event
 
@@ -29,6 +29,16 @@ class WaitingGroup:
     detail: str
     call_count: int
     next_at: datetime
+
+
+@dataclass(frozen=True)
+class QueuedGroup:
+    """Work of one step: how many live and how many old calls wait for it or are at it, and since when the first."""
+
+    step: str
+    live_count: int
+    backfill_count: int
+    oldest_due_at: datetime
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,22 @@ def waiting_groups(connection: sa.Connection) -> list[WaitingGroup]:
         .order_by(sa.desc("calls"), job.c.step, job.c.last_code)
     )
     return [WaitingGroup(row.step, row.last_code, row.detail or "", row.calls, row.next_at) for row in rows]
+
+
+def queued_groups(connection: sa.Connection) -> list[QueuedGroup]:
+    """What waits for each step of the pipeline, or is worked on; steps without work are left out."""
+    is_live = job.c.lane == Lane.LIVE
+    rows = connection.execute(
+        sa.select(
+            job.c.step,
+            sa.func.count(sa.case((is_live, 1))).label("live"),
+            sa.func.count(sa.case((~is_live, 1))).label("backfill"),
+            sa.func.min(job.c.due_at, type_=job.c.due_at.type).label("oldest_due_at"),
+        )
+        .group_by(job.c.step)
+        .order_by(job.c.step)
+    )
+    return [QueuedGroup(row.step, row.live, row.backfill, row.oldest_due_at) for row in rows]
 
 
 def unreadable_events(connection: sa.Connection, *, limit: int = 20) -> list[UnreadableEvent]:

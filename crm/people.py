@@ -29,6 +29,19 @@ def match_contact(connection: sa.Connection, phone_e164: str, name: str | None =
     return found.id, found.account_id
 
 
+def file_under_contact(connection: sa.Connection, call_id: UUID, contact_id: UUID, happened_at: datetime) -> bool:
+    """Put a call that is in nobody's chain with this contact; returns whether there is one of that id."""
+    found = connection.execute(
+        sa.select(contact.c.account_id).where(contact.c.id == contact_id).with_for_update()
+    ).one_or_none()
+    if found is None:
+        return False
+    filed = {"contact_id": contact_id, "account_id": found.account_id}
+    connection.execute(sa.update(call).where(call.c.id == call_id).values(filed))
+    link_into_chain(connection, call_id, contact_id, happened_at)
+    return True
+
+
 def link_into_chain(connection: sa.Connection, call_id: UUID, contact_id: UUID, happened_at: datetime) -> None:
     """Point the call to the customer's call before it, and the one after it to this: the order of filing does not
     matter.

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from calls.corrections import Field
 from crm.tables import UtcDateTime, metadata
 
 review = sa.Table(
@@ -9,15 +10,18 @@ review = sa.Table(
     metadata,
     sa.Column("id", sa.Uuid, primary_key=True),
     sa.Column("call_id", sa.Uuid, sa.ForeignKey("call.id"), nullable=False, index=True),
-    # The analysis that was looked at, and the taxonomy in whose codes `after` is written.
+    # The analysis that was looked at, 0 where there was none, and the taxonomy in whose codes `after` is written.
     sa.Column("revision", sa.Integer, nullable=False),
-    sa.Column("taxonomy_version", sa.Text, sa.ForeignKey("taxonomy.version"), nullable=False),
+    sa.Column("taxonomy_version", sa.Text, sa.ForeignKey("taxonomy.version")),
+    # Texts as they stand in the analysis, next steps as its JSON; a channel; the id of a contact, "" for nobody.
     sa.Column("field", sa.Text, nullable=False),
     sa.Column("before", sa.Text),
     sa.Column("after", sa.Text, nullable=False),
     sa.Column("reviewed_by", sa.Text, nullable=False),
     sa.Column("reviewed_at", UtcDateTime, nullable=False, index=True),
-    sa.CheckConstraint("field IN ('reason')", name="field"),
+    sa.CheckConstraint(" OR ".join(f"field = '{field}'" for field in Field), name="field"),
+    # Learning reads what was said of reasons, in order.
+    sa.Index("ix_review_field_reviewed_at", "field", "reviewed_at"),
 )
 
 reason_successor = sa.Table(

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from calls.corrections import Field
 from calls.errors import CallwiseError, TransientError
 from calls.pipeline import RECLASSIFY, Lane, Stage
 from calls.reasons import Taxonomy
@@ -104,7 +105,7 @@ def waiting_calls(found: Taxonomy, wanted: Wanted) -> sa.Select[Any]:
 
 def is_reviewed() -> sa.ColumnElement[bool]:
     """Whether a person has stated the reason of the call of the row."""
-    return sa.exists().where(review.c.call_id == call.c.id).correlate(call)
+    return sa.exists().where(review.c.call_id == call.c.id, review.c.field == Field.REASON).correlate(call)
 
 
 def queue_calls(database: Database, wanted: Wanted, *, now: datetime) -> Queued:

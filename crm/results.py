@@ -2,20 +2,23 @@
 CRM.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.analysis import Analysis, AnsweredBy, SkippedFeature
+from calls.analysis import Analysis, AnsweredBy, Evidence, NextStep, Outcome, Sentiment, SkippedFeature
+from calls.corrections import Field
+from calls.errors import TerminalError
 from calls.pipeline import Lane
 from calls.recording import Direction, ObjectRef
 from calls.sides import Sides
 from calls.transcript import Speaker, Utterance, Word
-from crm.people import leave_chain, link_into_chain, match_contact
+from crm.people import file_under_contact, leave_chain, link_into_chain, match_contact
+from crm.reason_tables import review
 from crm.tables import call, call_analysis, job, recording, transcript, utterance
 
 # The engine of transcripts that came as text, before the kind of document: "given/vcon".
@@ -68,9 +71,15 @@ _CUSTOMER = (
         call.c.to_number_e164,
         call.c.customer_name,
         call.c.contact_id,
+        sa.select(review.c.after)
+        .where(review.c.call_id == call.c.id, review.c.field == Field.CUSTOMER)
+        .order_by(review.c.reviewed_at.desc(), review.c.revision.desc(), review.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("said_customer"),
     )
     .where(call.c.id == _OF_CALL)
-    .with_for_update()
+    .with_for_update(of=call)
 )
 _PAST = {
     table: sa.update(table).where(table.c.call_id == _OF_CALL, table.c.is_current)
@@ -135,6 +144,12 @@ class StoredTranscript:
     utterances: list[Utterance] = field(repr=False)
 
 
+class WordsGone(TerminalError):
+    """What was said in the call was erased, or its time was over."""
+
+    code = "words_gone"
+
+
 def work_for(connection: sa.Connection, call_id: UUID) -> Work | None:
     """The call and its current recording; None when it has none."""
     row = connection.execute(_WORK, {"of_call": call_id}).one_or_none()
@@ -194,8 +209,10 @@ def save_transcript(connection: sa.Connection, work: Work, given: NewTranscript,
 
 
 def current_transcript(connection: sa.Connection, call_id: UUID) -> StoredTranscript:
-    """The current transcript, its utterances in order."""
+    """The current transcript, its utterances in order. Raises WordsGone where they were deleted."""
     rows = connection.execute(_HEARD, {"of_call": call_id}).all()
+    if not rows:
+        raise WordsGone("the words of this call are not kept any more")
     return StoredTranscript(
         id=rows[0].id,
         language=rows[0].language or "",
@@ -242,6 +259,27 @@ def save_analysis(
         "revision": work.analysis_revision + 1,
         "is_current": True,
         "created_at": now,
+        **analysis_columns(given),
+        "model": by.model,
+        "is_demo": by.is_demo,
+        "prompt_version": by.prompt_version,
+        "taxonomy_version": taxonomy_version,
+        "tier": given.answered_by and by.tier,
+        "escalated_for": by.escalated_for or None,
+    }
+    write_analysis(connection, row)
+
+
+def write_analysis(connection: sa.Connection, row: Mapping[str, Any]) -> None:
+    """Store this row of `call_analysis` and make it the current one of its call: every revision comes through here."""
+    if row["revision"] > 1:
+        connection.execute(_PAST[call_analysis], {"of_call": row["call_id"], "is_current": False})
+    connection.execute(_NEW[call_analysis], row)
+
+
+def analysis_columns(given: Analysis) -> dict[str, Any]:
+    """The columns of `call_analysis` that hold what was understood."""
+    return {
         "headline": given.headline,
         "summary": given.summary,
         "summary_kind": given.summary_kind,
@@ -261,27 +299,47 @@ def save_analysis(
         "sentiment_customer": given.sentiment.overall,
         "sentiment_customer_start": given.sentiment.start,
         "sentiment_customer_end": given.sentiment.end,
-        "model": by.model,
-        "is_demo": by.is_demo,
-        "prompt_version": by.prompt_version,
-        "taxonomy_version": taxonomy_version,
-        "tier": given.answered_by and by.tier,
-        "escalated_for": by.escalated_for or None,
     }
-    _retire(connection, call_analysis, work.call_id, work.analysis_revision)
-    connection.execute(_NEW[call_analysis], row)
+
+
+def analysis_of(row: Mapping[str, Any]) -> Analysis:
+    """What `analysis_columns` made a row of `call_analysis` of."""
+    return Analysis(
+        headline=row["headline"],
+        summary=row["summary"],
+        summary_kind=row["summary_kind"],
+        subject=row["subject"],
+        reason_code=row["reason_code"],
+        reason_confidence=row["reason_confidence"],
+        secondary_reason_codes=tuple(row["secondary_reason_codes"]),
+        outcome=Outcome(row["outcome"]),
+        is_resolved=row["is_resolved"],
+        next_steps=tuple(
+            NextStep(step["text"], step["owner"], date.fromisoformat(step["due_on"]) if step["due_on"] else None)
+            for step in row["next_steps"]
+        ),
+        evidence=tuple(Evidence(item["field"], item["turn"], item["quote"]) for item in row["evidence"]),
+        answers=row["answers"],
+        skipped=tuple(SkippedFeature(item["feature"], item["code"]) for item in row["skipped"]),
+        sentiment=Sentiment(row["sentiment_customer_start"], row["sentiment_customer_end"], row["sentiment_customer"]),
+    )
 
 
 def file_call(connection: sa.Connection, call_id: UUID) -> None:
     """Put the call where a CRM user looks for it: with its customer, behind the customer's earlier call.
 
-    The number is read here, under a lock: telephony may have told it while the call was being heard.
+    The number is read here, under a lock: telephony may have told it while the call was being heard. Who the customer
+    is by a person's word outranks the number.
     """
     row = connection.execute(_CUSTOMER, {"of_call": call_id}).one()
     number = row.to_number_e164 if row.direction == Direction.OUTBOUND else row.from_number_e164
     if row.contact_id is not None:
         # It is filed again: its time or its customer was told late.
         leave_chain(connection, call_id, row.contact_id)
+    if row.said_customer is not None:
+        if row.said_customer:
+            file_under_contact(connection, call_id, UUID(row.said_customer), row.happened_at)
+        return
     if number is None:
         return
     contact_id, account_id = match_contact(connection, number, row.customer_name)

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from calls.corrections import Field
 from calls.injections import find_injections
 from calls.reasons import INSUFFICIENT, ReviewedCall, Taxonomy
 from calls.transcript import Speaker, Turn, take_turns
 from crm.reason_tables import review
 from crm.results import utterance_of
-from crm.reviews import REASON
 from crm.tables import transcript, utterance
 from crm.taxonomies import known_successors
 
@@ -51,7 +51,8 @@ def with_reviewed_calls(
     """
     if per_reason < 1:
         return taxonomy
-    marker = connection.execute(sa.select(sa.func.count(), sa.func.max(review.c.reviewed_at))).one()
+    said = sa.select(sa.func.count(), sa.func.max(review.c.reviewed_at)).where(review.c.field == Field.REASON)
+    marker = connection.execute(said).one()
     if not marker[0]:
         return taxonomy
     key = f"{taxonomy.version}/reviewed/{marker[0]}/{marker[1]}"
@@ -91,7 +92,7 @@ def _candidates(connection: sa.Connection, taxonomy: Taxonomy) -> list[_Candidat
     following = known_successors(connection)
     rows = connection.execute(
         sa.select(review)
-        .where(review.c.field == REASON)
+        .where(review.c.field == Field.REASON)
         .order_by(review.c.reviewed_at.desc(), review.c.revision.desc(), review.c.id)
         .limit(_REVIEW_COUNT)
     )

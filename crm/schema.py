@@ -7,9 +7,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import crm.access_tables
 import crm.batch_tables
+import crm.handover_tables
+import crm.kept_answers
 import crm.pacing
-import crm.reason_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
+import crm.privacy_tables
+import crm.reason_tables
+import crm.search_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
 from calls.errors import SetupBroken
 from crm.database import Database
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from calls.pipeline import RECLASSIFY, Lane, Stage
 from crm.awaited import awaited_count
 from crm.database import insert
+from crm.handover_status import handover_counts
 from crm.tables import call, call_analysis, job, process_beat, unreadable_event
 
 
@@ -17,8 +18,9 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     `oldest_waiting_s` is the age of the longest-waiting unfinished call in seconds, None when nothing waits; `waiting`
     counts unfinished calls by the code of their last failed attempt, `backfill` those in the lane behind the live ones,
     `reclassifying` done calls that are to be asked about under other reasons,
-    `awaited_objects` what was announced and is not in the store yet, `language_tiers` how many current analyses came
-    from engines in tiers and which share of them (0..1) was not left to the first, None where there are none.
+    `handover` those of each destination by state, `awaited_objects` what was announced and is not in the store yet,
+    `language_tiers` how many current analyses came from engines in tiers and which share of them (0..1) was not left to
+    the first, None where there are none.
     """
     document: dict[str, Any] = {
         stage.value: 0 for stage in (Stage.ANNOUNCED, Stage.RECEIVED, Stage.TRANSCRIBED, Stage.UNDERSTOOD, Stage.DONE)
@@ -62,6 +64,7 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
         sa.select(sa.func.count()).where(job.c.step == RECLASSIFY.name)
     ).scalar_one()
     document["language_tiers"] = _tiers(connection)
+    document["handover"] = handover_counts(connection)
     document["unreadable_events"] = connection.execute(
         sa.select(sa.func.count()).select_from(unreadable_event)
     ).scalar_one()

@@ -61,6 +61,11 @@ def correct_agent_channel(connection: sa.Connection, call_id: UUID, agent_channe
     return rename_speakers(connection, call_id, agent_channel, now=now)
 
 
+def stated_agent_channel(connection: sa.Connection, call_id: UUID) -> int:
+    """The channel by which the speakers are named now. Raises NoChannels."""
+    return _channel_of(_locked_transcript(connection, call_id))
+
+
 def rename_speakers(connection: sa.Connection, call_id: UUID, agent_channel: int, *, now: datetime) -> bool:
     """Name the speakers of the current transcript by this channel; returns whether that changed anything.
 

@@ -13,6 +13,7 @@ from calls.recording import CallFacts, Direction
 from calls.telling import Rank, Telling
 from crm.bulk import among
 from crm.database import insert
+from crm.erased import erased_subjects
 from crm.tables import telling
 
 _TIMES = ("queued_at", "started_at", "answered_at", "ended_at")
@@ -30,7 +31,8 @@ class ToldOf:
 def store_tellings(connection: sa.Connection, told: Iterable[ToldOf], *, now: datetime) -> None:
     """Keep each telling in place of what the same origin said of the subject before.
 
-    What its source wrote earlier than what is kept is dropped: it came late, or again.
+    What its source wrote earlier than what is kept is dropped: it came late, or again. What is told of something that
+    was erased is dropped, too.
     """
     # The last of one origin in a batch is the one that counts; sorted, so that two transactions cannot deadlock.
     latest: dict[tuple[str, str], ToldOf] = {}
@@ -38,6 +40,8 @@ def store_tellings(connection: sa.Connection, told: Iterable[ToldOf], *, now: da
         mark = (one.subject, one.telling.origin)
         if mark not in latest or _is_not_older(one.telling.as_of, latest[mark].telling.as_of):
             latest[mark] = one
+    gone = erased_subjects(connection, {subject for subject, _ in latest})
+    latest = {mark: one for mark, one in latest.items() if mark[0] not in gone}
     if not latest:
         return
     row = insert(connection, telling)

@@ -39,3 +39,6 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object; one that is not there is no error."""
+
+    def erase(self, key: str) -> None:
+        """Remove the object and every earlier version that the store keeps; one that is not there is no error."""

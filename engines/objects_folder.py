@@ -136,6 +136,18 @@ class FolderStore:
             path.unlink(missing_ok=True)
             self._note_path(key).unlink(missing_ok=True)
 
+    def erase(self, key: str) -> None:
+        """Remove the object and what was noted about it; a folder keeps no versions. The folders that it lay in stay:
+        recorders write to them.
+        """
+        self.delete(key)
+        with _translated():
+            # A note outlives a file that somebody removed by hand.
+            self._note_path(key).unlink(missing_ok=True)
+        with self._lock:
+            for mark in [mark for mark in self._etags if mark[0] == key]:
+                del self._etags[mark]
+
     def key_of(self, path: Path) -> str | None:
         """The key of the object that lies at `path`; None for a path where none lies, such as an unfinished one."""
         return folder_paths.key_of(self.root, path)

@@ -69,6 +69,10 @@ class MemoryStore:
         with self._lock:
             self._objects.pop(key, None)
 
+    def erase(self, key: str) -> None:
+        """Forget the object: there are no versions."""
+        self.delete(key)
+
     def _find(self, key: str) -> tuple[bytes, StoredObject]:
         check_key(key)
         with self._lock:

@@ -1,6 +1,7 @@
 """An object store that speaks S3: AWS, MinIO, RustFS, Ceph, Garage and others, by endpoint."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from email.header import Header, decode_header, make_header
 from pathlib import Path
 from secrets import token_hex
@@ -17,6 +18,7 @@ _SETTINGS = "CALLWISE_OBJECTS__"
 _BLOCK = 1 << 20
 # How stores say that they do not do this at all: asking again cannot help.
 _NO_TAGS = {"NotImplemented", "501"}
+_NO_VERSIONS = _NO_TAGS
 
 
 class S3Store:
@@ -137,6 +139,35 @@ class S3Store:
         check_key(key)
         with translated(_SETTINGS):
             self._aws.get().delete_object(Bucket=self.bucket, Key=key)
+
+    def erase(self, key: str) -> None:
+        """Remove the object with all its versions and delete markers; where the store cannot list versions, what is
+        there now.
+        """
+        check_key(key)
+        client = self._aws.get()
+        with translated(_SETTINGS):
+            try:
+                versions = list(self._versions(client, key))
+            except ClientError as error:
+                if error_code(error) not in _NO_VERSIONS:
+                    raise
+                versions = []
+            for version_id in versions:
+                client.delete_object(Bucket=self.bucket, Key=key, VersionId=version_id)
+        if not versions:
+            # Deleting what is not there would leave a marker with its name in a bucket with versions.
+            with suppress(ObjectGone):
+                self.head(key)
+                self.delete(key)
+
+    def _versions(self, client: Any, key: str) -> Iterator[str]:
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key):
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            yield from (version["VersionId"] for version in found if version["Key"] == key)
+            if any(version["Key"] != key for version in found):
+                # The key itself comes first of all that begin with it.
+                return
 
     def _require_bucket(self) -> None:
         try:

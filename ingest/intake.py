@@ -1,7 +1,7 @@
 """From an announced object to a durable call: look what the store has, hear what telephony says, insert, then ring."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -12,8 +12,10 @@ import structlog
 
 from calls.errors import TransientError
 from calls.pipeline import READ, TRANSCRIBE, Lane, Step, lane_of
+from calls.recording import ObjectRef
 from crm.awaited import Awaited, await_objects, forget_awaited
 from crm.database import Database
+from crm.erased import doom_again
 from crm.intake import Received, insert_batch, known_etags, note_unreadable
 from crm.tellings import store_tellings
 from engines.objects import ObjectStore
@@ -69,6 +71,7 @@ class Intake:
         now = datetime.now(UTC)
         with self.database.write() as connection:
             store_tellings(connection, [one.told for one in heard], now=now)
+            doom_again(connection, self._lying(looked), now=now)
             arrivals = merging.arrivals(connection, [one for one in looked if one.stored], now=now)
             rings = self.ring is not None and len(arrivals) <= RUNG_AT_ONCE
             answers = insert_batch(connection, arrivals, now=now, rung_at=now if rings else None)
@@ -85,6 +88,15 @@ class Intake:
                 if received.is_new and lane_of(arrival.stored.last_modified_at, now) is Lane.LIVE:
                     self.ring(READ if arrival.is_text else TRANSCRIBE, received.call_id)
         return taken
+
+    def _lying(self, looked: Sequence[Looked]) -> Iterator[ObjectRef]:
+        """The objects that were looked at, recordings and documents."""
+        for one in looked:
+            if one.stored:
+                yield one.stored.ref
+            # What has an eTag was an object, and its origin is the key.
+            for told in (heard.told for heard in one.tellings if heard.told.etag):
+                yield ObjectRef(self.objects.bucket, told.telling.origin, etag=told.etag)
 
     def _await(self, connection: sa.Connection, looked: Sequence[Looked], taken: Taken, now: datetime) -> None:
         """Note what is not in the store yet, and forget what came; what was a call before it went is not awaited."""

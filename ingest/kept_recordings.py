@@ -8,7 +8,7 @@ import structlog
 
 from calls.pipeline import SkipReason
 from calls.recording import CallFacts, ObjectRef, StoredObject
-from calls.telling import Rank, Telling, believable, merge_tellings, object_subject
+from calls.telling import Rank, Telling, believable, call_subject, merge_tellings, object_subject
 from crm.announced import Without, announce, call_of_recording, is_known, note_without, withdraw
 from crm.intake import Arrival, Received
 from crm.tellings import ToldOf, store_tellings, tellings_about
@@ -17,7 +17,6 @@ from ingest.intake import Intake
 from ingest.looking import Looked
 from ingest.merging import Merging
 from ingest.profiles import Reading
-from ingest.tellings import call_subject
 from ingest.twilio import ORIGIN, SOURCE_SYSTEM, RecordingNews, news_of_listed, recording_key
 
 log = structlog.get_logger()

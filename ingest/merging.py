@@ -8,14 +8,22 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from calls.recording import TEXT_SUFFIXES, CallFacts
-from calls.telling import Rank, Telling, believable, merge_tellings, object_subject, says_something
+from calls.telling import (
+    Rank,
+    Telling,
+    believable,
+    call_subject,
+    merge_tellings,
+    object_subject,
+    says_something,
+)
 from crm.facts import set_facts
 from crm.intake import Arrival
 from crm.tellings import tellings_about
 from crm.told_calls import ToldCall, calls_of, texts_under, told_calls
 from ingest.looking import Heard, Looked
 from ingest.profiles import PLAIN, Profiles, Reading, stem_of
-from ingest.tellings import call_subject, conversation_subject, stem_subject
+from ingest.tellings import conversation_subject, stem_subject
 
 # A vCon may also call itself JSON.
 _OF_TEXTS = (*TEXT_SUFFIXES, ".vcon.json")

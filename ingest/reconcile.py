@@ -9,6 +9,7 @@ from calls.errors import ObjectGone
 from calls.recording import ObjectRef
 from crm import retries
 from crm.database import Database
+from crm.erased import erased_objects
 from crm.intake import known_etags
 from crm.tellings import known_origins
 from engines.objects import ObjectStore
@@ -29,7 +30,8 @@ class Report:
 
     `missing` names the first NAMED of `missing_count` keys; `queued_count` of them became calls now. Documents that may
     be sidecars, contact records or conversations are counted by themselves: `unread_count` of them nobody has read.
-    `stranded_count` unfinished calls had no job, and `requeued_count` of them have one again.
+    `stranded_count` unfinished calls had no job, and `requeued_count` of them have one again. Of what was
+    erased, `erased_count` objects lie there again.
     """
 
     object_count: int = 0
@@ -41,6 +43,7 @@ class Report:
     unread_count: int = 0
     stranded_count: int = 0
     requeued_count: int = 0
+    erased_count: int = 0
 
     @property
     def is_well(self) -> bool:
@@ -89,7 +92,12 @@ def missing_objects(
         with database.read() as connection:
             known = known_etags(connection, objects.bucket, [ref.key for ref in page])
             read = known_origins(connection, told) if told else {}
+            erased = erased_objects(connection, page)
         for ref in page:
+            if ref.key in erased:
+                # Somebody has put it back; it does not become a call again.
+                counts.erased_count += 1
+                continue
             is_known = ref.etag in known.get(ref.key, ()) or (ref.key in known and not ref.etag)
             if may_tell(ref.key):
                 counts.document_count += 1

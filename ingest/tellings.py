@@ -1,21 +1,17 @@
 """What a telling is about, in words: an object, all objects of one base name, a call, or a conversation of several
-recordings. One object alone: `calls.telling.object_subject`.
+recordings. One object or one call alone: `calls.telling`.
 """
 
 from dataclasses import dataclass
 
 from calls.recording import TEXT_SUFFIXES
+from calls.telling import call_subject
 from ingest.profiles import Addressees, stem_of
 
 
 def stem_subject(bucket: str, key: str) -> str:
     """Every recording with this key's base name: what a document beside it says."""
     return f"object {bucket}/{stem_of(key)}.*"
-
-
-def call_subject(source_system: str, external_call_id: str) -> str:
-    """The call that this system knows by this id."""
-    return f"call {source_system} {external_call_id}"
 
 
 def conversation_subject(source_system: str, conversation_id: str) -> str:

@@ -17,6 +17,7 @@ from calls.errors import CallwiseError, ObjectGone
 from calls.pipeline import Lane
 from calls.recording import OWN_PREFIX
 from crm.batches import batch_counts
+from crm.handover_status import destinations_document
 from crm.money import parked_counts
 from crm.schema import versions
 from crm.status import beats
@@ -57,6 +58,7 @@ def examine(wired: Wiring) -> list[Check]:
         ("redaction", _redaction),
         ("budgets", _budgets),
         ("batches", _batches),
+        ("handover", _handover),
         ("processes", _processes),
     ]
     return [_looked(name, look, wired) for name, look in looks]
@@ -157,6 +159,27 @@ def _twilio(wired: Wiring) -> Check:
         detail = "callbacks cannot be checked: Twilio signs the address that it calls, and web.public_url is empty"
         return Check("twilio", "wrong", detail, "set CALLWISE_WEB__PUBLIC_URL, such as https://calls.example.org")
     return Check("twilio", "ok", f"callbacks come to {public_url}/webhooks/twilio")
+
+
+def _handover(wired: Wiring) -> Check:
+    # Whether they would take calls, `callwise handover check` asks them: nothing leaves from here.
+    if not wired.settings.handover.is_configured:
+        return Check("handover", "ok", "not configured")
+    names = ", ".join(wired.handovers.places)
+    with wired.database.read() as connection:
+        known = [one for one in destinations_document(connection) if one["name"] in wired.handovers.places]
+    paused = [one["name"] for one in known if one["is_paused"]]
+    if paused:
+        why = next(one["last_detail"] or one["last_code"] for one in known if one["is_paused"])
+        fix = f"mend it, then `callwise handover resume {paused[0]}`"
+        return Check("handover", "wrong", f"paused after failures: {', '.join(paused)} ({why})", fix)
+    failed = sum(one["calls"]["failed"] for one in known)
+    if failed:
+        return Check("handover", "note", f"{failed} calls were not taken", "see `callwise handover status`")
+    if not wired.settings.web.public_url:
+        detail = f"{names}; what is sent has no link to the call's page: web.public_url is empty"
+        return Check("handover", "note", detail, "set CALLWISE_WEB__PUBLIC_URL, such as https://calls.example.org")
+    return Check("handover", "ok", names)
 
 
 def _reasons(wired: Wiring) -> Check:

@@ -23,6 +23,8 @@ from calls.errors import SettingsError
 
 # Sixteen letters and digits are some 80 bits: nobody guesses them over a network.
 MIN_TOKEN_CHARS = 16
+# Standard Webhooks asks for 24 bytes at least.
+MIN_SECRET_CHARS = 24
 BROKERS = ("amqp", "amqps", "redis", "rediss", "sqs", "memory")
 
 
@@ -308,6 +310,30 @@ class RedactionSettings(Part):
     )
 
 
+class KeptFor(Part):
+    recordings_days: int | None = Field(
+        None, ge=1, description="Days after a call until its sound is deleted. Empty: never by itself."
+    )
+    words_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days after a call until transcript, summary and next steps are deleted; reason, outcome, times and"
+        " customer stay. Empty: never by itself.",
+    )
+    calls_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days after a call until it is erased: its place in the figures stays, nothing else does. Empty:"
+        " never by itself.",
+    )
+
+
+class RetentionSettings(KeptFor):
+    queues: dict[str, KeptFor] = Field(
+        {}, description="The same for single queues, by name; for these, nothing of the general setting counts."
+    )
+
+
 class Price(Part):
     """Dollars per million tokens, or per minute of audio, from a day on."""
 
@@ -378,6 +404,37 @@ class SiteSettings(Part):
     )
 
 
+class OidcSettings(Part):
+    """People who sign in elsewhere (docs/access.md)."""
+
+    issuer: Annotated[str, AfterValidator(_http_url)] = Field(
+        "", description="URL of an OpenID Connect provider. Empty: people sign in with passwords of Callwise only."
+    )
+    client_id: str = Field("", description="Id of Callwise at the provider.")
+    client_secret: SecretStr = Field(
+        SecretStr(""), description="Secret of Callwise at the provider; empty: PKCE alone."
+    )
+    label: str = Field("Single sign-on", description="What the button on the sign-in page says.")
+    scopes: tuple[str, ...] = Field(("profile", "email"), description="What is asked for besides `openid`.")
+    name_claim: str = Field("preferred_username", description="Claim that becomes the account's name.")
+    role_claim: str = Field("groups", description="Claim with one value or a list, from which the role follows.")
+    roles: dict[str, Literal["agent", "lead", "analyst", "reviewer", "admin"]] = Field(
+        {}, description="Role by a value of that claim; the first that somebody has counts. Nobody else gets in."
+    )
+    team_claim: str = Field("groups", description="Claim from which a lead's teams follow.")
+    teams: dict[str, str] = Field(
+        {}, description="Team by a value of that claim. Empty: the values are the names of teams."
+    )
+    agent_claim: str = Field(
+        "email", description="Claim by which an agent is known to telephony: an e-mail address or a name."
+    )
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether people may sign in elsewhere."""
+        return bool(self.issuer and self.client_id)
+
+
 class WebSettings(Part):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0: any free one.")
@@ -391,6 +448,113 @@ class WebSettings(Part):
     )
     secret: SecretStr = Field(SecretStr(""), description="Signs sessions. Empty: one is made and kept in the home.")
     secure_cookies: bool = Field(False, description="Set when the pages are served over HTTPS.")
+    max_upload_mb: int = Field(500, ge=1, description="So many megabytes of files are taken at once by the upload.")
+    passwords: bool = Field(True, description="Whether people may sign in with passwords of Callwise, too.")
+    oidc: OidcSettings = OidcSettings()
+    api_requests_per_minute: int = Field(
+        6000, ge=0, description="How many requests one caller may send to the API; 0: as many as one likes."
+    )
+
+
+class SalesforceSettings(Part):
+    url: Annotated[str, AfterValidator(_http_url)] = Field(
+        "", description="My Domain of the org (https://example.my.salesforce.com). Empty: nothing is sent there."
+    )
+    client_id: str = Field("", description="Consumer key of the connected app.")
+    client_secret: SecretStr = Field(SecretStr(""), description="Consumer secret of the connected app.")
+    refresh_token: SecretStr = Field(
+        SecretStr(""), description="For the refresh-token flow. Empty: the client-credentials flow."
+    )
+    api_version: str = Field("62.0", pattern=r"^\d+\.\d$", description="Version of the REST API.")
+    external_id_field: str = Field(
+        "Callwise_Id__c",
+        pattern=r"^[A-Za-z]\w*$",
+        description="Custom text field of Task, unique and external id, that holds our id of the call.",
+    )
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether calls are handed over to Salesforce."""
+        return bool(self.url and self.client_id and self.client_secret.get_secret_value())
+
+
+class HubSpotSettings(Part):
+    token: SecretStr = Field(SecretStr(""), description="Token of the private app. Empty: nothing is sent there.")
+    base_url: Annotated[str, AfterValidator(_http_url)] = Field(
+        "https://api.hubapi.com", description="HubSpot's API; another address for a test."
+    )
+    id_property: str = Field(
+        "callwise_id",
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Text property of calls, with unique values, that holds our id of the call.",
+    )
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether calls are handed over to HubSpot."""
+        return bool(self.token.get_secret_value())
+
+
+class WebhookSettings(Part):
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="Its name in messages and lists: letters, digits, - and _."
+    )
+    url: Annotated[str, AfterValidator(_http_url)] = Field(
+        description="Where calls are sent to: https, or http where private addresses are allowed."
+    )
+    secret: SecretStr = Field(
+        description="Signs what is sent (HMAC-SHA256, docs/handover.md): `whsec_` and base64, or 24 characters or more."
+    )
+    allow_private: bool = Field(
+        False,
+        validate_default=True,
+        description="Whether it may be at an address of a private network or of this machine.",
+    )
+
+    @field_validator("secret")
+    @classmethod
+    def _hard_to_guess(cls, secret: SecretStr) -> SecretStr:
+        if len(secret.get_secret_value()) < MIN_SECRET_CHARS:
+            raise ValueError(f"a webhook needs a secret of at least {MIN_SECRET_CHARS} characters")
+        return secret
+
+    @field_validator("allow_private")
+    @classmethod
+    def _encrypted(cls, allow_private: bool, given: ValidationInfo) -> bool:
+        if not allow_private and given.data.get("url", "").startswith("http:"):
+            raise ValueError("a webhook in the open net needs https")
+        return allow_private
+
+
+def _named_apart(webhooks: tuple[WebhookSettings, ...]) -> tuple[WebhookSettings, ...]:
+    names = [one.name for one in webhooks]
+    for number, name in enumerate(names):
+        if name in names[:number] or name in {"salesforce", "hubspot"}:
+            raise ValueError(f"the name {name} is taken; give each webhook its own")
+    return webhooks
+
+
+class HandoverSettings(Part):
+    needs_approval: bool = Field(
+        False, description="Whether a person has to approve a call's summary before it goes to a CRM."
+    )
+    unredacted: bool = Field(
+        False, description="Whether CRMs get text as it was said, card numbers and addresses included."
+    )
+    demo_results: bool = Field(False, description="Whether what the demo engines wrote goes to a CRM, too.")
+    poll_s: float = Field(5.0, gt=0, description="How often it is looked for calls that are to be handed over.")
+    salesforce: SalesforceSettings = Field(
+        SalesforceSettings(), description="Calls become Tasks of Salesforce (docs/handover.md)."
+    )
+    hubspot: HubSpotSettings = Field(HubSpotSettings(), description="Calls become calls of HubSpot (docs/handover.md).")
+    webhooks: Annotated[tuple[WebhookSettings, ...], AfterValidator(_named_apart)] = Field(
+        (), description="Signed webhooks that get every call; see handover.webhooks[]."
+    )
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether calls are handed over to anybody."""
+        return self.salesforce.is_configured or self.hubspot.is_configured or bool(self.webhooks)
 
 
 class ExportSettings(Part):
@@ -427,6 +591,7 @@ class Settings(BaseSettings):
     speech: SpeechSettings = SpeechSettings()
     language: LanguageSettings = LanguageSettings()
     redaction: RedactionSettings = RedactionSettings()
+    retention: RetentionSettings = RetentionSettings()
     prices: Annotated[
         dict[str, Annotated[tuple[Price, ...], AfterValidator(_distinct_days)]],
         BeforeValidator(_as_dated),
@@ -435,6 +600,7 @@ class Settings(BaseSettings):
     budgets: BudgetSettings = BudgetSettings()
     work: WorkSettings = WorkSettings()
     web: WebSettings = WebSettings()
+    handover: HandoverSettings = HandoverSettings()
     exports: ExportSettings = ExportSettings()
 
     @classmethod

@@ -8,6 +8,7 @@ from calls.errors import SettingsError
 from calls.reasons import Taxonomy
 from calls.redaction import SensitiveFinder
 from crm.database import Database
+from engines.identity import IdentityProvider
 from engines.language import LanguageEngine
 from engines.meters import Meters
 from engines.objects import ObjectStore
@@ -20,6 +21,7 @@ from runtime.settings import Settings
 if TYPE_CHECKING:
     from engines.trained_reasons import TrainedReasons
     from engines.twilio import TwilioRecordings
+    from runtime.handover import Handovers
     from runtime.learned import LearnedReasons
 
 BUNDLED_REASONS = Path(__file__).parent / "taxonomies" / "service_centre.yaml"
@@ -113,6 +115,20 @@ class Wiring:
         )
 
     @cached_property
+    def identity_provider(self) -> IdentityProvider | None:
+        """Where people sign in elsewhere; None where nothing is configured. Raises SettingsError."""
+        chosen = self.settings.web.oidc
+        if not chosen.is_configured:
+            return None
+        try:
+            from engines.oidc import OidcProvider
+        except ModuleNotFoundError:
+            raise SettingsError("web.oidc needs the extra `oidc`: pip install callwise[oidc]") from None
+        return OidcProvider(
+            chosen.issuer, chosen.client_id, chosen.client_secret.get_secret_value(), scopes=chosen.scopes
+        )
+
+    @cached_property
     def budgets(self) -> Budgets:
         """What may be spent today."""
         return Budgets(self.settings, self.database)
@@ -121,6 +137,13 @@ class Wiring:
     def batches(self) -> BatchLane:
         """The lane in which old work's questions to a language model go in batches."""
         return BatchLane(self.settings, lambda: self.meters, self._learned_for)
+
+    @cached_property
+    def handovers(self) -> "Handovers":
+        """What calls are handed over to."""
+        from runtime.handover import Handovers
+
+        return Handovers(self.settings, self.redaction)
 
     def taxonomy_from_file(self) -> Taxonomy:
         """The owner's reasons as their file says, the bundled ones where the owner has none. Raises SettingsError."""

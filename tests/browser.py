@@ -1,17 +1,22 @@
 """Chromium for tests, and a site that it can visit: the real app under uvicorn, on a free port."""
 
+import io
 import json
 import os
 import shutil
 import socket
 import threading
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+
+from tests.web_client import PASSWORD
 
 FLAGS = (
     "--no-sandbox",
@@ -71,3 +76,61 @@ def served(app: FastAPI) -> Iterator[str]:
         server.should_exit = True
         thread.join(STOP_WITHIN_S)
         listener.close()
+
+
+@contextmanager
+def launched() -> Iterator[Any]:
+    """Chromium, for as long as it is needed."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Visit:
+    """A page of a signed-in browser; `complaints` collects what no page may do."""
+
+    page: Any
+    address: str
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
+        self.page.on("request", self._on_request)
+
+    def go(self, path: str) -> None:
+        """Open a page of the site."""
+        self.page.goto(self.address + path)
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _on_request(self, request: Any) -> None:
+        if not request.url.startswith(self.address):
+            self.complaints.append(f"request to {request.url}")
+
+
+def sound(seconds: int) -> bytes:
+    """A silent two-channel recording."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as written:
+        written.setnchannels(2)
+        written.setsampwidth(2)
+        written.setframerate(8000)
+        written.writeframes(bytes(seconds * 8000 * 4))
+    return file.getvalue()
+
+
+def sign_in(visit: Visit, name: str = "maria") -> None:
+    """Sign in as one of the users of a hall."""
+    visit.go("/calls")
+    visit.page.get_by_label("Name").fill(name)
+    visit.page.get_by_label("Password").fill(PASSWORD)
+    visit.page.get_by_role("button", name="Sign in", exact=True).click()
+    visit.page.get_by_role("heading", name="Calls", exact=True).wait_for()

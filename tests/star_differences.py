@@ -8,6 +8,7 @@ from alembic.runtime.migration import MigrationContext
 
 from analytics.star import metadata as star_metadata
 from crm.database import Database
+from crm.search_tables import BESIDE_THE_METADATA
 from crm.tables import metadata as crm_metadata
 
 
@@ -25,7 +26,12 @@ def differences(database: Database) -> list[Any]:
     try:
         with engine.connect() as connection:
             context = MigrationContext.configure(
-                connection, opts={"include_schemas": not database.is_sqlite, "compare_type": True}
+                connection,
+                opts={
+                    "include_schemas": not database.is_sqlite,
+                    "compare_type": True,
+                    "include_object": lambda _object, name, *_: name not in BESIDE_THE_METADATA,
+                },
             )
             return list(compare_metadata(context, wanted))
     finally:

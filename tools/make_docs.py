@@ -17,6 +17,7 @@ from analytics.measures import MEASURES
 from analytics.star import SCHEMA
 from analytics.star import metadata as star
 from runtime.settings import DeploymentSettings, EventSource, NamePattern, Price, Settings
+from tools.api_page import api
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -183,7 +184,7 @@ def _default(field: FieldInfo) -> str:
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration, "measures.md": measures}
+PAGES: dict[str, Callable[[], str]] = {"api.md": api, "configuration.md": configuration, "measures.md": measures}
 
 
 def out_of_date() -> list[str]:

@@ -6,19 +6,75 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from runtime.wiring import Wiring
-from web import api, audio, auth, events, health, pages, trends, twilio
+from web import (
+    account,
+    api,
+    api_ask,
+    api_handover,
+    api_search,
+    ask,
+    audio,
+    auth,
+    erasing,
+    events,
+    health,
+    oidc,
+    pages,
+    pages_audit,
+    pages_call,
+    pages_customer,
+    pages_handover,
+    pages_operations,
+    pages_reasons,
+    pages_review,
+    pages_upload,
+    search,
+    trends,
+    twilio,
+    users,
+)
+from web.api_reference import describe
 from web.errors import add_error_handlers
 from web.rendering import STATIC, make_templates
 from web.security import SecureHeaders
 from web.sessions import Sessions, web_secret
 from web.site import Site
 from web.throttle import LoginThrottle
+
+_PARTS = (
+    auth,
+    oidc,
+    account,
+    users,
+    pages_audit,
+    health,
+    audio,
+    api,
+    api_handover,
+    api_search,
+    api_ask,
+    search,
+    ask,
+    trends,
+    pages,
+    pages_call,
+    pages_customer,
+    pages_handover,
+    pages_operations,
+    pages_reasons,
+    pages_review,
+    pages_upload,
+    erasing,
+    events,
+    twilio,
+)
 
 # A health check asks from beside the process, whatever names the pages have; no page of another site has these names.
 _THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]")
@@ -51,10 +107,13 @@ def create_app(
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts, www_redirect=False)
     app.add_middleware(SecureHeaders, https_only=settings.web.secure_cookies)
     add_error_handlers(app)
-    app.mount("/static", _CachedFiles(directory=STATIC), name="static")
-    for part in (auth, health, audio, api, trends, pages, events, twilio):
+    # Of our own files alone: a page that is compressed would tell its form's token to whoever can measure its length.
+    files = GZipMiddleware(_CachedFiles(directory=STATIC), minimum_size=1000, compresslevel=6)
+    app.mount("/static", files, name="static")
+    for part in _PARTS:
         app.include_router(part.router)
     app.add_api_route("/", _start_page, include_in_schema=False)
+    describe(app)
     return app
 
 

@@ -9,9 +9,15 @@ from starlette.responses import Response, StreamingResponse
 
 from calls.errors import ObjectGone
 from calls.recording import PEAKS, own_key
-from crm.one_call import RecordingRow, recording_of
+from crm.access import OPERATOR, Permission
+from crm.audit import Action
+from crm.calls import see_call
+from crm.one_call import RecordingRow, call_in_full, recording_of
+from crm.redacted import is_redacted
 from engines.objects import ObjectStore
-from web.auth import api_caller
+from runtime.silencing import NotSilenced, silenced_key
+from web.audit import note_read
+from web.auth import ApiViewer, needs
 from web.errors import error_response
 from web.site import OurSite
 
@@ -48,25 +54,39 @@ class RangeOutside(ValueError):
     """The range lies wholly outside of the object."""
 
 
-@router.head("/calls/{call_id}/audio", include_in_schema=False, dependencies=[Depends(api_caller)])
+@router.head("/calls/{call_id}/audio", include_in_schema=False, dependencies=[Depends(needs(Permission.HEAR_CALLS))])
 @router.get(
     "/calls/{call_id}/audio",
-    dependencies=[Depends(api_caller)],
+    dependencies=[Depends(needs(Permission.HEAR_CALLS))],
     response_class=Response,
     responses={
         200: {"content": {"audio/*": {}}, "description": "The whole recording."},
         206: {"content": {"audio/*": {}}, "description": "The range that was asked for."},
+        409: {"description": "What this caller must not hear is not known, so that nothing can be silenced."},
         416: {"description": "The range lies outside of the recording."},
     },
 )
-def audio(request: Request, site: OurSite, call_id: UUID) -> Response:
-    """The recording of a call: the copy made for browsers where there is one, else the original."""
+def audio(request: Request, site: OurSite, viewer: ApiViewer, call_id: UUID) -> Response:
+    """The recording of a call: the copy made for browsers where there is one, else the original.
+
+    Whoever may not read everything hears a copy that is silent where redaction marks the transcript.
+    """
     with site.wiring.database.read() as connection:
+        see_call(connection, viewer, call_id)
         held = recording_of(connection, call_id)
+        heard = call_in_full(connection, OPERATOR, call_id).transcript if is_redacted(viewer) else None
     if held is None or not held.has_sound:
         raise ObjectGone("The call has no recording.")
-    store = site.wiring.objects
     key, media_type = _playable(held)
+    if is_redacted(viewer):
+        try:
+            silenced = silenced_key(site.wiring, held, heard)
+        except NotSilenced as error:
+            return error_response(request, 409, error.code, error.detail)
+        if silenced:
+            key, media_type = silenced, "audio/mpeg"
+    note_read(site, viewer, Action.HEAR_AUDIO, call_id)
+    store = site.wiring.objects
     known = store.head(key)
     size_bytes = known.ref.size_bytes or 0
     etag = f'"{known.ref.etag}"'
@@ -93,16 +113,17 @@ def audio(request: Request, site: OurSite, call_id: UUID) -> Response:
 
 @router.get(
     "/calls/{call_id}/peaks",
-    dependencies=[Depends(api_caller)],
+    dependencies=[Depends(needs(Permission.HEAR_CALLS))],
     response_class=Response,
     responses={
         200: {"content": {"application/json": {}}, "description": "Lowest and highest samples, channel by channel."},
         204: {"description": "No outline was kept of this recording."},
     },
 )
-def peaks(site: OurSite, call_id: UUID) -> Response:
+def peaks(site: OurSite, viewer: ApiViewer, call_id: UUID) -> Response:
     """The outline of a call's sound, as it was written beside the playback copy."""
     with site.wiring.database.read() as connection:
+        see_call(connection, viewer, call_id)
         held = recording_of(connection, call_id)
     if held is None:
         raise ObjectGone("The call has no recording.")

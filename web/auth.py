@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -10,13 +12,18 @@ import structlog
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from crm.users import User, find_user, is_password_of, user_by_id
-from web.errors import FormRefused, NotSignedIn, TooManyAttempts
-from web.sessions import COOKIE, Session
+from crm.access import Permission, Viewer
+from crm.audit import Action, note
+from crm.sign_ins import end_session, open_session, user_of_session
+from crm.tokens import needs_use_noted, note_use, viewer_of_token
+from crm.users import User, find_user, is_password_of
+from web.errors import FormRefused, NotSignedIn, TooManyAttempts, TooManyRequests, is_api
+from web.sessions import COOKIE, LIFETIME, Session
 from web.site import OurSite, Site, site_of
 
 _log = structlog.get_logger()
 router = APIRouter(include_in_schema=False)
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True)
@@ -24,32 +31,69 @@ class Visitor:
     """Who reads a page; `form_token` goes into its forms."""
 
     user: User
+    viewer: Viewer
     form_token: str
+    session: Session
+
+    def may(self, permission: str) -> bool:
+        """Whether this is allowed, by the permission's name: for templates."""
+        return self.viewer.may(Permission(permission))
 
 
 def visitor_of(request: Request) -> Visitor:
     """The user of this request's session. Raises NotSignedIn."""
+    known: Visitor | None = getattr(request.state, "visitor", None)
+    if known is not None:
+        return known
     site = site_of(request)
     session = site.sessions.read(request.cookies.get(COOKIE), site.clock())
-    if session is None or session.user_id is None:
+    if session is None or not session.is_signed_in:
         raise NotSignedIn
     with site.wiring.database.read() as connection:
-        user = user_by_id(connection, session.user_id)
-    if user is None or not user.is_active or user.password_stamp != session.password_stamp:
+        user = user_of_session(connection, session.key_hash, site.clock())
+    if user is None:
         raise NotSignedIn
-    return Visitor(user, site.sessions.form_token(session))
+    visitor = Visitor(user, user.viewer(), site.sessions.form_token(session), session)
+    request.state.visitor = visitor
+    return visitor
 
 
-def api_caller(request: Request) -> User:
-    """The user of this request's session, or of its Basic credentials. Raises NotSignedIn."""
-    try:
-        return visitor_of(request).user
-    except NotSignedIn:
-        name, password = _basic_credentials(request)
-        user = check_password(site_of(request), request, name, password)
-        if user is None:
-            raise
-        return user
+def api_viewer(request: Request) -> Viewer:
+    """Who calls the API: by a token or name and password where the request has them, else by its session.
+
+    Raises NotSignedIn; FormRefused where another site made the browser of somebody signed in send it.
+    """
+    known: Viewer | None = getattr(request.state, "viewer", None)
+    if known is None:
+        known = request.state.viewer = _api_viewer(request)
+        site = site_of(request)
+        wait_s = site.rates.take(str(known.user_id or known.name), site.clock().timestamp())
+        if wait_s:
+            raise TooManyRequests(wait_s)
+    return known
+
+
+def viewer_of(request: Request) -> Viewer:
+    """Who sent this request, for a page or the API. Raises NotSignedIn."""
+    return api_viewer(request) if is_api(request) else visitor_of(request).viewer
+
+
+class Needs:
+    """A route's guard: refuses whoever lacks one of `permissions`. Raises NotSignedIn, NotAllowed."""
+
+    def __init__(self, permissions: tuple[Permission, ...]) -> None:
+        self.permissions = permissions
+
+    def __call__(self, request: Request) -> Viewer:
+        """Let pass, or raise."""
+        viewer = viewer_of(request)
+        viewer.require(*self.permissions)
+        return viewer
+
+
+def needs(*permissions: Permission) -> Callable[[Request], Viewer]:
+    """The guard of a route, for `Depends(needs(Permission.CORRECT))`; without a permission, being signed in does."""
+    return Needs(permissions)
 
 
 def checked_form(request: Request, form_token: Annotated[str, Form()] = "") -> None:
@@ -58,39 +102,55 @@ def checked_form(request: Request, form_token: Annotated[str, Form()] = "") -> N
     session = site.sessions.read(request.cookies.get(COOKIE), site.clock())
     if session is None or not site.sessions.is_form_token(session, form_token):
         raise FormRefused("The form is too old or not from this site: go back, load the page again and repeat.")
-    origin = request.headers.get("origin")
-    if origin and urlsplit(origin).netloc != request.headers.get("host"):
-        raise FormRefused("The form came from another site.")
+    _refuse_other_sites(request)
 
 
 PageVisitor = Annotated[Visitor, Depends(visitor_of)]
-ApiCaller = Annotated[User, Depends(api_caller)]
+ApiViewer = Annotated[Viewer, Depends(api_viewer)]
 CheckedForm = Depends(checked_form)
 
 
 def check_password(site: Site, request: Request, name: str, password: str) -> User | None:
     """The user whose password this is, counted by the throttle; None when it is nobody's. Raises TooManyAttempts."""
+    if not site.wiring.settings.web.passwords:
+        return None
     now = site.clock()
     address = request.client.host if request.client else ""
-    keys = [f"{address} {name[:100]}"]
-    wait_s = site.throttle.wait_s(keys, now)
+    here = f"{address} {name[:100]}"
+    # Few for one name from one address; more for an address that tries many names, or a name tried from many addresses:
+    # an office shares an address, and nobody should lock somebody else out with a handful of attempts.
+    limits = {here: 5, f"name {name[:100]}": 100}
+    if _is_public(address):
+        # Everybody comes from a proxy's private address.
+        limits[f"address {address}"] = 50
+    wait_s = site.throttle.wait_s(limits, now)
     if wait_s > 0:
         raise TooManyAttempts(wait_s)
     with site.wiring.database.read() as connection:
         user = find_user(connection, name)
     if not is_password_of(user, password):
-        site.throttle.note_failure(keys, now)
+        site.throttle.note_failure(limits, now)
         _log.info("sign_in_failed", user_id=str(user.id) if user else None)
         return None
-    site.throttle.forget(keys)
+    site.throttle.forget([here])
     return user
+
+
+def let_in(site: Site, response: Response, user: User) -> None:
+    """Begin a session of this user and send it to the browser."""
+    now = site.clock()
+    session = site.sessions.start(now, is_signed_in=True)
+    with site.wiring.database.write() as connection:
+        open_session(connection, user.id, session.key_hash, now=now, expires_at=now + LIFETIME)
+        note(connection, user.viewer(), Action.SIGN_IN, now=now)
+    site.sessions.give(response, session)
 
 
 @router.get("/login")
 def login_page(request: Request, site: OurSite, next: str = "") -> Response:
     """The sign-in form."""
     session = site.sessions.read(request.cookies.get(COOKIE), site.clock())
-    if session is None or session.user_id is not None:
+    if session is None or session.is_signed_in:
         session = site.sessions.start(site.clock())
     return _login_form(request, site, session, next_path=next)
 
@@ -109,13 +169,17 @@ def login(
         session = site.sessions.start(site.clock())
         return _login_form(request, site, session, next_path=next, name=name, has_failed=True)
     response = RedirectResponse(own_path(next), 303)
-    site.sessions.give(response, site.sessions.start(site.clock(), user))
+    let_in(site, response, user)
     return response
 
 
 @router.post("/logout", dependencies=[CheckedForm])
-def logout(site: OurSite) -> Response:
+def logout(request: Request, site: OurSite) -> Response:
     """Sign out."""
+    session = site.sessions.read(request.cookies.get(COOKIE), site.clock())
+    if session is not None and session.is_signed_in:
+        with site.wiring.database.write() as connection:
+            end_session(connection, session.key_hash)
     response = RedirectResponse("/login", 303)
     site.sessions.end(response)
     return response
@@ -127,22 +191,68 @@ def own_path(wanted: str) -> str:
     return wanted if is_own else "/calls"
 
 
+def _api_viewer(request: Request) -> Viewer:
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return _viewer_of_token(site_of(request), shown.strip())
+    if scheme:
+        name, password = _basic_credentials(scheme, shown)
+        user = check_password(site_of(request), request, name, password)
+        if user is None:
+            raise NotSignedIn
+        return user.viewer()
+    visitor = visitor_of(request)
+    if request.method not in _READING:
+        _refuse_other_sites(request)
+    return visitor.viewer
+
+
+def _viewer_of_token(site: Site, text: str) -> Viewer:
+    now = site.clock()
+    with site.wiring.database.read() as connection:
+        found = viewer_of_token(connection, text, now)
+    if found is None:
+        raise NotSignedIn
+    viewer, token = found
+    if needs_use_noted(token, now):
+        with site.wiring.database.write() as connection:
+            note_use(connection, token.id, now)
+    return viewer
+
+
+def _is_public(address: str) -> bool:
+    try:
+        return ip_address(address).is_global
+    except ValueError:
+        return False
+
+
+def _refuse_other_sites(request: Request) -> None:
+    origin = request.headers.get("origin")
+    # A browser says where a request comes from in one of the two; programs say neither.
+    is_ours = request.headers.get("sec-fetch-site", "none") in {"same-origin", "none"}
+    if not is_ours or (origin and urlsplit(origin).netloc != request.headers.get("host")):
+        raise FormRefused("The form came from another site.")
+
+
 def _login_form(
     request: Request, site: Site, session: Session, *, next_path: str, name: str = "", has_failed: bool = False
 ) -> Response:
+    settings = site.wiring.settings.web
     context = {
         "form_token": site.sessions.form_token(session),
         "next_path": next_path,
         "name": name,
         "has_failed": has_failed,
+        "has_passwords": settings.passwords,
+        "elsewhere": settings.oidc.label if settings.oidc.is_configured else "",
     }
     response = site.templates.TemplateResponse(request, "login.html", context, 401 if has_failed else 200)
     site.sessions.give(response, session)
     return response
 
 
-def _basic_credentials(request: Request) -> tuple[str, str]:
-    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+def _basic_credentials(scheme: str, encoded: str) -> tuple[str, str]:
     if scheme.lower() != "basic":
         raise NotSignedIn
     try:

@@ -1,6 +1,7 @@
 """How requests end that cannot be answered: a page for people, problem+json (RFC 9457) for the API."""
 
 from math import ceil
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -9,9 +10,16 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from analytics.edition import NoSuchExport
+from calls.corrections import WrongCorrection
 from calls.errors import CallwiseError, ObjectGone, TransientError
+from crm.access import NotAllowed
 from crm.calls import NoSuchCall, WrongQuery
+from crm.corrections import Conflict
+from crm.kept_answers import KeyReused, StillWorking
+from crm.reviews import NotUnderstood, UnknownReason
 from crm.swaps import NoChannels
+from crm.taxonomies import NoSuchVersion
 from web.security import SECURE_HEADERS
 from web.site import site_of
 
@@ -40,19 +48,70 @@ class TooManyAttempts(CallwiseError):
         self.wait_s = wait_s
 
 
+class TooManyRequests(TooManyAttempts):
+    """This caller has asked too much of the API; the next request is allowed in `wait_s` seconds."""
+
+    code = "too_many_requests"
+
+    def __init__(self, wait_s: float) -> None:
+        CallwiseError.__init__(self, "Too many requests: wait as long as Retry-After says.")
+        self.wait_s = wait_s
+
+
+class WrongRequest(CallwiseError):
+    """A header or a part of a request that cannot be read; the text names it."""
+
+    code = "wrong_request"
+
+
+class NothingLookedAt(CallwiseError):
+    """A correction that does not say which revision of the call it is about."""
+
+    code = "nothing_looked_at"
+
+
+class WrongRevision(CallwiseError):
+    """If-Match names no revision of a call, or another one than the body."""
+
+    code = "wrong_revision"
+
+
+class CannotBeDone(CallwiseError):
+    """What was asked for is understood and cannot be done as it is; the code says why."""
+
+    code = "cannot_be_done"
+
+
+class NotThere(CallwiseError):
+    """There is no such thing, or it is not the caller's; the code says what."""
+
+    code = "not_there"
+
+
+class TooLarge(CallwiseError):
+    """The body is longer than what is taken; the text says how much that is."""
+
+    code = "too_large"
+
+
 _TITLES = {
     400: "That cannot be read",
     401: "Please sign in",
     403: "Refused",
     404: "Not found",
     405: "Not possible here",
+    409: "Changed meanwhile",
     413: "Too large",
     416: "Outside of the recording",
     422: "That cannot be read",
-    429: "Too many attempts",
+    429: "Too many requests",
     500: "Something went wrong",
     503: "Not available at the moment",
 }
+
+
+# The one page among the paths for programs.
+REFERENCE = "/api/reference"
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -66,17 +125,23 @@ def add_error_handlers(app: FastAPI) -> None:
 def is_api(request: Request) -> bool:
     """True for programs' paths, which get problem+json."""
     path: str = request.scope["path"]
-    return path.startswith(("/api/", "/events/", "/webhooks/", "/healthz", "/metrics"))
+    return path != REFERENCE and path.startswith(("/api/", "/events/", "/webhooks/", "/healthz", "/metrics"))
 
 
 def error_response(
-    request: Request, status: int, code: str, detail: str = "", headers: dict[str, str] | None = None
+    request: Request,
+    status: int,
+    code: str,
+    detail: str = "",
+    headers: dict[str, str] | None = None,
+    *,
+    more: dict[str, Any] | None = None,
 ) -> Response:
-    """The error as a page or as problem+json; `detail` is one sentence."""
+    """The error as a page or as problem+json; `detail` is one sentence, `more` further members of the document."""
     title = _TITLES.get(status, "That did not work")
     if is_api(request):
         document = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
-        return JSONResponse(document, status, headers, media_type="application/problem+json")
+        return JSONResponse(document | (more or {}), status, headers, media_type="application/problem+json")
     context = {"title": title, "detail": detail, "status": status}
     return site_of(request).templates.TemplateResponse(request, "error.html", context, status, headers)
 
@@ -86,12 +151,29 @@ def _on_callwise_error(request: Request, error: CallwiseError) -> Response:
         return _to_sign_in(request)
     if isinstance(error, TooManyAttempts):
         return error_response(request, 429, error.code, error.detail, {"Retry-After": str(ceil(error.wait_s))})
+    if isinstance(error, Conflict):
+        more = {"revision": error.revision, "by": error.by}
+        return error_response(request, 409, error.code, error.detail, more=more)
     kinds: tuple[tuple[type[CallwiseError], int], ...] = (
         (NoSuchCall, 404),
+        (NotUnderstood, 409),
+        (StillWorking, 409),
+        (KeyReused, 422),
+        (CannotBeDone, 422),
+        (NotThere, 404),
+        (NoSuchExport, 404),
+        (NoSuchVersion, 404),
+        (WrongRequest, 400),
+        (WrongRevision, 412),
+        (NothingLookedAt, 428),
+        (TooLarge, 413),
+        (UnknownReason, 422),
+        (WrongCorrection, 422),
         (ObjectGone, 404),
         (WrongQuery, 400),
         (NoChannels, 400),
         (FormRefused, 403),
+        (NotAllowed, 403),
         (TransientError, 503),
     )
     status = next((status for kind, status in kinds if isinstance(error, kind)), 500)
@@ -105,7 +187,9 @@ def _to_sign_in(request: Request) -> Response:
         # Without a challenge for browsers: theirs would be a dialogue of the browser's own in the middle of a page.
         from_browser = "sec-fetch-mode" in request.headers
         headers = {} if from_browser else {"WWW-Authenticate": 'Basic realm="Callwise", charset="UTF-8"'}
-        return error_response(request, 401, NotSignedIn.code, "Sign in, or send a user's name and password.", headers)
+        return error_response(
+            request, 401, NotSignedIn.code, "Sign in, or send a token: Authorization: Bearer TOKEN.", headers
+        )
     path = request.scope["path"]
     if request.method == "GET" and path != "/":
         query = request.scope["query_string"].decode("latin-1")

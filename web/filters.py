@@ -7,13 +7,17 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query
 from pydantic import StringConstraints
 
+from calls.analysis import Outcome
 from calls.pipeline import Stage
-from crm.calls import CallFilter, WrongQuery, parse_moment
+from calls.recording import Direction
+from crm.call_filters import MOODS, CallFilter, WrongQuery
+from crm.calls import parse_moment
 from web.site import OurSite
 
 # PostgreSQL refuses a NUL in any text.
 Words = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
-FIELDS = ("since", "until", "reason", "agent", "queue", "customer", "stage", "text")
+# Those that take one of some words, with these.
+CHOICES = {"stage": tuple(Stage), "direction": tuple(Direction), "outcome": tuple(Outcome), "sentiment": MOODS}
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,11 @@ class UrlFilter:
         both = {name: value for name, value in (self.given | more).items() if value}
         return f"?{urlencode(both)}" if both else ""
 
+    def without(self, *names: str) -> str:
+        """The query string that repeats these filters but for those; "" for none."""
+        left = {name: value for name, value in self.given.items() if name not in names}
+        return f"?{urlencode(left)}" if left else ""
+
 
 def read_filter(
     *,
@@ -36,27 +45,33 @@ def read_filter(
     until: Annotated[str, Query(description="Up to this date (the whole day) or this time.")] = "",
     reason: Annotated[Words, Query(description="Code of a call reason.")] = "",
     agent: Annotated[Words, Query(description="Name of an agent.")] = "",
+    team: Annotated[Words, Query(description="Name of a team.")] = "",
     queue: Annotated[Words, Query(description="Name of a queue.")] = "",
     customer: Annotated[Words, Query(description="Part of a customer's name or number.")] = "",
+    direction: Annotated[str, Query(description="Who called whom: " + ", ".join(Direction) + ".")] = "",
+    outcome: Annotated[str, Query(description="How the call ended: " + ", ".join(Outcome) + ".")] = "",
+    sentiment: Annotated[str, Query(description="The customer's mood: " + ", ".join(MOODS) + ".")] = "",
     stage: Annotated[str, Query(description="Where the call stands: " + ", ".join(Stage) + ".")] = "",
-    text: Annotated[Words, Query(description="Words of the summary or the conversation.")] = "",
+    needs_review: Annotated[str, Query(description="1: only those that a person should look at.")] = "",
+    text: Annotated[Words, Query(description='Words and "phrases" of the summary or the conversation.')] = "",
     samples: Annotated[str, Query(description="1: generated sample history too.")] = "",
 ) -> UrlFilter:
     """The filters of a request. Raises WrongQuery."""
-    if stage and stage not in [*Stage]:
-        raise WrongQuery(f"{stage!r} is no stage; stages are {', '.join(Stage)}")
-    typed = (since, until, reason, agent, queue, customer.strip(), stage, text.strip())
-    given = {name: value for name, value in zip(FIELDS, typed, strict=True) if value}
-    if samples == "1":
-        given["samples"] = "1"
-    words = {name: value for name, value in given.items() if name not in {"since", "until", "samples"}}
+    words = {"reason": reason, "agent": agent, "team": team, "queue": queue, "customer": customer.strip()}
+    words |= {"direction": direction, "outcome": outcome, "sentiment": sentiment, "stage": stage, "text": text.strip()}
+    for name, known in CHOICES.items():
+        if words[name] and words[name] not in known:
+            raise WrongQuery(f"{words[name]!r} is no {name}; there are {', '.join(known)}")
+    marks = {"needs_review": needs_review, "samples": samples}
+    given = {"since": since, "until": until, **words, **{name: "1" for name, mark in marks.items() if mark == "1"}}
     wanted = CallFilter(
         since=parse_moment(since, site.zone),
         until=parse_moment(until, site.zone, is_until=True),
+        needs_review=needs_review == "1",
         with_samples=samples == "1",
         **words,
     )
-    return UrlFilter(wanted, given)
+    return UrlFilter(wanted, {name: value for name, value in given.items() if value})
 
 
 WantedCalls = Annotated[UrlFilter, Depends(read_filter)]

@@ -1,35 +1,37 @@
-"""The pages that people read: calls, one call, operations."""
+"""The list of calls, as a page and as a CSV file of what it shows."""
 
-from collections.abc import Sequence
-from datetime import datetime, time, timedelta
-from typing import Annotated, Any, Literal
-from uuid import UUID
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Form, Query, Request
-from starlette.responses import RedirectResponse, Response
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response, StreamingResponse
 
-from calls.pipeline import TERMINAL_STAGES, Stage
-from calls.suspicion import ORDERS
-from calls.transcript import Turn
-from calls.unsure import mark_unsure
-from calls.words import readable
-from crm import retries
-from crm.call_documents import timing_document
-from crm.calls import earlier_calls, filter_choices, has_samples, list_calls
-from crm.one_call import CallInFull, call_in_full
-from crm.operations import failed_calls, failure_groups, spending, unreadable_events, waiting_groups
-from crm.status import beats
-from crm.status import status as read_status
-from crm.swaps import correct_agent_channel
-from crm.taxonomies import current_taxonomy
-from web.auth import CheckedForm, PageVisitor, visitor_of
-from web.filters import WantedCalls, Words
-from web.health import ALIVE_WITHIN
-from web.site import OurSite
-from web.timeline import draw_strip
+from analytics.export_csv import safe_text
+from calls.words import outcome_words
+from crm.access import Permission
+from crm.audit import Action, note
+from crm.call_lines import CallLine
+from crm.calls import MAX_PAGE, CallPage, count_calls, filter_choices, has_samples, list_calls
+from web.auth import PageVisitor, Visitor, needs
+from web.filters import CHOICES, UrlFilter, WantedCalls
+from web.site import OurSite, Site
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(visitor_of)])
+router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.READ_CALLS))])
 PAGE_LENGTH = 50
+# More calls than these are not counted on a page, and not written to one file: analysts have exports for that.
+MAX_COUNT = 1000
+MAX_ROWS = 100_000
+# fmt: off
+_COLUMNS = (
+    "id", "external_call_id", "happened_at", "customer_name", "customer_number", "direction", "agent", "team", "queue",
+    "duration_s", "headline", "reason_code", "reason_label", "outcome", "sentiment_customer", "stage", "is_sample",
+)
+# fmt: on
 
 
 @router.get("/calls")
@@ -42,153 +44,86 @@ def calls_page(
 ) -> Response:
     """The list of calls, newest first."""
     with site.wiring.database.read() as connection:
-        page = list_calls(connection, wanted.wanted, limit=PAGE_LENGTH, after=after)
+        page = list_calls(connection, visitor.viewer, wanted.wanted, limit=PAGE_LENGTH, after=after)
+        is_whole = not after and page.next_key is None
+        count = (
+            len(page.calls) if is_whole else count_calls(connection, visitor.viewer, wanted.wanted, at_most=MAX_COUNT)
+        )
+        choices = filter_choices(connection, visitor.viewer)
         context = {
             "visitor": visitor,
             "page": page,
             "wanted": wanted,
             "after": after,
-            "choices": filter_choices(connection),
-            "stages": [*Stage],
+            "count": count,
+            "is_more": count >= MAX_COUNT,
+            "choices": choices,
+            "fixed": CHOICES,
+            "chips": _chips(wanted, dict(choices.reasons)),
             "has_samples": has_samples(connection),
         }
     return site.templates.TemplateResponse(request, "calls.html", context)
 
 
-@router.get("/calls/{call_id}")
-def call_page(request: Request, site: OurSite, visitor: PageVisitor, call_id: UUID) -> Response:
-    """One call in full."""
+@router.get("/calls.csv", dependencies=[Depends(needs(Permission.EXPORT))])
+def calls_csv(site: OurSite, visitor: PageVisitor, wanted: WantedCalls) -> Response:
+    """The calls that the list shows under these filters, all its pages, at most MAX_ROWS of them."""
     with site.wiring.database.read() as connection:
-        found = call_in_full(connection, call_id)
-        earlier = earlier_calls(connection, call_id, limit=5)
-        taxonomy = current_taxonomy(connection)
-    heard = found.transcript
-    quotes = _quotes(found)
-    behind = _turns_behind(quotes)
-    questions = {q.code: q.text for q in taxonomy.questions} if taxonomy else {}
-    context = {
-        "visitor": visitor,
-        "call": found,
-        "line": found.line,
-        "analysis": found.analysis,
-        "heard": heard,
-        "voices": {one.channel: one.speaker.value for one in heard.channels} if heard else {},
-        "marked": [mark_unsure(said, site.wiring.settings.speech.unsure_below) for said in heard.utterances_by_turn]
-        if heard
-        else [],
-        "timing": timing_document(found),
-        "strip": draw_strip(heard.turns, _length_s(found)) if heard else None,
-        "quotes": quotes,
-        "behind": {field: turns for field, turns in behind.items() if field in {"summary", "outcome", "next_steps"}},
-        "answers": _answers(found, questions, behind),
-        "doubts": _doubts(found, questions),
-        "orders": behind.get(ORDERS, []),
-        "earlier": earlier,
-        "has_ended": found.line.stage in TERMINAL_STAGES,
-        "can_play": found.recording is not None
-        and found.recording.has_sound
-        and found.line.failed_code not in {"not_audio", "empty", "object_gone"},
+        first = list_calls(connection, visitor.viewer, wanted.wanted, limit=MAX_PAGE)
+    with site.wiring.database.write() as connection:
+        detail = f"list of calls as CSV: {', '.join(sorted(wanted.given)) or 'no filter'}"
+        note(connection, visitor.viewer, Action.EXPORT, detail=detail, now=site.clock())
+    name = f"calls-{site.clock().astimezone(site.zone):%Y-%m-%d}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(_rows(site, visitor, wanted, first), 200, headers, "text/csv; charset=utf-8")
+
+
+def _rows(site: Site, visitor: Visitor, wanted: UrlFilter, page: CallPage) -> Iterator[str]:
+    yield _written([_COLUMNS])
+    left = MAX_ROWS
+    while page.calls:
+        lines = page.calls[:left]
+        yield _written([_row(line, site.zone) for line in lines])
+        left -= len(lines)
+        if page.next_key is None or left <= 0:
+            return
+        with site.wiring.database.read() as connection:
+            page = list_calls(connection, visitor.viewer, wanted.wanted, limit=MAX_PAGE, after=page.next_key)
+
+
+def _row(line: CallLine, zone: ZoneInfo) -> list[str | float | None]:
+    told = asdict(line)
+    values: list[str | float | None] = []
+    for name in _COLUMNS:
+        value = told[name]
+        if isinstance(value, datetime):
+            values.append(value.astimezone(zone).isoformat(timespec="seconds"))
+        elif isinstance(value, bool):
+            values.append("true" if value else "false")
+        else:
+            values.append(value if isinstance(value, float) else safe_text(value))
+    return values
+
+
+def _written(rows: Iterable[Sequence[str | float | None]]) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows(rows)
+    return out.getvalue()
+
+
+def _chips(wanted: UrlFilter, reasons: dict[str, str]) -> list[tuple[str, str]]:
+    """Each filter that is set, in words, with the address of the list without it."""
+    shown = {
+        "since": "from {}",
+        "until": "to {}",
+        "text": "“{}”",
+        "customer": "customer {}",
+        "needs_review": "to be reviewed",
+        "samples": "with sample history",
     }
-    return site.templates.TemplateResponse(request, "call.html", context)
-
-
-@router.post("/calls/{call_id}/retry", dependencies=[CheckedForm])
-def retry_call(site: OurSite, call_id: UUID) -> Response:
-    """Give a failed call another attempt."""
-    with site.wiring.database.write() as connection:
-        retries.retry(connection, now=site.clock(), call_ids=[call_id])
-    return RedirectResponse(f"/calls/{call_id}", 303)
-
-
-@router.post("/calls/{call_id}/agent-channel", dependencies=[CheckedForm])
-def correct_channel(site: OurSite, call_id: UUID, agent_channel: Annotated[Literal["0", "1"], Form()]) -> Response:
-    """Say on which channel the agent is; sent twice, it is said once."""
-    with site.wiring.database.write() as connection:
-        correct_agent_channel(connection, call_id, int(agent_channel), now=site.clock())
-    return RedirectResponse(f"/calls/{call_id}", 303)
-
-
-@router.get("/operations")
-def operations_page(
-    request: Request, site: OurSite, visitor: PageVisitor, retried: Annotated[int | None, Query(ge=0)] = None
-) -> Response:
-    """What stands where, what went wrong, who is at work, and what today costs."""
-    now = site.clock()
-    midnight = datetime.combine(now.astimezone(site.zone).date(), time(), site.zone)
-    with site.wiring.database.read() as connection:
-        context = {
-            "visitor": visitor,
-            "now": now,
-            "retried": retried,
-            "status": read_status(connection, now),
-            "failures": failure_groups(connection),
-            "failed_calls": failed_calls(connection),
-            "waiting": waiting_groups(connection),
-            "events": unreadable_events(connection, limit=10),
-            "processes": beats(connection, now - timedelta(days=1)),
-            "alive_since": now - ALIVE_WITHIN,
-            "today": spending(connection, midnight, midnight + timedelta(days=1)),
-            "month": spending(connection, midnight.replace(day=1), midnight + timedelta(days=1)),
-        }
-    return site.templates.TemplateResponse(request, "operations.html", context)
-
-
-@router.post("/operations/retry", dependencies=[CheckedForm])
-def retry_failed(site: OurSite, code: Annotated[Words, Form()] = "") -> Response:
-    """Give every failed call another attempt, or those of one cause."""
-    with site.wiring.database.write() as connection:
-        retried = retries.retry(connection, now=site.clock(), code=code or None)
-    return RedirectResponse(f"/operations?retried={retried}", 303)
-
-
-def _length_s(found: CallInFull) -> float | None:
-    return (found.recording.duration_s if found.recording else None) or found.line.duration_s
-
-
-def _quotes(found: CallInFull) -> Sequence[dict[str, Any]]:
-    """The quotes that the analysis rests on, each with its turn where the transcript has it."""
-    if not found.analysis or not found.transcript:
-        return []
-    turns = found.transcript.turns
-    return [
-        {"field": item["field"], "quote": item["quote"], "turn": turns[item["turn"]]}
-        for item in found.analysis.evidence
-        if 0 <= item["turn"] < len(turns)
-    ]
-
-
-def _turns_behind(quotes: Sequence[dict[str, Any]]) -> dict[str, list[Turn]]:
-    """The turns that each field of the analysis rests on, each turn once."""
-    found: dict[str, list[Turn]] = {}
-    for item in quotes:
-        turns = found.setdefault(item["field"], [])
-        if item["turn"] not in turns:
-            turns.append(item["turn"])
-    return found
-
-
-def _doubts(found: CallInFull, questions: dict[str, str]) -> dict[str, list[str]]:
-    """What of the analysis is missing or not to be relied on, by the code that says why."""
-    doubts: dict[str, list[str]] = {}
-    for item in found.analysis.skipped if found.analysis else ():
-        kind, _, code = item["feature"].partition(".")
-        name = questions.get(code, code) if kind == "answers" else readable(kind)
-        doubts.setdefault(item["code"], []).append(name)
-    return doubts
-
-
-def _answers(
-    found: CallInFull, questions: dict[str, str], behind: dict[str, list[Turn]]
-) -> list[tuple[str, str, list[Turn]]]:
-    """The owner's questions with their answers in words and the turns behind them; an unanswered one is left out."""
-    words = {True: "yes", False: "no"}
-    given = found.analysis.answers if found.analysis else {}
-    return [
-        (
-            questions.get(code, code),
-            words[answer] if isinstance(answer, bool) else str(answer),
-            behind.get(f"answers.{code}", []),
-        )
-        for code, answer in given.items()
-        if answer is not None
-    ]
+    words = dict(wanted.given)
+    words["reason"] = reasons.get(words.get("reason", ""), words.get("reason", ""))
+    words["outcome"] = outcome_words(words.get("outcome")) or words.get("outcome", "").capitalize()
+    if words.get("sentiment"):
+        words["sentiment"] = {"low": "unhappy", "even": "neutral", "high": "happy"}[words["sentiment"]]
+    return [(shown.get(name, "{}").format(words[name]), f"/calls{wanted.without(name)}") for name in wanted.given]

@@ -35,11 +35,15 @@ def make_templates(site_name: str, zone: ZoneInfo, clock: Callable[[], datetime]
         "share": lambda share: f"{share:.0%}",
         "stage_words": lambda line: words.stage_words(line.stage, line.skip_reason, line.failed_code),
         "cause_words": words.cause_words,
+        "handover_words": words.handover_words,
         "doubt_words": words.doubt_words,
         "outcome_words": words.outcome_words,
         "sentiment_words": words.sentiment_words,
         "step_words": words.step_words,
         "readable": words.readable,
+        # What a list of choices is made of: (value, words).
+        "pair": lambda value, capital=False: (value, value.capitalize() if capital else value),
+        "outcome_pair": lambda value: (value, words.outcome_words(value) or "Not known"),
     }
     return Jinja2Templates(env=environment)
 

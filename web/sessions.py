@@ -1,4 +1,4 @@
-"""Sessions: a signed cookie that says who signed in, and tokens that tie a form to it."""
+"""Sessions: a signed cookie with a key, of which the database knows whose it is, and tokens that tie a form to it."""
 
 import hmac
 import os
@@ -6,13 +6,11 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
-from uuid import UUID
 
 from itsdangerous import BadData, URLSafeSerializer
 from starlette.responses import Response
-
-from crm.users import User
 
 COOKIE = "callwise_session"
 LIFETIME = timedelta(hours=12)
@@ -20,15 +18,18 @@ LIFETIME = timedelta(hours=12)
 
 @dataclass(frozen=True)
 class Session:
-    """A session as its cookie tells it; `user_id` is None before somebody has signed in.
-
-    `password_stamp` is that of the user's password at sign-in: another password ends the session.
+    """A session as its cookie tells it; `is_signed_in` is False before somebody has signed in. Who that is, and whether
+    it still counts, stands in the database under `key_hash`.
     """
 
     nonce: str
     expires_at: int
-    user_id: UUID | None = None
-    password_stamp: str = ""
+    is_signed_in: bool = False
+
+    @property
+    def key_hash(self) -> str:
+        """Under what the database keeps the session."""
+        return sha256(self.nonce.encode()).hexdigest()
 
 
 class Sessions:
@@ -39,14 +40,9 @@ class Sessions:
         self._secret = secret.encode()
         self._secure = secure
 
-    def start(self, now: datetime, user: User | None = None) -> Session:
-        """A new session, of nobody or of a user who has just signed in."""
-        return Session(
-            nonce=secrets.token_urlsafe(16),
-            expires_at=int((now + LIFETIME).timestamp()),
-            user_id=user.id if user else None,
-            password_stamp=user.password_stamp if user else "",
-        )
+    def start(self, now: datetime, *, is_signed_in: bool = False) -> Session:
+        """A new session, of nobody or of somebody who has just signed in."""
+        return Session(secrets.token_urlsafe(32), int((now + LIFETIME).timestamp()), is_signed_in)
 
     def read(self, cookie: str | None, now: datetime) -> Session | None:
         """The session of a cookie; None when it is missing, not ours, or over."""
@@ -54,19 +50,14 @@ class Sessions:
             return None
         try:
             given = self._serializer.loads(cookie)
-            session = Session(given["n"], given["e"], UUID(given["u"]) if given["u"] else None, given["p"])
-        except (BadData, KeyError, TypeError, ValueError):
+            session = Session(given["n"], given["e"], given["s"])
+        except (BadData, KeyError, TypeError):
             return None
         return session if now.timestamp() < session.expires_at else None
 
     def give(self, response: Response, session: Session) -> None:
         """Send the session to the browser."""
-        told = {
-            "n": session.nonce,
-            "e": session.expires_at,
-            "u": session.user_id.hex if session.user_id else None,
-            "p": session.password_stamp,
-        }
+        told = {"n": session.nonce, "e": session.expires_at, "s": session.is_signed_in}
         response.set_cookie(
             COOKIE,
             str(self._serializer.dumps(told)),
@@ -79,6 +70,10 @@ class Sessions:
     def end(self, response: Response) -> None:
         """Take the session from the browser."""
         response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=self._secure)
+
+    def serializer(self, purpose: str) -> URLSafeSerializer:
+        """Signs something else that a browser keeps, under the same secret."""
+        return URLSafeSerializer(self._secret, salt=purpose)
 
     def form_token(self, session: Session) -> str:
         """The token that a form of this session must carry."""

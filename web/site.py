@@ -1,7 +1,7 @@
 """What every page and API route shares: the parts of this process, the clock, sessions, templates."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated
@@ -13,6 +13,8 @@ from starlette.templating import Jinja2Templates
 from ingest.intake import Intake
 from runtime.listening import make_intake
 from runtime.wiring import Wiring
+from web.ratelimit import RateLimit
+from web.readings import Readings
 from web.sessions import Sessions
 from web.throttle import LoginThrottle
 
@@ -26,11 +28,17 @@ class Site:
     sessions: Sessions
     throttle: LoginThrottle
     templates: Jinja2Templates
+    readings: Readings = field(default_factory=Readings)
 
     @property
     def zone(self) -> ZoneInfo:
         """The site's time zone."""
         return ZoneInfo(self.wiring.settings.site.time_zone)
+
+    @cached_property
+    def rates(self) -> RateLimit:
+        """How much each caller may ask of the API."""
+        return RateLimit(self.wiring.settings.web.api_requests_per_minute)
 
     @cached_property
     def intake(self) -> Intake:

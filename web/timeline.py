@@ -1,4 +1,4 @@
-"""The picture of a conversation: who speaks when, as lanes of a strip that a player can follow."""
+"""The pictures of a conversation: who speaks when, who speaks how much, and the customer's mood from call to call."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,3 +47,75 @@ def draw_strip(turns: Sequence[Turn], duration_s: float | None) -> Strip | None:
         for turn in turns
     )
     return Strip(bars, whole_s, lane_count * (LANE_HEIGHT + LANE_GAP) - LANE_GAP)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a bar, in the bar's own units."""
+
+    kind: str
+    x: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Talk:
+    """How the time of a conversation is shared out; `label` says it in words."""
+
+    parts: tuple[Part, ...]
+    label: str
+    width: float = WIDTH
+
+
+def draw_talk(agent_s: float | None, customer_s: float | None, nobody_s: float | None) -> Talk | None:
+    """The bar of talk and silence; None where nobody knows who spoke how long. Overlap counts for both."""
+    if agent_s is None or customer_s is None or not agent_s + customer_s:
+        return None
+    told = (("agent", agent_s), ("customer", customer_s), ("nobody", nobody_s or 0.0))
+    whole_s = sum(seconds for _, seconds in told)
+    parts, x = [], 0.0
+    for kind, seconds in told:
+        width = round(seconds / whole_s * WIDTH, 2)
+        parts.append(Part(kind, round(x, 2), width))
+        x += width
+    shares = (f"{kind} {seconds / whole_s:.0%}" for kind, seconds in told)
+    return Talk(tuple(parts), ", ".join(shares))
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One call's mood, in the picture's own units; `tone` is low, even or high."""
+
+    x: float
+    y: float
+    tone: str
+
+
+@dataclass(frozen=True)
+class Moods:
+    """The customer's mood over their last calls, from left to right."""
+
+    dots: tuple[Dot, ...]
+    label: str
+    width: float = 200.0
+
+    @property
+    def points(self) -> str:
+        """The line through the dots, as SVG has it."""
+        return " ".join(f"{dot.x},{dot.y}" for dot in self.dots)
+
+
+def draw_moods(scores: Sequence[float]) -> Moods | None:
+    """The picture of moods -5 to +5, in order of time; None for fewer than two."""
+    if len(scores) < 2:
+        return None
+    step = (Moods.width - 12) / (len(scores) - 1)
+    dots = tuple(
+        Dot(
+            x=round(6 + place * step, 1),
+            y=round(22 - score / 5 * 18, 1),
+            tone="low" if score <= -1 else "high" if score >= 1 else "even",
+        )
+        for place, score in enumerate(scores)
+    )
+    return Moods(dots, "Moods, the latest last: " + ", ".join(f"{score:g}" for score in scores))

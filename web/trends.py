@@ -11,13 +11,16 @@ from starlette.responses import Response
 
 from analytics.sums import Filters, Over, until_after
 from analytics.trends import By, Figure, Member, TrendRow, local_today, members, row_document, time_zone, totals, trend
+from crm.access import Permission
 from crm.calls import WrongQuery, filter_choices
-from web.auth import PageVisitor, api_caller
+from web.api_route import ApiRoute
+from web.auth import PageVisitor, needs, viewer_of
 from web.charts import MAX_REASONS, line_chart, reasons_chart
 from web.filters import Words
+from web.own_trends import own_filters
 from web.site import OurSite
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
 # Below this many calls in either period a share is not said to go up or down.
 MIN_N_FOR_CHANGE = 30
 _SHOWN = {By.DAY: timedelta(days=60), By.WEEK: timedelta(weeks=26), By.MONTH: timedelta(days=730)}
@@ -73,10 +76,18 @@ def read_wish(
     return Wish(by, filters, given)
 
 
-Wished = Annotated[Wish, Depends(read_wish)]
+def own_wish(request: Request, site: OurSite, asked: Annotated[Wish, Depends(read_wish)]) -> Wish:
+    """The wish, narrowed to what whoever asks may see. Raises NotAllowed, WrongQuery."""
+    with site.wiring.database.read() as connection:
+        filters = own_filters(connection, viewer_of(request), asked.filters)
+    whose = {"agent": filters.agent, "team": filters.team}
+    return Wish(asked.by, filters, asked.given | {name: value for name, value in whose.items() if value})
 
 
-@router.get("/api/v1/trends", tags=["trends"], dependencies=[Depends(api_caller)])
+Wished = Annotated[Wish, Depends(own_wish)]
+
+
+@router.get("/api/v1/trends", tags=["trends"], dependencies=[Depends(needs(Permission.SEE_TRENDS))])
 def trends_document(
     site: OurSite,
     wish: Wished,
@@ -95,12 +106,12 @@ def trends_document(
     }
 
 
-@router.get("/trends", include_in_schema=False)
+@router.get("/trends", include_in_schema=False, dependencies=[Depends(needs(Permission.SEE_TRENDS))])
 def trends_page(request: Request, site: OurSite, visitor: PageVisitor, wish: Wished) -> Response:
     """Why customers call, how long it takes, and what comes of it, over time."""
     with site.wiring.database.read() as connection:
         context = _figures(connection, wish, local_today(connection, site.clock()))
-        context |= {"choices": filter_choices(connection), "zone": time_zone(connection)}
+        context |= {"choices": filter_choices(connection, visitor.viewer), "zone": time_zone(connection)}
     context |= {"visitor": visitor, "wish": wish, "periods": [*By], "is_filtered": len(wish.given) > 1}
     return site.templates.TemplateResponse(request, "trends.html", context)
 

@@ -130,13 +130,23 @@ def _configuration() -> dict[str, Any]:
         "worker_enable_remote_control": False,
         "accept_content": ["json"],
         "timezone": "UTC",
-        "beat_schedule": {
-            "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": stroke},
-            "batches": {"task": "work.batches", "schedule": settings.language.batch_poll_s, "options": stroke},
-            "roll-up": {"task": "work.roll_up", "schedule": 60.0, "options": stroke},
-        },
+        "beat_schedule": _clock(settings, stroke),
         "beat_schedule_filename": str(settings.home_path / "beat-schedule"),
     }
+
+
+def _clock(settings: Settings, stroke: dict[str, Any]) -> dict[str, Any]:
+    strokes = {
+        "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": stroke},
+        "batches": {"task": "work.batches", "schedule": settings.language.batch_poll_s, "options": stroke},
+        "privacy": {"task": "work.privacy", "schedule": 60.0, "options": stroke | {"queue": "language"}},
+        "roll-up": {"task": "work.roll_up", "schedule": 60.0, "options": stroke},
+    }
+    if settings.handover.is_configured:
+        # Not on the clock's own queue: a CRM that takes its time must not hold up the sweep.
+        waits = stroke | {"queue": "language"}
+        strokes["handover"] = {"task": "work.hand_over", "schedule": settings.handover.poll_s, "options": waits}
+    return strokes
 
 
 def transport_options(settings: Settings) -> dict[str, Any]:

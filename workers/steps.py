@@ -280,11 +280,11 @@ def understand(parts: Parts, work: results.Work, *, refuse: Callable[[sa.Connect
             forget_questions(connection, work.call_id)
         onto, kept = work, analysis
         if work.analysis_revision:
-            onto, word = keep_peoples_word(connection, work, analysis, taxonomy)
-            if word is None and refuse is not None:
+            found = keep_peoples_word(connection, work, analysis, taxonomy)
+            if found.has_lost_reason and refuse is not None:
                 refuse(connection)
                 return
-            kept = word or analysis
+            onto, kept = found.work, found.analysis
         results.save_analysis(
             connection,
             onto,

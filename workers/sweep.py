@@ -29,6 +29,8 @@ log = structlog.get_logger()
 QUEUE_LIMIT = 1000
 EMBEDDED_SWEEP_S = 0.25
 EMBEDDED_ROLL_UP_S = 2.0
+# How often somebody looks whether anything is to be deleted.
+PRIVACY_S = 60.0
 # A pool that takes no work for so long, while work waits and none is done, has lost its lock with one of its processes.
 STUCK_S = 10.0
 
@@ -97,6 +99,15 @@ def tend_batches(wired: Wiring, *, gather_s: float | None = None) -> int:
     return under_way + woken
 
 
+def hand_over(wired: Wiring) -> int:
+    """Hand over to CRMs what changed; returns how many calls were sent."""
+    if not wired.settings.handover.is_configured:
+        return 0
+    from workers.handover import HandoverWork, tend
+
+    return tend(HandoverWork(wired.database, wired.handovers))
+
+
 def drip_now(settings: Settings, over_s: float) -> int | None:
     """How many pieces of old work a sweep lets in now, when sweeps are `over_s` apart; None where nothing limits it."""
     return waiting.drip(settings.work.backfill_per_minute, datetime.now(UTC), over_s)
@@ -105,6 +116,13 @@ def drip_now(settings: Settings, over_s: float) -> int | None:
 def roll_up(wired: Wiring) -> int:
     """Recompute the touched days; returns how many."""
     return refresh(wired.database, wired.settings.site.time_zone)
+
+
+def tend_privacy(wired: Wiring) -> None:
+    """Finish what erasures left to delete, and let go of what has been kept long enough."""
+    from runtime.erasing import Eraser
+
+    Eraser(wired).tend(now=datetime.now(UTC))
 
 
 class StuckPool:
@@ -151,8 +169,11 @@ class EmbeddedSweep:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
+        sweeps_per_privacy = int(PRIVACY_S / EMBEDDED_SWEEP_S)
         sweeps_per_roll_up = int(EMBEDDED_ROLL_UP_S / EMBEDDED_SWEEP_S)
         sweeps_per_poll = max(1, int(self._wired.settings.language.batch_poll_s / EMBEDDED_SWEEP_S))
+        handover = self._wired.settings.handover
+        sweeps_per_handover = max(1, int(handover.poll_s / EMBEDDED_SWEEP_S))
         count = 0
         pool = StuckPool(self._wired.database)
         while not self._ended.wait(EMBEDDED_SWEEP_S):
@@ -162,6 +183,10 @@ class EmbeddedSweep:
                 if count % sweeps_per_poll == 0:
                     # A server that takes its time must not hold up the sweep.
                     self._app.send_task("work.batches", queue="language", ignore_result=True)
+                if handover.is_configured and count % sweeps_per_handover == 0:
+                    self._app.send_task("work.hand_over", queue="language", ignore_result=True)
+                if count % sweeps_per_privacy == 0:
+                    self._app.send_task("work.privacy", queue="language", ignore_result=True)
                 if count % sweeps_per_roll_up == 0:
                     roll_up(self._wired)
                     wake_parked(self._wired)

@@ -65,6 +65,18 @@ def tend_batches() -> None:
     sweep.tend_batches(wiring())
 
 
+@task("work.hand_over", soft_limit_s=900)
+def hand_over() -> None:
+    """Hand over to CRMs what changed."""
+    sweep.hand_over(wiring())
+
+
+@task("work.privacy", soft_limit_s=3600)
+def tend_privacy() -> None:
+    """Delete what is to be deleted: what erasures left in the store, and what has been kept long enough."""
+    sweep.tend_privacy(wiring())
+
+
 @task("work.roll_up", soft_limit_s=600)
 def roll_up() -> None:
     """Recompute the days that calls have touched."""

@@ -203,3 +203,27 @@ def test_a_key_that_no_store_takes_is_refused_for_good(store, key):
     with pytest.raises(TerminalError) as refused:
         store.put(key, b"sound")
     assert refused.value.code == "bad_key"
+
+
+@pytest.mark.parametrize("key", ORDINARY_KEYS)
+def test_an_erased_object_is_gone_and_its_neighbours_stay(store, key):
+    neighbour = f"{key[:1000]}x"
+    store.put(key, b"x", metadata={"caller": "+4915112345678"})
+    store.put(neighbour, b"y")
+    store.erase(key)
+    assert keys(store) == [neighbour]
+    with pytest.raises(ObjectGone):
+        store.head(key)
+    store.erase(key)
+
+
+def test_a_folder_keeps_no_note_of_an_erased_object(tmp_path):
+    """Also where somebody has removed the file by hand before."""
+    (tmp_path / "objects").mkdir()
+    store = FolderStore(tmp_path / "objects", bucket="recordings")
+    for key in ("in/a.wav", "in/b.wav"):
+        store.put(key, b"x", metadata={"caller": "+4915112345678"})
+    (tmp_path / "objects" / "in" / "a.wav").unlink()
+    store.erase("in/a.wav")
+    store.erase("in/b.wav")
+    assert [path for path in (tmp_path / "objects").rglob("*") if path.is_file()] == []

@@ -1,22 +1,26 @@
 """The pages in a real browser: find a call, read it, hear it, see the trends, mend what failed."""
 
-import io
 import json
 import re
-import wave
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 
 from analytics.rollup import recompute_all
+from calls.corrections import Changes
 from calls.recording import PEAKS, own_key
-from tests.browser import FLAGS, axe_source, axe_violations, chromium_path, served
+from crm.access import Role, Viewer
+from crm.corrections import correct, revision_of
+from crm.tables import contact
+from tests.browser import Visit, axe_source, axe_violations, chromium_path, launched, served, sign_in, sound
 from tests.seeds import NOW, seed_call, seed_failed_call
-from tests.web_client import PASSWORD, make_hall
+from tests.web_client import make_hall
 from tests.xss import XSS
 
 playwright_sync = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
@@ -25,50 +29,18 @@ if chromium_path() is None:
 expect = playwright_sync.expect
 
 
+# Every page that has no id in its address.
+PAGES = ("/calls", "/customers", "/review", "/trends", "/reasons", "/upload", "/operations", "/users", "/account")
+PAGES += ("/audit", "/search?text=dishwasher", "/ask", "/api/reference")
+
+
 @dataclass
 class Site:
-    """A served site with calls in it, and the ids of some."""
+    """A served site with calls in it, the ids of some, and the page of a customer."""
 
     address: str
     ids: dict[str, str]
-
-
-@dataclass
-class Visit:
-    """A page of a signed-in browser; `complaints` collects what no page may do."""
-
-    page: Any
-    address: str
-    complaints: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
-        self.page.on("request", self._on_request)
-
-    def go(self, path: str) -> None:
-        """Open a page of the site."""
-        self.page.goto(self.address + path)
-
-    def _on_console(self, message: Any) -> None:
-        if message.type in {"error", "warning"}:
-            self.complaints.append(f"{message.type}: {message.text}")
-
-    def _on_request(self, request: Any) -> None:
-        if not request.url.startswith(self.address):
-            self.complaints.append(f"request to {request.url}")
-
-
-def sound(seconds: int) -> bytes:
-    """A silent two-channel recording."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as written:
-        written.setnchannels(2)
-        written.setsampwidth(2)
-        written.setframerate(8000)
-        written.writeframes(bytes(seconds * 8000 * 4))
-    return file.getvalue()
+    customer: str
 
 
 # The first channel, the customer's, is loud in the second half; the other one in the first.
@@ -115,17 +87,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         other = seed_call(connection, agent="Priya N", happened_at=NOW - timedelta(hours=3), **heard)
         failed = seed_failed_call(connection, happened_at=NOW - timedelta(hours=2), **heard)
         demo = seed_call(connection, analysis={"is_demo": True, "summary_kind": "excerpts"}, profile=None, **heard)
+        seed_call(connection, said=None, happened_at=NOW - timedelta(days=2), analysis={"reason_confidence": 0.2})
+        customer = connection.execute(sa.select(contact.c.id)).scalar_one()
     recompute_all(hall.wiring.database, "UTC", NOW)
+    ids = {"played": str(played), "other": str(other), "failed": str(failed), "demo": str(demo)}
     with served(hall.app) as address:
-        yield Site(address, {"played": str(played), "other": str(other), "failed": str(failed), "demo": str(demo)})
+        yield Site(address, ids, f"/customers/{customer}")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright_sync.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
-        yield launched
-        launched.close()
+    with launched() as chromium:
+        yield chromium
 
 
 @pytest.fixture(params=[("light", 1280), ("dark", 390)], ids=["desktop-light", "phone-dark"])
@@ -138,14 +111,6 @@ def visit(request: pytest.FixtureRequest, browser: Any, site: Site) -> Iterator[
     yield visit
     context.close()
     assert visit.complaints == []
-
-
-def sign_in(visit: Visit) -> None:
-    visit.go("/calls")
-    visit.page.get_by_label("Name").fill("maria")
-    visit.page.get_by_label("Password").fill(PASSWORD)
-    visit.page.get_by_role("button", name="Sign in").click()
-    expect(visit.page.get_by_role("heading", name="Calls", exact=True)).to_be_visible()
 
 
 def test_a_call_is_found_by_filters_and_opened(visit, site):
@@ -239,7 +204,7 @@ def test_the_pages_read_without_scripts(browser, site):
 
 
 def test_no_page_is_wider_than_the_screen(visit, site):
-    for path in ("/calls", f"/calls/{site.ids['played']}", f"/calls/{site.ids['demo']}", "/trends", "/operations"):
+    for path in (*PAGES, *(f"/calls/{call_id}" for call_id in site.ids.values())):
         visit.go(path)
         wider = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider == 0, path
@@ -249,12 +214,13 @@ def test_axe_finds_nothing_to_object_to(visit, site):
     source = axe_source()
     if source is None:
         pytest.skip("no axe-core here: npm install --prefix build axe-core, or set AXE_PATH")
-    paths = ("/calls?agent=Priya+N", *(f"/calls/{call_id}" for call_id in site.ids.values()), "/trends", "/operations")
+    paths = ("/calls?agent=Priya+N", *PAGES, *(f"/calls/{call_id}" for call_id in site.ids.values()))
     found = {}
-    for path in (*paths, "/login"):
+    for path in (*paths, site.customer, "/login"):
         visit.go(path)
         if path == "/trends":
             expect(visit.page.locator(".chart svg")).to_have_count(4)
+        visit.page.evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
         found[path] = axe_violations(visit.page, source)
     assert found == {path: [] for path in found}
 
@@ -262,8 +228,9 @@ def test_axe_finds_nothing_to_object_to(visit, site):
 def test_nothing_that_a_call_says_is_executed(browser, tmp_path):
     hall = make_hall(tmp_path)
     hall.wiring.objects.put("call.wav", sound(15))
+    maria = Viewer("maria", Role.ADMIN)
     with hall.wiring.database.write() as connection:
-        paths = ["/calls", "/operations", "/trends"]
+        paths = ["/calls", "/customers", "/review", "/operations", "/trends", "/search?text=owned", "/audit"]
         for n, hostile in enumerate(XSS):
             call_id = seed_call(
                 connection,
@@ -271,16 +238,22 @@ def test_nothing_that_a_call_says_is_executed(browser, tmp_path):
                 queue=f"{hostile}{n}",
                 customer_name=hostile,
                 external_call_id=f"{hostile}{n}",
+                contact_number=f"+155501{n:02}",
                 said=[(0, "customer", 0.0, 1.0, hostile)],
                 recording={"object_key": f"{hostile}{n}", "playback_key": "call.wav"},
                 analysis={
                     "headline": hostile,
                     "summary": hostile,
+                    "reason_confidence": 0.1,
                     "evidence": [{"field": "reason", "turn": 0, "quote": hostile}],
                     "next_steps": [{"text": hostile, "owner": hostile, "due_on": None}],
                 },
             )
-            paths.append(f"/calls/{call_id}")
+            said = Changes(headline=f"{hostile} again"[:90], summary=hostile)
+            correct(connection, maria, call_id, revision_of(connection, call_id), said, now=NOW)
+            paths.append(f"/calls/{call_id}?find={quote(hostile)}")
+        connection.execute(sa.update(contact).values(first_name=XSS[0], last_name=XSS[1], email=XSS[2]))
+        paths += [f"/customers/{contact_id}" for contact_id in connection.execute(sa.select(contact.c.id)).scalars()]
     recompute_all(hall.wiring.database, "UTC", NOW)
     with served(hall.app) as address:
         visit = Visit(browser.new_context().new_page(), address)
@@ -288,6 +261,6 @@ def test_nothing_that_a_call_says_is_executed(browser, tmp_path):
         for path in paths:
             visit.go(path)
             assert visit.page.title() != "owned"
-            assert visit.page.url == address + path
+            assert urlsplit(visit.page.url).path == urlsplit(path).path
         visit.page.context.close()
     assert visit.complaints == []

@@ -12,6 +12,7 @@ from calls.checking import check_analysis
 from calls.reasons import INSUFFICIENT
 from calls.transcript import Speaker, Turn
 from crm import results, tables
+from crm.access import OPERATOR
 from crm.call_documents import call_document
 from crm.one_call import call_in_full
 from crm.status import status
@@ -58,13 +59,13 @@ def analysis_of(text="My dishwasher has not arrived.", **changes):
 
 def test_the_tier_that_answered_is_stored_with_its_own_name_and_the_doubt(connection):
     call_id = save(connection, analysis_of(answered_by=tiered(1, "low_confidence")))
-    document = call_document(call_in_full(connection, call_id))["analysis"]
+    document = call_document(call_in_full(connection, OPERATOR, call_id))["analysis"]
     assert (document["model"], document["prompt_version"], document["is_demo"]) == ("openai/tier-1", "prompt-9", False)
     assert (document["tier"], document["escalated_for"]) == (1, "low_confidence")
 
 
 def test_where_there_is_one_engine_its_name_is_stored_and_no_tier(connection):
-    document = call_document(call_in_full(connection, save(connection, analysis_of())))["analysis"]
+    document = call_document(call_in_full(connection, OPERATOR, save(connection, analysis_of())))["analysis"]
     assert (document["model"], document["tier"]) == ("openai/cheap>openai/strong", None)
 
 
@@ -91,7 +92,7 @@ def superseded_copy():
 
 def test_an_order_to_the_reader_is_seen_in_what_the_api_gives(connection):
     call_id = save(connection, analysis_of(ORDER))
-    document = call_document(call_in_full(connection, call_id))
+    document = call_document(call_in_full(connection, OPERATOR, call_id))
     assert {"feature": "reason", "code": "suspicious_instruction"} in document["skipped"]
     assert document["analysis"]["reason"] is None
     assert document["analysis"]["summary"] == ""
@@ -103,14 +104,15 @@ def test_a_call_without_an_analysis_says_under_skipped_why(connection, code):
     call_id = seed_call(
         connection, stage="failed", failed_step="call.understand", failed_code=code, with_analysis=False
     )
-    assert {"feature": "analysis", "code": code} in call_document(call_in_full(connection, call_id))["skipped"]
+    document = call_document(call_in_full(connection, OPERATOR, call_id))
+    assert {"feature": "analysis", "code": code} in document["skipped"]
 
 
 def test_a_call_that_failed_before_it_was_understood_says_nothing_of_its_analysis(connection):
     call_id = seed_call(
         connection, stage="failed", failed_step="call.transcribe", failed_code="corrupt", with_analysis=False
     )
-    assert call_document(call_in_full(connection, call_id))["skipped"] == []
+    assert call_document(call_in_full(connection, OPERATOR, call_id))["skipped"] == []
 
 
 @pytest.mark.parametrize(
@@ -118,10 +120,10 @@ def test_a_call_that_failed_before_it_was_understood_says_nothing_of_its_analysi
 )
 def test_whether_a_sales_call_ended_in_a_sale_is_said(connection, outcome, conversion):
     call_id = save(connection, analysis_of(outcome=outcome))
-    assert call_document(call_in_full(connection, call_id))["analysis"]["is_sale"] is conversion
+    assert call_document(call_in_full(connection, OPERATOR, call_id))["analysis"]["is_sale"] is conversion
 
 
 def test_marks_are_stored_as_they_are(connection):
     given = analysis_of(reason_code=INSUFFICIENT, skipped=(SkippedFeature("second_opinion", "refused"),))
-    document = call_document(call_in_full(connection, save(connection, given)))
+    document = call_document(call_in_full(connection, OPERATOR, save(connection, given)))
     assert document["skipped"] == [{"feature": "second_opinion", "code": "refused"}]

@@ -1,6 +1,7 @@
 """Laws of `calls`, `call` and `users` as commands."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from cli import calls as commands
+from cli import tokens as token_commands
+from cli import users as user_commands
 from crm.calls import NoSuchCall, WrongQuery
 from crm.swaps import NoChannels
 from crm.users import UserError, find_user, is_password_of
@@ -26,6 +29,8 @@ def run(hall: Hall, *arguments: str, typed: str | None = None) -> Result:
     """The command's outcome, with all that it printed."""
     app = typer.Typer()
     commands.register(app)
+    user_commands.register(app)
+    token_commands.register(app)
     home = str(hall.wiring.settings.home_path)
     return CliRunner().invoke(app, [*arguments, "--home", home], input=typed, env={"COLUMNS": "160", "NO_COLOR": "1"})
 
@@ -107,7 +112,7 @@ def test_a_made_password_is_printed_once_and_opens_the_account(hall):
 
 
 def test_a_password_from_standard_input_is_not_printed(hall):
-    ended = run(hall, "users", "passwd", "maria", "--password-stdin", typed="another good password\n")
+    ended = run(hall, "users", "password", "maria", "--password-stdin", typed="another good password\n")
     assert "another good password" not in ended.output
     with hall.wiring.database.read() as connection:
         assert is_password_of(find_user(connection, "maria"), "another good password")
@@ -115,7 +120,16 @@ def test_a_password_from_standard_input_is_not_printed(hall):
 
 def test_the_list_of_users_tells_no_secret(hall):
     (user,) = document(hall, "users", "list")["users"]
-    assert user == {"name": "maria", "role": "admin", "is_active": True, "created_at": "2026-03-20T12:00:00+00:00"}
+    assert user | {"id": ""} == {
+        "id": "",
+        "name": "maria",
+        "role": "admin",
+        "agent": None,
+        "teams": [],
+        "is_active": True,
+        "signs_in_elsewhere": False,
+        "created_at": "2026-03-20T12:00:00+00:00",
+    }
 
 
 def test_a_name_that_is_taken_is_an_error_of_ours(hall):
@@ -154,3 +168,37 @@ def seed(hall: Hall, **facts: Any) -> Any:
     """One call in the hall's database."""
     with hall.wiring.database.write() as connection:
         return seed_call(connection, **facts)
+
+
+def test_a_token_is_shown_once_and_opens_what_its_scopes_say(hall):
+    made = document(hall, "tokens", "create", "maria", "dashboard", "--scope", "read_calls", "--days", "7")
+    bearer = {"Authorization": f"Bearer {made['token']}"}
+    hall.clock.now = datetime.now(UTC)
+    assert hall.client.get("/api/v1/calls", headers=bearer).status_code == 200
+    assert hall.client.get("/api/v1/status", headers=bearer).status_code == 403
+    listed = run(hall, "tokens", "list", "--json").stdout
+    assert made["token"] not in listed
+    assert json.loads(listed)["tokens"][0]["id"] == made["id"]
+    assert document(hall, "tokens", "revoke", made["id"])["is_valid"] is False
+    assert hall.client.get("/api/v1/calls", headers=bearer).status_code == 401
+
+
+def test_what_is_done_to_users_and_tokens_stands_in_the_audit_log(hall):
+    with hall.wiring.database.write() as connection:
+        seed_call(connection, agent="Andrew K")
+    run(hall, "users", "team", "Deliveries", "--agent", "Andrew K")
+    run(hall, "users", "add", "lea", "--role", "lead", "--team", "Deliveries")
+    assert document(hall, "users", "role", "lea", "agent", "--agent", "Andrew K")["agent"] == "Andrew K"
+    assert document(hall, "users", "disable", "lea")["is_active"] is False
+    written = [entry["action"] for entry in document(hall, "users", "audit")["entries"]]
+    assert written == ["user_changed", "user_changed", "user_added", "user_changed"]
+    head = document(hall, "users", "audit", "--verify")["head"]
+    run(hall, "users", "enable", "lea")
+    verdict = document(hall, "users", "audit", "--verify", "--head", head)
+    assert (verdict["entry_count"], verdict["broken_at"], verdict["has_given_head"]) == (5, None, True)
+    assert run(hall, "users", "audit", "--verify", "--head", "0" * 64).exit_code == 1
+
+
+def test_the_last_admin_stays_one(hall):
+    assert isinstance(run(hall, "users", "disable", "maria").exception, UserError)
+    assert isinstance(run(hall, "users", "role", "maria", "analyst").exception, UserError)

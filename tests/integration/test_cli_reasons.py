@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from calls.errors import SettingsError
 from cli import calls as call_commands
 from cli import reasons as commands
+from crm.access import OPERATOR
 from crm.calls import filter_choices
 from crm.reviews import UnknownReason
 from crm.tables import call_analysis, job, paid_request
@@ -235,7 +236,7 @@ def test_calls_are_found_by_the_reason_that_goes_on_in_the_place_of_theirs(hall,
     document(hall, "reasons", "load", newer)
     assert [one["id"] for one in document(hall, "calls", "--reason", "delivery")["calls"]] == [str(call_id)]
     with hall.wiring.database.read() as connection:
-        assert filter_choices(connection).reasons == (
+        assert filter_choices(connection, OPERATOR).reasons == (
             ("delivery", "Delivery"),
             ("repair_booking", "Repair booking"),
         )

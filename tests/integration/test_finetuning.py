@@ -7,11 +7,15 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from calls.analysis import NextStep
 from calls.answers import read_answer
 from calls.checking import check_analysis
+from calls.corrections import Changes
 from calls.errors import EngineMisconfigured, TransientError
 from calls.transcript import Speaker, Turn
 from cli import finetune as commands
+from crm.access import Role, Viewer
+from crm.corrections import correct
 from crm.reviews import correct_reason
 from engines.finetuning import FineTuning
 from engines.reason_trials import is_held_out
@@ -115,6 +119,23 @@ class TestFiles:
             )
             found.add(checked.reason_code)
         assert found == {"delivery_status", "repair_booking"}
+
+    def test_what_a_person_wrote_is_taught_with_the_turns_that_are_nearest_to_it(self, hall, openai_server, tmp_path):
+        with hall.wiring.database.write() as connection:
+            call_id = seed_call(connection, said=SPOKEN, analysis={"evidence": quoted("reason", "summary")})
+            steps = (NextStep("Tell the customer why the dishwasher has not arrived", "agent"),)
+            said = Changes(summary="Nobody knows where the dishwasher is.", next_steps=steps)
+            correct(connection, Viewer("Ada", Role.REVIEWER), call_id, 2, said, now=NOW)
+        told = json.loads(run(hall, openai_server, "export", "--out", str(tmp_path), "--json").stdout)
+        assert (told["training_count"] + told["validation_count"], told["left_out_count"]) == (1, 0)
+        [line] = [
+            json.loads(line)
+            for name in ("training.jsonl", "validation.jsonl")
+            for line in (tmp_path / name).read_text(encoding="utf-8").splitlines()
+        ]
+        analysis = read_answer(line["messages"][2]["content"], TAXONOMY)
+        assert "Nobody knows where the dishwasher is." in analysis.summary
+        assert [step.text for step in analysis.next_steps] == [steps[0].text]
 
     def test_nothing_unredacted_leaves_also_not_what_was_written_before(self, hall, openai_server, tmp_path):
         said = (SAID[0], (0, "customer", 3.0, 8.0, f"My dishwasher has not arrived and my card is {CARD}."))

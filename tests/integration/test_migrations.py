@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
 from crm.database import Database
+from crm.reason_tables import review
 from crm.schema import upgrade, versions
 from crm.tables import transcript, utterance
-from tests.seeds import seed_call
+from tests.seeds import NOW, TAXONOMY, seed_call, seed_taxonomy
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -58,3 +60,35 @@ def test_transcripts_of_before_know_by_which_channel_their_speakers_were_named(e
         (heard, None, 1),
         ("given/vcon", None, 2),
     ]
+
+
+def test_reviews_of_before_stay_and_new_fields_are_taken(empty_database):
+    upgrade(empty_database, "0010")
+    with empty_database.write() as connection:
+        seed_taxonomy(connection)
+        call_id = seed_call(connection)
+        connection.execute(sa.insert(review).values(_review(call_id, "reason", "new_order")))
+    upgrade(empty_database)
+    with empty_database.write() as connection:
+        connection.execute(
+            sa.insert(review).values(_review(call_id, "summary", "By Ada.") | {"taxonomy_version": None})
+        )
+    with empty_database.read() as connection:
+        found = connection.execute(sa.select(review.c.field, review.c.after).order_by(review.c.field)).all()
+    assert found == [("reason", "new_order"), ("summary", "By Ada.")]
+    with empty_database.write() as connection, pytest.raises(sa.exc.IntegrityError):
+        connection.execute(sa.insert(review).values(_review(call_id, "colour", "red")))
+
+
+def _review(call_id, field, after):
+    return {
+        "id": uuid4(),
+        "call_id": call_id,
+        "revision": 1,
+        "taxonomy_version": TAXONOMY.version,
+        "field": field,
+        "before": None,
+        "after": after,
+        "reviewed_by": "Ada",
+        "reviewed_at": NOW,
+    }

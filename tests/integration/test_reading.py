@@ -13,6 +13,7 @@ from calls.recording import ObjectRef
 from calls.timing import NOT_TIMED
 from calls.transcript import Utterance
 from crm import retries, tables, waiting
+from crm.access import OPERATOR
 from crm.intake import Arrival, insert_batch
 from crm.one_call import call_in_full
 from crm.taxonomies import store_taxonomy
@@ -102,7 +103,7 @@ class Desk:
 
     def call(self, call_id):
         with self.database.read() as connection:
-            return call_in_full(connection, call_id)
+            return call_in_full(connection, OPERATOR, call_id)
 
     def job_step(self, call_id):
         with self.database.read() as connection:

@@ -33,6 +33,22 @@ def test_an_older_version_is_still_found_by_its_id(aws: Aws, tmp_path):
     assert (tmp_path / "old").read_bytes() == b"old"
 
 
+def test_an_erased_object_is_gone_with_every_version_and_marker(aws: Aws):
+    """And nothing of what only begins with the same letters."""
+    aws.create_bucket("recordings")
+    s3 = aws.client("s3")
+    s3.put_bucket_versioning(Bucket="recordings", VersioningConfiguration={"Status": "Enabled"})
+    store = make_store(aws)
+    store.put("a.wav", b"old")
+    store.put("a.wav", b"new")
+    store.delete("a.wav")
+    store.put("a.wav.json", b"other")
+    store.erase("a.wav")
+    store.erase("a.wav")
+    left = s3.list_object_versions(Bucket="recordings")
+    assert [one["Key"] for kind in ("Versions", "DeleteMarkers") for one in left.get(kind, ())] == ["a.wav.json"]
+
+
 def test_a_missing_bucket_is_a_wrong_setting_and_no_missing_recording(aws: Aws, tmp_path):
     store = make_store(aws, "no-such-bucket")
     for ask in (

@@ -9,10 +9,9 @@ from structlog.testing import capture_logs
 
 from calls.pipeline import FETCH, TRANSCRIBE
 from calls.recording import CallFacts, call_id_for
-from calls.telling import Rank, Telling
+from calls.telling import Rank, Telling, call_subject
 from crm import retries, tables
 from crm.tellings import ToldOf, store_tellings
-from ingest.tellings import call_subject
 from ingest.twilio import recording_key
 from tests.servers.process import wait_until
 from tests.servers.twilio import Trouble

@@ -49,7 +49,16 @@ def test_the_api_tells_a_stranger_so_as_problem_json(hall, path):
 
 def test_every_route_but_the_sign_in_and_health_is_closed_to_strangers(hall):
     # Stores have tokens of their own, and Twilio signs: tests/integration/test_web_events.py and test_twilio.py.
-    open_paths = {"/login", "/healthz", "/", "/api/v1/openapi.json", "/events/objects", "/webhooks/twilio"}
+    open_paths = {
+        "/login",
+        "/login/oidc",
+        "/login/oidc/callback",
+        "/healthz",
+        "/",
+        "/api/v1/openapi.json",
+        "/events/objects",
+        "/webhooks/twilio",
+    }
     seen = set()
     for method, path in hall.doors():
         if path in open_paths:
@@ -206,3 +215,22 @@ def test_names_with_markup_are_text(hall):
         create_user(connection, "<img src=x onerror=alert(1)>", PASSWORD, "admin", datetime.now().astimezone())
     hall.sign_in(name="<img src=x onerror=alert(1)>")
     assert "<img src=x" not in hall.client.get("/calls").text
+
+
+def test_an_address_that_tries_many_names_waits_and_another_address_does_not(hall):
+    pair = {"Authorization": "Basic " + base64.b64encode(b"x:y").decode()}
+    there = TestClient(hall.app, base_url="http://127.0.0.1", client=("198.41.0.4", 40000))
+    for number in range(50):
+        pair["Authorization"] = "Basic " + base64.b64encode(f"name{number}:wrong".encode()).decode()
+        assert there.get("/api/v1/calls", headers=pair).status_code == 401
+    pair["Authorization"] = "Basic " + base64.b64encode(f"maria:{PASSWORD}".encode()).decode()
+    assert there.get("/api/v1/calls", headers=pair).status_code == 429
+    assert hall.client.get("/api/v1/calls", headers=pair).status_code == 200
+
+
+@pytest.mark.parametrize("header", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_another_site_cannot_make_the_browser_of_somebody_signed_in_write_by_the_api(hall, header):
+    hall.sign_in()
+    path = "/api/v1/calls/7b0f1d0e-6d0b-4a6f-8a43-1f0a56d3b6a1/retry"
+    assert hall.client.post(path, headers=header).status_code == 403
+    assert hall.client.post(path, headers={"Origin": "http://127.0.0.1"}).status_code == 404

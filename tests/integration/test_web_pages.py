@@ -94,7 +94,7 @@ def test_a_call_shows_its_point_its_reason_and_the_turns_it_rests_on(hall):
     assert "Call the customer back" in words
     assert 'href="#turn-1"' in page
     assert 'id="turn-1"' in page
-    assert 'href="#t=3.1"' in page
+    assert 'href="?t=3.1#turn-1"' in page
     assert "$0.0015" in words
     assert f'src="/api/v1/calls/{call_id}/audio"' in page
 
@@ -312,9 +312,9 @@ def test_who_is_who_is_corrected_by_a_button_and_pressed_twice_it_is_said_once(h
     with hall.wiring.database.write() as connection:
         call_id = seed_call(connection, transcript=by_channel())
     assert "Swap agent and customer" in hall.client.get(f"/calls/{call_id}").text
-    for _ in range(2):
-        answer = hall.post(f"/calls/{call_id}/agent-channel", agent_channel="0")
-        assert (answer.status_code, answer.headers["location"]) == (303, f"/calls/{call_id}")
+    for revision, said in (("2", "corrected"), ("3", "same")):
+        answer = hall.post(f"/calls/{call_id}/corrections", agent_channel="0", revision=revision)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/calls/{call_id}?said={said}")
     page = shown(hall.client.get(f"/calls/{call_id}").text)
     assert "Customer Thank you for calling, how can I help?" in page
     assert "Transcribed, waiting for its summary" in page
@@ -325,9 +325,10 @@ def test_who_is_who_is_corrected_by_a_button_and_pressed_twice_it_is_said_once(h
 def test_a_button_pressed_on_another_site_swaps_nobody(hall):
     with hall.wiring.database.write() as connection:
         call_id = seed_call(connection, transcript=by_channel())
-    path = f"/calls/{call_id}/agent-channel"
-    assert hall.client.post(path, data={"agent_channel": "0", "form_token": "stolen"}).status_code == 403
-    assert hall.post(path, agent_channel="2").status_code == 422
+    path = f"/calls/{call_id}/corrections"
+    stolen = {"agent_channel": "0", "revision": "2", "form_token": "stolen"}
+    assert hall.client.post(path, data=stolen).status_code == 403
+    assert hall.post(path, agent_channel="2", revision="2").status_code == 400
     assert hall.client.get(f"/api/v1/calls/{call_id}").json()["transcript"]["revision"] == 1
 
 
@@ -335,7 +336,7 @@ def test_speakers_without_channels_have_no_button_and_say_why(hall):
     with hall.wiring.database.write() as connection:
         call_id = seed_call(connection)
     assert "Swap agent and customer" not in hall.client.get(f"/calls/{call_id}").text
-    answer = hall.post(f"/calls/{call_id}/agent-channel", agent_channel="0")
+    answer = hall.post(f"/calls/{call_id}/corrections", agent_channel="0", revision="2")
     assert (answer.status_code, "not told apart by channel" in answer.text) == (400, True)
 
 

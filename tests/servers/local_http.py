@@ -77,6 +77,10 @@ class LocalHandler(BaseHTTPRequestHandler):
         """See BaseHTTPRequestHandler."""
         self.serve()
 
+    def do_PATCH(self) -> None:
+        """See BaseHTTPRequestHandler."""
+        self.serve()
+
     def send(self, status: int, headers: Mapping[str, str], content: bytes, ending: Ending) -> None:
         """Answer so, as far as `ending` says."""
         if ending == "never":

@@ -79,6 +79,11 @@ class PostgresServer(ServerProcess):
         """Remove the database with whatever still uses it."""
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
+    def dump(self, database: str) -> bytes:
+        """Everything in the database, as `pg_dump` writes it."""
+        arguments = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "callwise", database]
+        return subprocess.run([str(self._bin / "pg_dump"), *arguments], check=True, capture_output=True).stdout
+
     def execute(self, statement: str) -> None:
         """Run one statement in the server's own database."""
         with self._connect() as connection:

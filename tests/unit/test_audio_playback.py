@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engines.audio import decode, write_peaks, write_playback
 from engines.audio_playback import PEAK_COUNT
@@ -22,6 +23,24 @@ def test_the_playback_file_is_a_stereo_mp3_of_the_same_length(tmp_path: Path, ch
         assert (container.format.name, stream.codec_context.channels) == ("mp3", 2)
         assert container.duration / av.time_base == pytest.approx(7, abs=0.2)
     assert decode(tmp_path / "c.mp3").audio.channel_count == channel_count
+
+
+def test_what_is_to_be_silent_is_silent_on_both_channels_and_the_rest_is_as_loud_as_it_was(tmp_path: Path) -> None:
+    """Also over the edge between two blocks, before the start and behind the end."""
+    source = write(tmp_path / "c.wav", chirps(23, 2), container="wav", codec="pcm_s16le")
+    before = decode(source).audio.samples
+    write_playback(decode(source).audio, tmp_path / "c.mp3", [(-1.0, 0.5), (9.0, 11.0), (22.0, 99.0)])
+    after = decode(tmp_path / "c.mp3").audio.samples
+
+    def loudness(samples: NDArray[np.int16], from_s: float, to_s: float) -> list[float]:
+        part = samples[:, int(from_s * SPEECH_RATE_HZ) : int(to_s * SPEECH_RATE_HZ)].astype(float)
+        return [float(np.sqrt((row**2).mean())) for row in part]
+
+    # A codec smears a few hundredths of a second.
+    for from_s, to_s in ((0.05, 0.4), (9.1, 10.9), (22.2, 22.9)):
+        assert max(loudness(after, from_s, to_s)) < 5
+    for from_s, to_s in ((1, 8.8), (11.2, 21.8)):
+        assert loudness(after, from_s, to_s) == pytest.approx(loudness(before, from_s, to_s), rel=0.1)
 
 
 def outline(audio: ChannelAudio, folder: Path) -> dict:

@@ -7,6 +7,7 @@ import pytest
 from calls.errors import SettingsError
 from calls.reasons import AnswerKind, Reason, Taxonomy, successors
 from calls.taxonomy_file import parse_taxonomy
+from calls.taxonomy_text import write_taxonomy
 
 BUNDLED = Path(__file__).parents[2] / "runtime" / "taxonomies" / "service_centre.yaml"
 SMALL = """
@@ -172,3 +173,20 @@ def test_codes_that_replace_each_other_lead_nowhere():
         Taxonomy("y", (Reason("b", "b", "b", replaces=("a",)),)),
     ]
     assert successors(Taxonomy("z", (Reason("c", "c", "c"),)), circle) == {}
+
+
+@pytest.mark.parametrize("path", sorted(BUNDLED.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_taxonomy_that_is_written_reads_as_the_same(path):
+    given = parse_taxonomy(path.read_text(encoding="utf-8"))
+    written = parse_taxonomy(write_taxonomy(given))
+    assert (written.title, written.reasons, written.questions) == (given.title, given.reasons, given.questions)
+    assert parse_taxonomy(write_taxonomy(written)).version == written.version
+
+
+@pytest.mark.parametrize(
+    "words", ["yes", "null", "1.10", "2026-11-01", "# no comment", "a: b", "- x", "'", '"', "ñ 中 😀", "*a"]
+)
+def test_words_that_yaml_takes_for_something_else_are_written_as_words(words):
+    reason = Reason("some_code", words, words, examples=(words,), replaces=("older_code",), is_sales=True)
+    written = parse_taxonomy(write_taxonomy(Taxonomy(version="", title=words, reasons=(reason,))))
+    assert (written.title, written.reasons) == (words, (reason,))

@@ -8,6 +8,7 @@
   const playButton = document.getElementById("play");
   const nowText = document.getElementById("now");
   const follow = document.getElementById("follow");
+  const skip = document.getElementById("skip");
   const strip = document.getElementById("strip");
   const head = document.getElementById("head");
   const wave = document.getElementById("wave");
@@ -17,6 +18,9 @@
     end: Number(element.dataset.end),
   }));
   const duration = strip ? Number(strip.dataset.duration) : NaN;
+  // Shorter pauses belong to speech; this much of a longer one is left, so that the ear notices it.
+  const SILENCE_S = 1.5;
+  const LEFT_S = 0.3;
   let current = null;
   let lastByHand = 0;
 
@@ -53,6 +57,14 @@
     }
   };
 
+  const skipSilence = () => {
+    if (!skip.checked || audio.paused || audio.seeking) return;
+    const at = audio.currentTime;
+    const ended = Math.max(0, ...turns.filter((turn) => turn.start <= at).map((turn) => turn.end));
+    const next = Math.min(...turns.filter((turn) => turn.start > at).map((turn) => turn.start));
+    if (Number.isFinite(next) && at >= ended + LEFT_S && next - at > SILENCE_S) audio.currentTime = next - LEFT_S;
+  };
+
   // A lane for each channel, the agent's above, as in the strip below.
   const drawWave = (peaks) => {
     const agent = wave.dataset.agent === "" ? -1 : Number(wave.dataset.agent);
@@ -77,10 +89,16 @@
     });
   };
 
-  const seekToHash = () => {
+  // A link to a second: ?t=83 as people copy it, or #t=83.
+  const wantedSecond = () => {
     const found = /^#t=(\d+(?:\.\d+)?)$/.exec(location.hash);
-    if (!found) return;
-    const seconds = Number(found[1]);
+    const asked = found ? found[1] : new URLSearchParams(location.search).get("t");
+    return asked !== null && /^\d+(\.\d+)?$/.test(asked) ? Number(asked) : null;
+  };
+
+  const seekToLink = () => {
+    const seconds = wantedSecond();
+    if (seconds === null) return;
     seek(seconds, false);
     const turn = turns.filter((candidate) => candidate.start <= seconds + 0.05).pop();
     if (turn) turn.element.scrollIntoView({ block: "center" });
@@ -88,6 +106,7 @@
 
   const toggle = () => (audio.paused ? audio.play().catch(() => {}) : audio.pause());
 
+  for (const turn of turns) turn.element.removeAttribute("aria-current");
   audio.removeAttribute("controls");
   audio.hidden = true;
   controls.hidden = false;
@@ -98,7 +117,7 @@
       // Who marks words in order to copy them does not want to jump.
       if (!getSelection().isCollapsed) return;
       event.preventDefault();
-      history.replaceState(null, "", `#t=${turn.start.toFixed(1)}`);
+      history.replaceState(null, "", `?t=${turn.start.toFixed(1)}`);
       seek(turn.start, true);
     });
   }
@@ -147,11 +166,14 @@
       playButton.setAttribute("aria-label", audio.paused ? "Play" : "Pause");
     });
   }
-  audio.addEventListener("timeupdate", show);
+  audio.addEventListener("timeupdate", () => {
+    skipSilence();
+    show();
+  });
   audio.addEventListener("error", () => {
     controls.textContent = "The recording cannot be played here.";
   });
-  addEventListener("hashchange", seekToHash);
-  if (audio.readyState > 0) seekToHash();
-  else audio.addEventListener("loadedmetadata", seekToHash, { once: true });
+  addEventListener("hashchange", seekToLink);
+  if (audio.readyState > 0) seekToLink();
+  else audio.addEventListener("loadedmetadata", seekToLink, { once: true });
 })();

@@ -1,0 +1,312 @@
+"""Filters of calls as conditions that an index serves: the page of a list is read from where it begins.
+
+Of the filters that are set, one leads: that whose index leaves the fewest calls as a rule. Its index is in the order
+of the list, so that a page costs the rows that are looked at for the other filters, and not what lies before it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.sql.operators import custom_op
+
+from calls.errors import CallwiseError
+from calls.pipeline import Stage
+from calls.recording import Direction
+from crm.access import EVERYBODYS, Viewer, visible_agents, visible_calls
+from crm.bulk import among
+from crm.reason_tables import reason_successor
+from crm.redacted import SHOWN_DIGITS, is_redacted, sees_names
+from crm.tables import agent, call, contact, queue, team
+
+MOODS = ("low", "even", "high")
+# A customer's name that so many have is no longer looked up by customer, but call by call.
+_MANY_CONTACTS = 2000
+# SQLite joins no more SELECTs than 500; a team of more agents has calls enough everywhere in the list.
+_MANY_AGENTS = 400
+_TRIGRAM = 3
+# The end of a number tells customers apart, and its beginning is everybody's.
+_TELLING_DIGITS = 6
+# A value of another column, as a rule, has a tenth of all calls.
+_USUAL_PARTS = 10
+
+
+class WrongQuery(CallwiseError):
+    """A filter or a page key that cannot be read; the text names it."""
+
+    code = "wrong_query"
+
+
+@dataclass(frozen=True)
+class CallFilter:
+    """Which calls are wanted; None and "" do not restrict. `since` <= happened_at < `until`.
+
+    `reason` is a code, and calls with one that it replaces have it, too; `agent`, `team` and `queue` are whole names;
+    `customer` is part of a name, or at least three digits of a number; `sentiment` is one of MOODS; `text` is words
+    and "phrases" of the summary or the conversation (crm.search). Upper and lower case are the same.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    reason: str = ""
+    agent: str = ""
+    team: str = ""
+    queue: str = ""
+    customer: str = ""
+    stage: str = ""
+    direction: str = ""
+    outcome: str = ""
+    sentiment: str = ""
+    needs_review: bool = False
+    text: str = ""
+    with_samples: bool = False
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """A filter as conditions on `call`; the words are not among them.
+
+    `leading` is the column whose index is walked, for each of `values`; None: the list itself is. `rest` holds the
+    other conditions; `is_none` says that nothing can fit.
+    """
+
+    rest: tuple[sa.ColumnElement[bool], ...] = ()
+    leading: sa.Column[Any] | None = None
+    values: tuple[Any, ...] = ()
+    # Customers are many with few calls each: their calls are read and put in order.
+    few_each: bool = False
+    is_none: bool = False
+
+    def all(self, connection: sa.Connection) -> list[sa.ColumnElement[bool]]:
+        """Every condition, for a query that something else leads."""
+        if self.is_none:
+            return [sa.false()]
+        leading = [] if self.leading is None else [_is_one_of(connection, self.leading, self.values)]
+        return [*leading, *self.rest]
+
+
+def conditions_of(connection: sa.Connection, viewer: Viewer, wanted: CallFilter) -> list[Conditions]:
+    """The filter as conditions, those of what `viewer` may see among them; calls that fit any of them are wanted.
+
+    Names are looked up here. Several only where customers are asked for: filed and not yet filed calls are found in
+    different places.
+    """
+    rest = [visible_calls(viewer)]
+    if not wanted.with_samples:
+        rest.append(call.c.is_sample.is_(False))
+    if wanted.since:
+        rest.append(call.c.happened_at >= wanted.since)
+    if wanted.until:
+        rest.append(call.c.happened_at < wanted.until)
+    chosen = _chosen(connection, viewer, wanted)
+    if any(not values for _, values in chosen):
+        return [Conditions(is_none=True)]
+    if wanted.needs_review:
+        rest.append(call.c.needs_review)
+    # A list of the calls to be looked at has an index of its own.
+    leading = None if wanted.needs_review and not _leads_over_review(chosen) else _leader(connection, chosen)
+    others = [_is_one_of(connection, *one) for one in chosen if one is not leading]
+    if connection.dialect.name == "sqlite":
+        # Without statistics SQLite would take any of the indexes.
+        others = [_unindexed(one) for one in others]
+    found = Conditions((*rest, *others))
+    if wanted.customer:
+        return _of_customer(connection, viewer, wanted.customer, replace(found, rest=_all(connection, found, leading)))
+    return [found if leading is None else replace(found, leading=leading[0], values=leading[1])]
+
+
+def newest(
+    connection: sa.Connection, conditions: Sequence[Conditions], *, count: int, before: sa.Tuple | None = None
+) -> sa.Subquery:
+    """A subquery of `happened_at` and `id` of the newest `count` calls that fit, behind the place `before`."""
+    branches = [
+        branch
+        for one in conditions
+        if not one.is_none
+        for branch in _branches(connection, one, count, () if before is None else (_position() < before,))
+    ]
+    if not branches:
+        return sa.select(call.c.happened_at, call.c.id).where(sa.false()).subquery("newest")
+    if len(branches) == 1:
+        return branches[0].subquery("newest")
+    # Each is a subquery, so that each has an order and a limit on SQLite, too.
+    both = sa.union_all(*(sa.select(*branch.subquery().c) for branch in branches)).subquery()
+    return (
+        sa.select(both.c.happened_at, both.c.id)
+        .order_by(both.c.happened_at.desc(), both.c.id.desc())
+        .limit(_as_number(count))
+        .subquery("newest")
+    )
+
+
+def _branches(
+    connection: sa.Connection, one: Conditions, count: int, behind: tuple[sa.ColumnElement[bool], ...]
+) -> list[sa.Select[Any]]:
+    keys = (
+        sa.select(call.c.happened_at, call.c.id)
+        .where(*one.rest, *behind)
+        .order_by(call.c.happened_at.desc(), call.c.id.desc())
+        .limit(_as_number(count))
+    )
+    if one.leading is None:
+        return [keys]
+    if one.few_each:
+        return [keys.where(_is_one_of(connection, one.leading, one.values))]
+    if len(one.values) == 1 or connection.dialect.name == "sqlite":
+        return [keys.where(one.leading == value) for value in one.values]
+    each = sa.values(sa.column("value", one.leading.type), name="each").data([(value,) for value in one.values])
+    of_each = keys.where(one.leading == each.c.value).lateral("of_each")
+    return [
+        sa.select(of_each.c.happened_at, of_each.c.id)
+        .select_from(each.join(of_each, sa.true()))
+        .order_by(of_each.c.happened_at.desc(), of_each.c.id.desc())
+        .limit(_as_number(count))
+    ]
+
+
+_Chosen = tuple[sa.Column[Any], tuple[Any, ...]]
+# The smaller, the fewer calls one value has, as a rule.
+_RANK = ("agent_id", "reason_code", "queue_id", "outcome", "mood", "direction", "stage")
+
+
+def _chosen(connection: sa.Connection, viewer: Viewer, wanted: CallFilter) -> list[_Chosen]:
+    """The columns that have to have one of some values."""
+    found: list[_Chosen] = []
+    agents = _agents(connection, viewer, wanted)
+    if agents is not None:
+        found.append((call.c.agent_id, agents))
+    if wanted.queue:
+        found.append((call.c.queue_id, _ids(connection, queue, sa.func.lower(queue.c.name) == wanted.queue.lower())))
+    if wanted.reason:
+        earlier = sa.select(reason_successor.c.code).where(reason_successor.c.successor_code == wanted.reason)
+        found.append((call.c.reason_code, (wanted.reason, *connection.execute(earlier).scalars())))
+    for column, value in (
+        (call.c.outcome, wanted.outcome),
+        (call.c.mood, wanted.sentiment),
+        (call.c.direction, wanted.direction),
+        (call.c.stage, wanted.stage),
+    ):
+        if value:
+            found.append((column, (value,)))
+    return found
+
+
+def _agents(connection: sa.Connection, viewer: Viewer, wanted: CallFilter) -> tuple[UUID, ...] | None:
+    """The agents whose calls are wanted of those whose calls may be seen; None where that restricts nothing."""
+    if viewer.role in EVERYBODYS and not wanted.agent and not wanted.team:
+        return None
+    which = [visible_agents(viewer)]
+    if wanted.agent:
+        which.append(sa.func.lower(agent.c.display_name) == wanted.agent.lower())
+    if wanted.team:
+        of_team = sa.select(team.c.id).where(sa.func.lower(team.c.name) == wanted.team.lower())
+        which.append(agent.c.team_id.in_(of_team))
+    return _ids(connection, agent, *which)
+
+
+def _ids(connection: sa.Connection, table: sa.Table, *which: sa.ColumnElement[bool]) -> tuple[UUID, ...]:
+    return tuple(connection.execute(sa.select(table.c.id).where(*which).order_by(table.c.id)).scalars())
+
+
+def _leader(connection: sa.Connection, chosen: Sequence[_Chosen]) -> _Chosen | None:
+    able = [one for one in chosen if len(one[1]) <= _MANY_AGENTS]
+    # All that was received is done in the end: whoever asks for another stage asks for little.
+    rank = {name: place for place, name in enumerate(_RANK)}
+    able.sort(key=lambda one: (one[1] == (Stage.DONE,) or one[0].name != "stage", rank[one[0].name]))
+    if len(able) > 1 and len(able[0][1]) > 1:
+        # Each of many agents' lists would be read until it has a page of what the other filters leave.
+        agents = connection.execute(sa.select(sa.func.count()).select_from(agent)).scalar_one()
+        if agents / len(able[0][1]) < _USUAL_PARTS * len(able[0][1]):
+            return able[1]
+    return able[0] if able else None
+
+
+def _leads_over_review(chosen: Sequence[_Chosen]) -> bool:
+    return any(column.name == "agent_id" and len(values) == 1 for column, values in chosen)
+
+
+def _all(connection: sa.Connection, found: Conditions, leading: _Chosen | None) -> tuple[sa.ColumnElement[bool], ...]:
+    return found.rest if leading is None else (*found.rest, _unindexed(_is_one_of(connection, *leading)))
+
+
+def _is_one_of(connection: sa.Connection, column: sa.Column[Any], values: tuple[Any, ...]) -> sa.ColumnElement[bool]:
+    return column == values[0] if len(values) == 1 else among(connection, column, values)
+
+
+def _unindexed(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """The same, which SQLite does not look for an index for."""
+    return sa.sql.elements.UnaryExpression(
+        sa.sql.elements.Grouping(condition), operator=custom_op("+"), type_=sa.Boolean()
+    )
+
+
+def _of_customer(connection: sa.Connection, viewer: Viewer, words: str, given: Conditions) -> list[Conditions]:
+    """Calls of customers whose name or number has these words in it, and those that were not filed with a customer.
+
+    Nobody finds out by looking what they are not shown.
+    """
+    words = words.strip()
+    digits = "".join(letter for letter in words if letter.isdigit())
+    is_number = len(digits) >= 3 and not any(letter.isalpha() for letter in words)
+    if not is_number and not sees_names(viewer):
+        return [Conditions(is_none=True)]
+    if is_number:
+        outbound = call.c.direction == Direction.OUTBOUND
+        number = sa.case((outbound, call.c.to_number_e164), else_=call.c.from_number_e164)
+        of_unfiled = has_digits(viewer, number, digits)
+        contacts = sa.select(contact.c.id).where(
+            _in_contact(connection, "phone", digits[-_TELLING_DIGITS:]),
+            has_digits(viewer, contact.c.phone_e164, digits),
+        )
+    else:
+        of_unfiled = call.c.customer_name.icontains(words, autoescape=True)
+        # As the index on PostgreSQL has it, to the letter.
+        nothing: sa.ColumnElement[str] = sa.literal_column("''")
+        space: sa.ColumnElement[str] = sa.literal_column("' '")
+        first, last = (sa.func.coalesce(part, nothing) for part in (contact.c.first_name, contact.c.last_name))
+        name = first.concat(space).concat(last)
+        contacts = sa.select(contact.c.id).where(
+            _in_contact(connection, "name", words.lower()),
+            sa.func.lower(name).contains(words.lower(), autoescape=True),
+        )
+    unfiled = replace(given, rest=(*given.rest, call.c.contact_id.is_(None), of_unfiled))
+    ids = tuple(connection.execute(contacts.limit(_MANY_CONTACTS + 1)).scalars())
+    if not ids:
+        return [unfiled]
+    if len(ids) <= _MANY_CONTACTS:
+        return [unfiled, replace(given, leading=call.c.contact_id, values=ids, few_each=True)]
+    # So many that the newest calls are full of them.
+    return [unfiled, replace(given, rest=(*given.rest, call.c.contact_id.in_(contacts)))]
+
+
+def has_digits(viewer: Viewer, number: sa.ColumnElement[Any], digits: str) -> sa.ColumnElement[bool]:
+    """Whether a number (E.164) has these digits in it; where its end alone is shown, whether it ends so."""
+    if not is_redacted(viewer):
+        return number.contains(digits, autoescape=True)
+    if len(digits) <= SHOWN_DIGITS:
+        return number.endswith(digits, autoescape=True)
+    return number == f"+{digits}"
+
+
+def _in_contact(connection: sa.Connection, column: str, words: str) -> sa.ColumnElement[bool]:
+    """What SQLite's trigrams leave of the customers; PostgreSQL takes its own for a LIKE by itself."""
+    if connection.dialect.name != "sqlite" or len(words) < _TRIGRAM:
+        return sa.true()
+    quoted = words.replace('"', '""')
+    return contact.c.id.in_(
+        sa.select(sa.column("contact_id", sa.Uuid()))
+        .select_from(sa.text("contact_text JOIN contact_words ON contact_words.rowid = contact_text.number"))
+        .where(sa.text("contact_words MATCH :looked_for").bindparams(looked_for=f'{column} : "{quoted}"'))
+    )
+
+
+def _as_number(count: int) -> sa.ColumnElement[int]:
+    """For a LIMIT: PostgreSQL plans for a tenth of the table where it is a parameter."""
+    return sa.literal_column(str(int(count)), sa.Integer)
+
+
+def _position() -> sa.Tuple:
+    return sa.tuple_(call.c.happened_at, call.c.id)

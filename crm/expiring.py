@@ -1,0 +1,151 @@
+"""Retention: what has been kept long enough goes, the sound and the words each in their time, queue by queue."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from calls.pipeline import TERMINAL_STAGES
+from calls.recording import OWN_KINDS, own_key
+from crm import jobs
+from crm.batches import forget_questions
+from crm.bulk import among
+from crm.database import insert
+from crm.erased import doom, is_erased
+from crm.erasing import Surroundings, forget_classifiers
+from crm.erasing_rules import ROWS_OF_WORDS, blank_words
+from crm.privacy_tables import upkeep
+from crm.tables import call, call_analysis, heard_piece, metadata, queue, recording, transcript, utterance
+
+_ENDED = [str(stage) for stage in sorted(TERMINAL_STAGES)]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How long the calls of a queue are kept; None: for ever. `queue` None means every queue that is not in `others`,
+    and calls without one.
+    """
+
+    queue: str | None
+    others: tuple[str, ...]
+    recordings: timedelta | None
+    words: timedelta | None
+    calls: timedelta | None
+
+
+def is_due(connection: sa.Connection, name: str, *, every: timedelta, now: datetime) -> bool:
+    """Whether this work is to be done now, by whoever asks: nobody else is told so before `every` has passed."""
+    made = insert(connection, upkeep).values(name=name, due_at=now).on_conflict_do_nothing()
+    connection.execute(made)
+    taken = connection.execute(
+        sa.update(upkeep).where(upkeep.c.name == name, upkeep.c.due_at <= now).values(due_at=now + every)
+    )
+    return taken.rowcount == 1
+
+
+def remove_recordings(connection: sa.Connection, kept: Kept, around: Surroundings, *, now: datetime, limit: int) -> int:
+    """Have the sound of at most `limit` recordings deleted whose time is over; returns how many. Their rows stay."""
+    if kept.recordings is None:
+        return 0
+    rows = connection.execute(
+        sa.select(recording.c.id, recording.c.call_id, recording.c.bucket, recording.c.object_key)
+        .join_from(recording, call, call.c.id == recording.c.call_id)
+        .where(*_of(kept, kept.recordings, now), recording.c.removed_at.is_(None), ~recording.c.is_text)
+        .order_by(call.c.happened_at)
+        .limit(limit)
+    ).all()
+    _remove(connection, rows, around, now)
+    return len(rows)
+
+
+def remove_words(connection: sa.Connection, kept: Kept, around: Surroundings, *, now: datetime, limit: int) -> int:
+    """Delete what was said, and what was written of it, of at most `limit` calls; returns of how many.
+
+    The customer, the reason, the outcome and the times stay.
+    """
+    if kept.words is None:
+        return 0
+    has_words = sa.exists().where(transcript.c.call_id == call.c.id, transcript.c.recording_id.is_not(None))
+    ids = list(
+        connection.execute(
+            sa.select(call.c.id)
+            .where(*_of(kept, kept.words, now), has_words)
+            .order_by(call.c.happened_at)
+            .limit(limit)
+            .with_for_update()
+        ).scalars()
+    )
+    if ids:
+        clear_words(connection, ids, around, now=now)
+    return len(ids)
+
+
+def calls_to_erase(connection: sa.Connection, kept: Kept, *, now: datetime, limit: int) -> list[UUID]:
+    """Calls of which nothing but the figures is to be kept any more."""
+    if kept.calls is None:
+        return []
+    wanted = sa.select(call.c.id).where(*_of(kept, kept.calls, now), ~is_erased())
+    return list(connection.execute(wanted.order_by(call.c.happened_at).limit(limit)).scalars())
+
+
+def clear_words(connection: sa.Connection, ids: Collection[UUID], around: Surroundings, *, now: datetime) -> None:
+    """Delete the words of these calls, and the documents that they came as."""
+    for call_id in ids:
+        forget_questions(connection, call_id)
+    held = sa.select(recording.c.id).where(among(connection, recording.c.call_id, ids))
+    connection.execute(sa.delete(heard_piece).where(heard_piece.c.recording_id.in_(held)))
+    for name in ROWS_OF_WORDS:
+        table = metadata.tables[name]
+        connection.execute(sa.delete(table).where(among(connection, table.c.call_id, ids)))
+    of_calls = sa.select(transcript.c.id).where(among(connection, transcript.c.call_id, ids))
+    connection.execute(sa.delete(utterance).where(utterance.c.transcript_id.in_(of_calls)))
+    for table in (call_analysis, transcript):
+        # What is not current is history of words.
+        connection.execute(sa.update(table).where(among(connection, table.c.call_id, ids)).values(**blank_words(table)))
+        connection.execute(sa.delete(table).where(among(connection, table.c.call_id, ids), ~table.c.is_current))
+    classifiers = forget_classifiers(connection, ids)
+    doom(connection, [(around.bucket, around.classifier_key(version)) for version in classifiers], now=now)
+    texts = connection.execute(
+        sa.select(recording.c.id, recording.c.call_id, recording.c.bucket, recording.c.object_key).where(
+            among(connection, recording.c.call_id, ids), recording.c.is_text, recording.c.removed_at.is_(None)
+        )
+    ).all()
+    _remove(connection, texts, around, now)
+    _touch(connection, ids, now)
+
+
+def _of(kept: Kept, how_long: timedelta, now: datetime) -> list[sa.ColumnElement[bool]]:
+    """Calls of the queue that have ended, are no generated history, and happened so long ago."""
+    named = sa.select(queue.c.id)
+    conditions = [call.c.happened_at < now - how_long, call.c.stage.in_(_ENDED), ~call.c.is_sample]
+    if kept.queue is not None:
+        conditions.append(call.c.queue_id.in_(named.where(queue.c.name == kept.queue)))
+    elif kept.others:
+        others = named.where(queue.c.name.in_(kept.others))
+        conditions.append(sa.or_(call.c.queue_id.is_(None), call.c.queue_id.not_in(others)))
+    return conditions
+
+
+def _remove(connection: sa.Connection, rows: Sequence[Any], around: Surroundings, now: datetime) -> None:
+    if not rows:
+        return
+    places = {(row.bucket, row.object_key) for row in rows}
+    places |= {(around.bucket, own_key(kind, row.id)) for row in rows for kind in OWN_KINDS}
+    doom(connection, places, now=now)
+    connection.execute(
+        sa.update(recording)
+        .where(among(connection, recording.c.id, [row.id for row in rows]))
+        .values(removed_at=now, playback_key="")
+    )
+    _touch(connection, {row.call_id for row in rows}, now)
+
+
+def _touch(connection: sa.Connection, ids: Collection[UUID], now: datetime) -> None:
+    changed = (
+        sa.update(call).where(among(connection, call.c.id, ids)).values(modified_at=now).returning(call.c.happened_at)
+    )
+    for happened_at in connection.execute(changed).scalars().all():
+        jobs.touch(connection, happened_at)

@@ -1,0 +1,168 @@
+"""Search by words in transcripts and summaries: the newest calls that have them, the best of these first."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from calls.search_terms import Excerpt, Terms, excerpt, read_terms
+from calls.transcript import Speaker, Turn, Utterance, take_turns
+from crm.access import Permission, Viewer
+from crm.bulk import among
+from crm.call_filters import CallFilter, WrongQuery
+from crm.call_lines import CallLine
+from crm.calls import lines_of
+from crm.redacted import shown_text, shown_turns
+from crm.search_tables import NUMBER_BITS, call_text
+from crm.search_words import matching, newest_with_any
+from crm.tables import call_analysis, transcript, utterance
+
+# So many of the newest calls with the words are put in order of how well they fit: what search costs has a bound.
+RANKED = 60
+MAX_HITS = 50
+_EXCERPTS = 3
+
+
+@dataclass(frozen=True)
+class SaidExcerpt:
+    """What was said where the words are; `turn` counts from 0 and `start_s` is seconds from the recording's start."""
+
+    turn: int
+    speaker: Speaker
+    start_s: float
+    excerpt: Excerpt
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One call that was found; `about` is the part of its summary that has the words, None where none has."""
+
+    line: CallLine
+    score: float
+    about: Excerpt | None
+    said: tuple[SaidExcerpt, ...]
+
+
+@dataclass(frozen=True)
+class SearchPage:
+    """Hits, the best of their window first; windows go from the newest calls to the oldest.
+
+    `back_to` is the time of the oldest call of the window, None where there is no hit. `next_key` is the key of what
+    follows, None where nothing does.
+    """
+
+    hits: tuple[Hit, ...]
+    terms: Terms
+    back_to: datetime | None
+    next_key: str | None
+
+
+def search(
+    connection: sa.Connection, viewer: Viewer, text: str, wanted: CallFilter, *, limit: int = 20, after: str = ""
+) -> SearchPage:
+    """At most `limit` calls (1 to MAX_HITS) with every word and "phrase" of `text`, as `viewer` may read them.
+
+    Raises WrongQuery, or NotAllowed.
+    """
+    viewer.require(Permission.READ_CALLS)
+    if not 1 <= limit <= MAX_HITS:
+        raise WrongQuery(f"limit is {limit}; it must be 1 to {MAX_HITS}")
+    terms = read_terms(text)
+    key, passed = _read_key(after)
+    window = matching(connection, viewer, text, wanted, limit=RANKED, after=key)
+    ranked = _ranked(connection, terms, window.numbers)
+    chosen = ranked[passed : passed + limit]
+    next_key = f"{window.next_key}.0" if window.next_key else None
+    if passed + limit < len(ranked):
+        next_key = f"{key}.{passed + limit}"
+    back_to = _moment(window.numbers[-1]) if window.numbers else None
+    return SearchPage(tuple(_hits(connection, viewer, terms, chosen)), terms, back_to, next_key)
+
+
+def best_matching(
+    connection: sa.Connection, viewer: Viewer, terms: Terms, wanted: CallFilter, *, limit: int
+) -> list[UUID]:
+    """The calls that have the most of these runs, of the newest that have any; those alone that `wanted` leaves."""
+    if wanted.text:
+        numbers = matching(connection, viewer, wanted.text, wanted, limit=RANKED).numbers
+    else:
+        numbers = newest_with_any(connection, viewer, terms, wanted, limit=RANKED)
+    return [call_id for call_id, _ in _ranked(connection, terms, numbers)[:limit]]
+
+
+def conversations(connection: sa.Connection, call_ids: Iterable[UUID]) -> dict[UUID, list[Turn]]:
+    """The turns of these calls by their current transcripts, as they were said."""
+    rows = connection.execute(
+        sa.select(
+            transcript.c.call_id,
+            *(utterance.c[name] for name in ("channel", "start_s", "end_s", "text", "speaker")),
+        )
+        .join_from(transcript, utterance, utterance.c.transcript_id == transcript.c.id)
+        .where(transcript.c.is_current, transcript.c.call_id.in_(list(call_ids)))
+        .order_by(transcript.c.call_id, utterance.c.seq)
+    )
+    said: dict[UUID, list[Utterance]] = defaultdict(list)
+    for row in rows:
+        said[row.call_id].append(Utterance(row.channel, row.start_s, row.end_s, row.text, speaker=Speaker(row.speaker)))
+    return {call_id: take_turns(utterances) for call_id, utterances in said.items()}
+
+
+def _ranked(connection: sa.Connection, terms: Terms, numbers: Sequence[int]) -> list[tuple[UUID, float]]:
+    """Ids and scores, the best first, of equals the newest; a score of 0 is a call that has not the words after all."""
+    if not numbers:
+        return []
+    rows = connection.execute(sa.select(call_text).where(among(connection, call_text.c.number, numbers)))
+    scored = [(terms.score(row.about, row.said), row.number, row.call_id) for row in rows]
+    return [(call_id, score) for score, _, call_id in sorted(scored, reverse=True, key=lambda one: one[:2])]
+
+
+def _hits(
+    connection: sa.Connection, viewer: Viewer, terms: Terms, chosen: Sequence[tuple[UUID, float]]
+) -> Iterable[Hit]:
+    if not chosen:
+        return
+    scores = dict(chosen)
+    said = conversations(connection, scores)
+    abouts = _abouts(connection, scores)
+    for line in lines_of(connection, viewer, list(scores)):
+        about = shown_text(viewer, abouts.get(line.id, ""))
+        places = terms.places(about)
+        yield Hit(
+            line=line,
+            score=scores[line.id],
+            about=excerpt(about, places) if places else None,
+            said=_said(terms, shown_turns(viewer, said.get(line.id, []))),
+        )
+
+
+def _said(terms: Terms, turns: Sequence[Turn]) -> tuple[SaidExcerpt, ...]:
+    """The turns that have the most of what was looked for, in the order in which they were said."""
+    found = [(terms.score("", turn.text), turn, places) for turn in turns if (places := terms.places(turn.text))]
+    best = sorted(found, key=lambda one: (-one[0], one[1].index))[:_EXCERPTS]
+    return tuple(
+        SaidExcerpt(turn.index, turn.speaker, turn.start_s, excerpt(turn.text, places))
+        for _, turn, places in sorted(best, key=lambda one: one[1].index)
+    )
+
+
+def _abouts(connection: sa.Connection, ids: Iterable[UUID]) -> Mapping[UUID, str]:
+    rows = connection.execute(
+        sa.select(call_analysis.c.call_id, call_analysis.c.headline, call_analysis.c.summary).where(
+            call_analysis.c.call_id.in_(list(ids)), call_analysis.c.is_current
+        )
+    )
+    return {row.call_id: f"{row.headline}\n{row.summary}" for row in rows}
+
+
+def _read_key(after: str) -> tuple[str, int]:
+    key, dot, passed = after.partition(".")
+    if dot and not (passed.isdecimal() and len(passed) < 5):
+        raise WrongQuery(f"{after!r} is no page key; take it from `next` of the page before")
+    return key, int(passed) if dot else 0
+
+
+def _moment(number: int) -> datetime:
+    return datetime.fromtimestamp((number >> NUMBER_BITS) / 1000, UTC)

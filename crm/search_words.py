@@ -1,0 +1,144 @@
+"""Which calls have these words: the newest first, from either database by one interface.
+
+Nothing here reads all calls that have a word: both databases are asked for the newest so many, and SQLite's FTS5 and
+PostgreSQL's GIN index answer in the order of time.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from calls.search_terms import Terms, read_terms
+from crm.access import Viewer
+from crm.call_filters import CallFilter, WrongQuery, conditions_of
+from crm.redacted import may_look_for
+from crm.search_tables import NUMBER_BITS, call_text
+from crm.tables import call
+
+# So many calls that have the words are looked at for the other filters; what is older is left to the next page.
+LOOKED_AT = 3000
+_FIRST_LOOK = 4
+_FTS5 = sa.table("call_words", sa.column("rowid", sa.Integer))
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Calls that have the words and fit the filter, the newest first, with their numbers (crm.search_tables).
+
+    `next_key` is the key of what lies behind them, None where nothing does; there may be one where there are fewer
+    calls than were asked for, because so many others had to be looked at.
+    """
+
+    call_ids: tuple[UUID, ...] = ()
+    numbers: tuple[int, ...] = ()
+    next_key: str | None = None
+
+
+def matching(
+    connection: sa.Connection, viewer: Viewer, text: str, wanted: CallFilter, *, limit: int, after: str = ""
+) -> Matching:
+    """At most `limit` calls behind the key `after` that have every word and "phrase" of `text`. Raises WrongQuery.
+
+    What `wanted` says of text is not asked. Text without a word in it fits no call.
+    """
+    terms = read_terms(text)
+    before = number_of(after)
+    conditions = conditions_of(connection, viewer, wanted)
+    if not terms.runs or not may_look_for(viewer, text) or all(one.is_none for one in conditions):
+        return Matching()
+    if connection.dialect.name == "postgresql":
+        # A plan for any words would be one for rare words.
+        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
+    fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
+    for look in _looks(limit):
+        having = _having(connection, terms, before, wanted).limit(look).subquery("having_words")
+        rows = connection.execute(
+            sa.select(having.c.number, having.c.call_id)
+            .join(call, call.c.id == having.c.call_id)
+            .where(fits)
+            .order_by(having.c.number.desc())
+            .limit(limit + 1)
+        ).all()
+        if len(rows) > limit:
+            kept = rows[:limit]
+            return Matching(
+                tuple(row.call_id for row in kept), tuple(row.number for row in kept), f"t{kept[-1].number}"
+            )
+        last = connection.execute(
+            _having(connection, terms, before, wanted).with_only_columns(call_text.c.number).offset(look - 1).limit(1)
+        ).scalar_one_or_none()
+        if last is None:
+            break
+    return Matching(
+        tuple(row.call_id for row in rows), tuple(row.number for row in rows), None if last is None else f"t{last}"
+    )
+
+
+def newest_with_any(
+    connection: sa.Connection, viewer: Viewer, terms: Terms, wanted: CallFilter, *, limit: int
+) -> tuple[int, ...]:
+    """Numbers of the newest `limit` calls that have at least one of the runs, and fit the filter but for its text."""
+    conditions = conditions_of(connection, viewer, wanted)
+    known = [run for run in terms.runs if may_look_for(viewer, " ".join(run))]
+    if not known or all(one.is_none for one in conditions):
+        return ()
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
+    having = _having(connection, Terms(tuple(known)), None, wanted, joined=("OR", "|")).limit(LOOKED_AT)
+    looked_at = having.subquery("having_words")
+    fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
+    rows = connection.execute(
+        sa.select(looked_at.c.number)
+        .join(call, call.c.id == looked_at.c.call_id)
+        .where(fits)
+        .order_by(looked_at.c.number.desc())
+        .limit(limit)
+    )
+    return tuple(rows.scalars())
+
+
+def number_of(key: str) -> int | None:
+    """The number in a key of this module; None for "". Raises WrongQuery."""
+    if not key:
+        return None
+    if not key.startswith("t") or not key[1:].isdecimal() or len(key) > 20:
+        raise WrongQuery(f"{key!r} is no page key; take it from `next` of the page before")
+    return int(key[1:])
+
+
+def _looks(limit: int) -> tuple[int, ...]:
+    """Few at first: most filters leave enough of them."""
+    few = limit * _FIRST_LOOK
+    return (few, LOOKED_AT) if few < LOOKED_AT else (max(LOOKED_AT, limit + 1),)
+
+
+def _having(
+    connection: sa.Connection,
+    terms: Terms,
+    before: int | None,
+    wanted: CallFilter,
+    *,
+    joined: tuple[str, str] = ("AND", "&"),
+) -> sa.Select[Any]:
+    """Numbers and ids of the calls that have the words, in the period that is wanted, the newest first."""
+    found = sa.select(call_text.c.number, call_text.c.call_id)
+    if connection.dialect.name == "sqlite":
+        words = f" {joined[0]} ".join('"' + " ".join(run) + '"' for run in terms.runs)
+        number: sa.ColumnElement[int] = _FTS5.c.rowid
+        found = found.join(_FTS5, number == call_text.c.number).where(
+            sa.text("call_words MATCH :words").bindparams(words=words)
+        )
+    else:
+        words = f" {joined[1]} ".join("(" + " <-> ".join(f"'{word}'" for word in run) + ")" for run in terms.runs)
+        number = call_text.c.number
+        found = found.where(sa.text("call_text.words @@ to_tsquery('simple', :words)").bindparams(words=words))
+    if before is not None:
+        found = found.where(number < before)
+    # The period is in the numbers, too.
+    if wanted.since:
+        found = found.where(number >= int(wanted.since.timestamp() * 1000) << NUMBER_BITS)
+    if wanted.until:
+        found = found.where(number < (int(wanted.until.timestamp() * 1000) + 1) << NUMBER_BITS)
+    return found.order_by(number.desc())

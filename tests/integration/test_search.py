@@ -1,0 +1,231 @@
+"""Laws of search and of what lists are found by, on both databases."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from random import Random
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from bench.web_calls import fill, names_of, phone_of, rare_words
+from crm import tables
+from crm.access import OPERATOR, Role, Viewer
+from crm.calls import CallFilter, count_calls, list_calls
+from crm.database import Database
+from crm.reason_tables import review
+from crm.reviews import correct_reason
+from crm.search import RANKED, search
+from crm.search_tables import call_text
+from tests.seeds import NOW, SAID, TAXONOMY, seed_call, seed_taxonomy
+
+ANALYST = Viewer("ana", Role.ANALYST)
+
+
+@pytest.fixture
+def connection(any_database: Database) -> Iterator[sa.Connection]:
+    with any_database.write() as connection:
+        seed_taxonomy(connection)
+        yield connection
+
+
+def found(connection: sa.Connection, text: str, viewer: Viewer = OPERATOR, **filters: object) -> list[UUID]:
+    page = search(connection, viewer, text, CallFilter(**filters))
+    return [hit.line.id for hit in page.hits]
+
+
+def said(*texts: str) -> list[tuple[int, str, float, float, str]]:
+    return [(n % 2, ("customer", "agent")[n % 2], n * 10.0, n * 10.0 + 5, text) for n, text in enumerate(texts)]
+
+
+def facets(connection: sa.Connection) -> dict[UUID, tuple[object, ...]]:
+    columns = (tables.call.c.reason_code, tables.call.c.outcome, tables.call.c.mood, tables.call.c.needs_review)
+    return {row[0]: tuple(row[1:]) for row in connection.execute(sa.select(tables.call.c.id, *columns))}
+
+
+def expected_facets(connection: sa.Connection) -> dict[UUID, tuple[object, ...]]:
+    """The same out of the current analyses, in Python."""
+    ids = connection.execute(sa.select(tables.call.c.id)).scalars()
+    wanted: dict[UUID, tuple[object, ...]] = dict.fromkeys(ids, (None,) * 4)
+    reviewed = set(connection.execute(sa.select(review.c.call_id)).scalars())
+    for row in connection.execute(sa.select(tables.call_analysis).where(tables.call_analysis.c.is_current)):
+        score = row.sentiment_customer
+        mood = None if score is None else "low" if score <= -1 else "high" if score >= 1 else "even"
+        doubts = {item["code"] for item in row.skipped} & {"unsupported", "suspicious_instruction"}
+        unsure = row.reason_confidence is not None and row.reason_confidence < 0.5
+        needs = row.call_id not in reviewed and (row.reason_code in {None, "other"} or unsure or bool(doubts))
+        wanted[row.call_id] = (row.reason_code, row.outcome, mood, needs)
+    return wanted
+
+
+def test_words_and_phrases_are_found_in_what_was_said_and_in_what_it_was_about(connection):
+    call_id = seed_call(connection, said=said("The Ödland fridge is broken.", "I book a repair, order 4711."))
+    seed_call(connection)
+    for text in ("fridge", "FRIDGE broken", '"is broken"', "ödland", "4711", "dishwasher fridge", "arrived, 4711"):
+        assert found(connection, text) == [call_id], text
+    for text in ('"broken is"', "fridges", "fridge freezer", "is%broken dishwasher2", "   ", "%%"):
+        assert found(connection, text) == [], text
+
+
+def test_an_excerpt_names_the_turn_and_the_second_and_is_plain_text(connection):
+    seed_call(connection, said=said("Good morning.", "The <b>oven</b> of Mr Poe is dead, the oven."))
+    [hit] = search(connection, OPERATOR, "oven", CallFilter()).hits
+    [part] = hit.said
+    assert (part.turn, part.speaker, part.start_s) == (1, "agent", 10.0)
+    assert part.excerpt.text == "The <b>oven</b> of Mr Poe is dead, the oven."
+    assert [part.excerpt.text[a:b] for a, b in part.excerpt.places] == ["oven", "oven"]
+    assert hit.about is None
+
+
+def test_the_best_stand_first_and_among_equals_the_newest(connection):
+    about = {"headline": "Oven is dead", "summary": "The oven."}
+    old = seed_call(connection, happened_at=NOW - timedelta(days=9), said=said("Hello."), analysis=about)
+    newer = seed_call(connection, happened_at=NOW - timedelta(days=3), said=said("My oven."))
+    newest = seed_call(connection, happened_at=NOW - timedelta(days=1), said=said("My oven."))
+    assert found(connection, "oven") == [old, newest, newer]
+
+
+def test_filters_and_what_one_may_see_leave_what_they_leave_of_a_list(connection):
+    wanted = seed_call(connection, agent="Priya N", said=said("My oven."), analysis={"reason_code": "repair_booking"})
+    seed_call(connection, said=said("My oven."))
+    priya = connection.execute(
+        sa.select(tables.agent.c.id).where(tables.agent.c.display_name == "Priya N")
+    ).scalar_one()
+    assert found(connection, "oven", reason="repair_booking") == [wanted]
+    assert found(connection, "oven", Viewer("p", Role.AGENT, agent_id=priya)) == [wanted]
+    assert found(connection, "oven", Viewer("x", Role.AGENT, agent_id=uuid4())) == []
+    assert found(connection, "oven", until=NOW - timedelta(days=1)) == []
+    assert found(connection, "oven", Viewer("l", Role.LEAD, team_ids=frozenset({uuid4()}))) == []
+
+
+def test_who_reads_marks_finds_nothing_out_by_searching(connection):
+    seed_call(connection, said=said("My card is 4111 1111 1111 1111.", "Thank you for the card."))
+    assert found(connection, "4111", ANALYST) == []
+    [hit] = search(connection, ANALYST, "card", CallFilter()).hits
+    assert all("4111" not in part.excerpt.text for part in hit.said)
+    assert len(search(connection, OPERATOR, "4111", CallFilter()).hits) == 1
+
+
+def test_words_follow_what_happens_to_a_call(connection):
+    call_id = seed_call(connection, said=said("My oven."))
+    correct_reason(connection, call_id, "repair_booking", by="maria", now=NOW)
+    assert found(connection, "oven", reason="repair_booking") == [call_id]
+    of_call = tables.call_analysis.c.call_id == call_id
+    connection.execute(
+        sa.update(tables.call_analysis).where(of_call, tables.call_analysis.c.is_current).values(headline="A kettle")
+    )
+    assert (found(connection, "kettle"), found(connection, '"dishwasher has not"')) == ([call_id], [])
+    connection.execute(sa.update(tables.call).where(tables.call.c.id == call_id).values(happened_at=NOW + timedelta(1)))
+    later = seed_call(connection, said=said("My oven."))
+    assert [line.id for line in list_calls(connection, OPERATOR, CallFilter(text="oven")).calls] == [call_id, later]
+    # As a recording that replaces another begins anew: nothing that was heard of the old one is left.
+    for table in (tables.transcript, tables.call_analysis):
+        connection.execute(sa.update(table).where(table.c.call_id == call_id).values(is_current=False))
+    connection.execute(sa.update(tables.call).where(tables.call.c.id == call_id).values(stage="received"))
+    assert found(connection, "oven") == [later]
+    assert facets(connection)[call_id] == (None,) * 4
+
+
+def test_a_call_that_was_heard_is_found_before_it_is_understood(connection):
+    call_id = seed_call(connection, said=said("My oven."), with_analysis=False, stage="received")
+    assert found(connection, "oven") == []
+    connection.execute(sa.update(tables.call).where(tables.call.c.id == call_id).values(stage="transcribed"))
+    assert found(connection, "oven") == [call_id]
+
+
+def test_what_is_deleted_is_not_found_and_leaves_no_word(connection):
+    call_id = seed_call(connection, said=said("My oven."))
+    transcripts = sa.select(tables.transcript.c.id).where(tables.transcript.c.call_id == call_id)
+    connection.execute(sa.delete(tables.utterance).where(tables.utterance.c.transcript_id.in_(transcripts)))
+    for table in (tables.call_analysis, tables.transcript, tables.recording):
+        connection.execute(sa.delete(table).where(table.c.call_id == call_id))
+    assert connection.execute(sa.select(sa.func.count()).select_from(call_text)).scalar_one() == 0
+    connection.execute(sa.delete(tables.call).where(tables.call.c.id == call_id))
+    assert found(connection, "oven") == []
+
+
+def test_facets_are_those_of_the_current_analysis_whatever_is_written(connection):
+    chance = Random(4)
+    for _ in range(60):
+        analysis = {
+            "reason_code": chance.choice([None, "other", *TAXONOMY.codes]),
+            "reason_confidence": chance.choice([None, 0.2, 0.5, 0.9]),
+            "outcome": chance.choice(["resolved", "follow_up"]),
+            "sentiment_customer": chance.choice([None, -3.0, -1.0, 0.0, 1.0]),
+            "skipped": [{"feature": "summary", "code": chance.choice(["unsupported", "missing"])}],
+        }
+        call_id = seed_call(connection, said=None, analysis=analysis)
+        if chance.random() < 0.3:
+            correct_reason(connection, call_id, chance.choice(TAXONOMY.codes), by="maria", now=NOW)
+    assert facets(connection) == expected_facets(connection)
+
+
+def test_every_filter_leaves_what_reading_all_calls_leaves(any_database):
+    fill(any_database, 700)
+    with any_database.read() as connection:
+        assert facets(connection) == expected_facets(connection)
+        every = _all(connection, CallFilter())
+        assert len(every) == 700
+        agent = every[5].agent
+        last = names_of(9)[1]
+        for wanted, fits in (
+            (CallFilter(agent=agent), lambda of: of.agent == agent),
+            (CallFilter(team="Team 3"), lambda of: of.team == "Team 3"),
+            (
+                CallFilter(team="Team 3", reason="delivery_status"),
+                lambda of: (of.team, of.reason_code) == ("Team 3", "delivery_status"),
+            ),
+            (CallFilter(queue="queue 2"), lambda of: of.queue == "Queue 2"),
+            (
+                CallFilter(reason="complaint", outcome="resolved"),
+                lambda of: (of.reason_code, of.outcome) == ("complaint", "resolved"),
+            ),
+            (CallFilter(sentiment="low"), lambda of: of.sentiment_customer is not None and of.sentiment_customer <= -1),
+            (CallFilter(direction="outbound"), lambda of: of.direction == "outbound"),
+            (CallFilter(stage="failed"), lambda of: of.stage == "failed"),
+            (CallFilter(customer=last.upper()), lambda of: last in (of.customer_name or "")),
+            (CallFilter(customer=phone_of(9)), lambda of: of.customer_number == phone_of(9)),
+            (CallFilter(agent="nobody"), lambda of: False),
+        ):
+            assert [line.id for line in _all(connection, wanted)] == [line.id for line in every if fits(line)], wanted
+            assert count_calls(connection, OPERATOR, wanted) == sum(map(fits, every)), wanted
+
+
+def test_paging_through_what_has_a_word_shows_every_call_once(any_database):
+    fill(any_database, 700)
+    with any_database.read() as connection:
+        of_agent = next(line.agent for line in _all(connection, CallFilter()) if line.agent)
+        for wanted in (
+            CallFilter(text="the"),
+            CallFilter(text="the", agent=of_agent),
+            CallFilter(text=rare_words(1)[0]),
+        ):
+            listed = [line.id for line in _all(connection, wanted)]
+            searched: list[UUID] = []
+            after = ""
+            while True:
+                page = search(connection, OPERATOR, wanted.text, wanted, limit=30, after=after)
+                searched += [hit.line.id for hit in page.hits]
+                if page.next_key is None:
+                    break
+                after = page.next_key
+            assert len(set(searched)) == len(searched)
+            assert set(searched) == set(listed)
+        assert len(_all(connection, CallFilter(text="the"))) > 2 * RANKED
+
+
+def _all(connection: sa.Connection, wanted: CallFilter) -> list:
+    lines = []
+    after = ""
+    while True:
+        page = list_calls(connection, OPERATOR, wanted, limit=37, after=after)
+        lines += page.calls
+        if page.next_key is None:
+            return lines
+        after = page.next_key
+
+
+def test_the_words_of_the_seeds_are_those_of_their_conversation(connection):
+    seed_call(connection)
+    [row] = connection.execute(sa.select(call_text)).all()
+    assert row.said.split("\n") == [text for *_, text in SAID]

@@ -1,0 +1,133 @@
+"""What every route of the API does alike: reads answer with an ETag, writes bear an idempotency key.
+
+Sources: RFC 9110 sections 8.8.3 and 13.1.2; the IETF draft "The Idempotency-Key HTTP Header Field" for the key.
+"""
+
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from hashlib import sha256
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from crm.access import Viewer
+from crm.kept_answers import KeptAnswer, claim, keep, release
+from web.auth import api_viewer
+from web.errors import WrongRequest
+from web.site import site_of
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# Printable, as a header carries it; long enough for two UUIDs.
+_KEY = re.compile(r"[\x21-\x7e]{1,100}")
+_REVISION = re.compile(r'(?:W/)?"(\d{1,9})\.[0-9a-f]+"')
+
+
+def answer(document: Mapping[str, Any], status: int = 200, *, revision: int | None = None) -> Response:
+    """A JSON answer; `revision` goes into its ETag, so that a correction can name it by If-Match."""
+    return _tagged(JSONResponse(dict(document), status), revision)
+
+
+def _tagged(response: Response, revision: int | None = None) -> Response:
+    tag = sha256(response.body).hexdigest()[:24]
+    response.headers["ETag"] = f'"{tag}"' if revision is None else f'"{revision}.{tag}"'
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _documented(
+    idempotency_key: Annotated[
+        str | None, Header(max_length=100, description="The same write with the same key is done once.")
+    ] = None,
+) -> str | None:
+    # ApiRoute reads it before the body is; here it gets its place in the OpenAPI document.
+    return idempotency_key
+
+
+BEARS_KEY = Depends(_documented)
+
+
+def revision_in(etag: str) -> int | None:
+    """The revision that an ETag of `answer` names; None where it names none."""
+    found = _REVISION.fullmatch(etag.strip())
+    return int(found[1]) if found else None
+
+
+class ApiRoute(APIRoute):
+    """A route of the API."""
+
+    def get_route_handler(self) -> Handler:
+        """The handler, with what all of them do alike around it."""
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            key = request.headers.get("idempotency-key")
+            if request.method in _WRITES and key is not None:
+                return await _once(request, key, inner)
+            response = await inner(request)
+            if request.method != "GET" or response.status_code != 200:
+                return response
+            if isinstance(response, JSONResponse) and "etag" not in response.headers:
+                _tagged(response)
+            return _unchanged(response) if _is_known(request, response) else response
+
+        return handle
+
+
+def _is_known(request: Request, response: Response) -> bool:
+    """Whether the caller has this very answer: compared weakly, as RFC 9110 has it for If-None-Match."""
+    etag = response.headers.get("etag")
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    return etag is not None and (etag.removeprefix("W/") in known or known == ["*"])
+
+
+def _unchanged(response: Response) -> Response:
+    kept = {name: response.headers[name] for name in ("etag", "cache-control") if name in response.headers}
+    return Response(status_code=304, headers=kept)
+
+
+async def _once(request: Request, key: str, inner: Handler) -> Response:
+    if not _KEY.fullmatch(key):
+        raise WrongRequest("Idempotency-Key: 1 to 100 printable ASCII characters without blanks")
+    viewer = await run_in_threadpool(api_viewer, request)
+    caller = _caller(viewer)
+    body = await request.body()
+    asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body
+    site = site_of(request)
+    database = site.wiring.database
+    # Under the site's secret: a body may hold a password, which a plain hash would let somebody guess at leisure.
+    signed = site.sessions.serializer("idempotency").dumps(sha256(asked).hexdigest())
+    request_hash = sha256(str(signed).encode()).hexdigest()
+
+    def claimed() -> KeptAnswer | None:
+        with database.write() as connection:
+            return claim(connection, caller, key, request_hash, now=site.clock())
+
+    known = await run_in_threadpool(claimed)
+    if known is not None:
+        headers = {"Idempotency-Replayed": "true", "Cache-Control": "private, no-cache"}
+        return Response(known.body, known.status, headers, media_type="application/json")
+    response = None
+    try:
+        response = await inner(request)
+    finally:
+        # An answer that says that nothing was done is not kept: the caller mends the request and sends it again.
+        has_done = response is not None and 200 <= response.status_code < 300
+
+        def ended() -> None:
+            with database.write() as connection:
+                if response is not None and has_done:
+                    keep(connection, caller, key, KeptAnswer(response.status_code, bytes(response.body).decode()))
+                else:
+                    release(connection, caller, key)
+
+        await run_in_threadpool(ended)
+    return response
+
+
+def _caller(viewer: Viewer) -> str:
+    rights = (viewer.name, viewer.user_id, viewer.role, viewer.agent_id)
+    return sha256(repr((rights, sorted(viewer.team_ids), sorted(viewer.scopes or ()))).encode()).hexdigest()
