@@ -9,7 +9,8 @@ from alembic.script import ScriptDirectory
 
 import crm.batch_tables
 import crm.pacing
-import crm.reason_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
+import crm.reason_tables
+import crm.touched_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
 from calls.errors import SetupBroken
 from crm.database import Database
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from analytics.facts import REPEAT_WINDOW
 from analytics.rollup import recompute_all, refresh
-from analytics.star import AGGREGATES, dim_agent, dim_customer, dim_date, dim_reason, fact_call
+from analytics.star import AGGREGATES, dim_agent, dim_customer, dim_date, dim_reason, fact_call, fact_call_reason
 from calls.errors import SettingsError
 from calls.reasons import Reason
 from crm.database import Database
@@ -32,8 +32,10 @@ _NOT_COMPARED = {"call_key", "modified_at_utc"}
 
 def stored(database: Database) -> dict[str, list[Any]]:
     """Every fact and every sum, without the keys that tell only in which order the rows came."""
+    of_call = sa.select(fact_call.c.call_id, *(c for c in fact_call_reason.columns if c.name not in _NOT_COMPARED))
+    of_call = of_call.join_from(fact_call_reason, fact_call, fact_call.c.call_key == fact_call_reason.c.call_key)
     with database.read() as connection:
-        return {
+        return {"fact_call_reason": sorted(connection.execute(of_call).all(), key=repr)} | {
             table.name: sorted(
                 connection.execute(sa.select(*(c for c in table.columns if c.name not in _NOT_COMPARED))).all(),
                 key=repr,
@@ -370,7 +372,7 @@ class RollUps(RuleBasedStateMachine):
         refresh(self.database, self.zone, self.now)
         kept = stored(self.database)
         with self.database.write() as connection:
-            for table in (*AGGREGATES, fact_call):
+            for table in (*AGGREGATES, fact_call_reason, fact_call):
                 connection.execute(sa.delete(table))
         recompute_all(self.database, self.zone, self.now)
         assert kept == stored(self.database)
