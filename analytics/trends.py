@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from analytics.measures import BY_SLUG, Kind, Measure, wilson
 from analytics.star import refresh_state
-from analytics.sums import ALL, Filters, Over, Sums, add, daily_sums, first_day, hourly_calls, labels_of, none, total
+from analytics.sums import ALL, Filters, Over, Sums, first_day, hourly_calls, labels_of, period_sums, total, whole_sums
 
 
 class By(StrEnum):
@@ -96,15 +96,13 @@ def trend(connection: sa.Connection, *, by: By, over: Over | None = None, filter
 
     `today` is the date in the site's zone (`local_today`): a period that has not ended before it is not complete.
     """
-    days = daily_sums(connection, over, filters)
     labels = labels_of(connection, over)
     first = first_day(connection) or today
     shares = _has_shares(over, filters)
     begins = max(first, filters.since or first)
     grouped: dict[date, dict[str, Sums]] = defaultdict(dict)
-    for (day, code), sums in days.items():
-        members = grouped[_start_of(by, day)]
-        add(members.setdefault(code, none()), sums)
+    for (starts_on, code), sums in period_sums(connection, by, over, filters).items():
+        grouped[starts_on][code] = sums
     rows = []
     for starts_on, members in sorted(grouped.items()):
         ends_on = _end_of(by, starts_on)
@@ -129,9 +127,7 @@ def trend(connection: sa.Connection, *, by: By, over: Over | None = None, filter
 def members(connection: sa.Connection, *, over: Over, filters: Filters = ALL) -> tuple[Member, ...]:
     """Every reason, queue, agent or team with calls in the time, most calls first."""
     labels = labels_of(connection, over)
-    by_code: dict[str, Sums] = {}
-    for (_, code), sums in daily_sums(connection, over, filters).items():
-        add(by_code.setdefault(code, none()), sums)
+    by_code = whole_sums(connection, over, filters)
     shares = _has_shares(over, filters)
     totals = total(by_code.values())
     return tuple(
@@ -142,7 +138,7 @@ def members(connection: sa.Connection, *, over: Over, filters: Filters = ALL) ->
 
 def totals(connection: sa.Connection, *, filters: Filters = ALL) -> Member:
     """Everything in the time as one member; its code and label are ""."""
-    sums = total(daily_sums(connection, None, filters).values())
+    sums = total(whole_sums(connection, None, filters).values())
     return Member("", "", sums, _figures(sums, sums, shares=False))
 
 
@@ -206,12 +202,6 @@ def _figure(measure: Measure, sums: Mapping[str, int], totals: Mapping[str, int]
         return Figure(value, n)
     low, high = wilson(sums[measure.numerator], n) or (None, None)
     return Figure(value, n, low, high)
-
-
-def _start_of(by: By, day: date) -> date:
-    if by is By.DAY:
-        return day
-    return day - timedelta(days=day.weekday()) if by is By.WEEK else day.replace(day=1)
 
 
 def _end_of(by: By, starts_on: date) -> date:
