@@ -1,6 +1,6 @@
 """The Excel workbook: a README, trend tables, calls and charts. Real tables, numbers as numbers, and no formula."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 import xlsxwriter
 
+from analytics.export_pieces import Context, Entry, Piece
 from analytics.export_tables import customer_name
 from analytics.measures import BY_SLUG, MEASURES
 from analytics.star import dim_agent, dim_customer, dim_queue, dim_reason, dim_team, fact_call
@@ -22,7 +23,21 @@ MAX_CHART_REASONS = 8
 _LONGEST_HEADER = 200
 _FORMATS = {"share": "0.0%", "s": "0.0", "USD": "0.0000", "per call": "0.00", "-5..+5": "0.0", "-10..+10": "0.0"}
 
+WORKBOOK = "callwise.xlsx"
+
 Row = Sequence[Any]
+
+
+def pieces(_context: Context) -> Iterator[Piece]:
+    """The workbook."""
+    yield Piece(WORKBOOK, "xlsx", "", _write)
+
+
+def _write(context: Context, path: Path, _done: Mapping[str, Entry]) -> int:
+    sheets = write_workbook(
+        context.connection, path, title=context.title, now=context.now, personal_data=context.personal_data
+    )
+    return sum(sheets.values())
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,8 @@ fact_call = sa.Table(
     _flag("is_window_complete", "Whether 7 days have passed since the call."),
     *_parts(),
     sa.Column("modified_at_utc", UtcDateTime, nullable=False, info={"description": "When this row last changed."}),
-    sa.Index("ix_fact_call_date_key", "date_key"),
+    # With the second column, what a day last changed by is read off the index (export_days.py).
+    sa.Index("ix_fact_call_date_key", "date_key", "modified_at_utc"),
     sa.Index("ix_fact_call_happened_at_utc", "happened_at_utc"),
     sa.Index("ix_fact_call_customer_key", "customer_key", "happened_at_utc"),
     sa.Index("ix_fact_call_reason_key", "reason_key", "date_key"),

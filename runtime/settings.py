@@ -394,7 +394,11 @@ class WebSettings(Part):
 
 
 class ExportSettings(Part):
-    folder: Path | None = Field(None, description="Where exports are written. Empty: exports/ in the home.")
+    folder: str = Field(
+        "",
+        description="Where exports are written: a folder, or s3://bucket/prefix (with the endpoint, region and keys of"
+        " `objects`). Empty: exports/ in the home.",
+    )
     personal_data: bool = Field(False, description="Whether phone numbers and customers' names leave with exports.")
 
 
@@ -464,9 +468,12 @@ class Settings(BaseSettings):
         return (self.objects.folder or self.home_path / "objects").expanduser().absolute()
 
     @property
-    def exports_folder(self) -> Path:
-        """Where exports are written."""
-        return (self.exports.folder or self.home_path / "exports").expanduser().absolute()
+    def exports_place(self) -> str:
+        """Where exports are written: an absolute folder, or s3://bucket/prefix."""
+        if self.exports.folder.startswith("s3://"):
+            return self.exports.folder
+        folder = Path(self.exports.folder) if self.exports.folder else self.home_path / "exports"
+        return str(folder.expanduser().absolute())
 
     @property
     def is_embedded(self) -> bool:
