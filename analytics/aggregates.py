@@ -13,6 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from analytics.dimensions import monday_of
+from analytics.many_rows import ManyRows, all_of
 from analytics.parts import PART_NAMES
 from analytics.star import agg_agent_day, agg_day, agg_hour, agg_period, date_key, date_of, dim_date, fact_call
 from crm.database import insert
@@ -160,7 +161,7 @@ def _add(connection: sa.Connection, table: sa.Table, sums: Mapping[Key, Any], no
     rows = [dict(zip(names, (*key, *amounts.tolist()), strict=True)) for key, amounts in sorted(sums.items())]
     for row in rows:
         row["modified_at_utc"] = now
-    connection.execute(_addition(connection, table), rows)
+    _ADDITIONS[table].execute(connection, rows)
     # Only what lost calls can have lost its last one.
     emptied = [key for key, amounts in sums.items() if amounts[_CALL_COUNT] < 0]
     if emptied:
@@ -172,21 +173,15 @@ def _add(connection: sa.Connection, table: sa.Table, sums: Mapping[Key, Any], no
         )
 
 
-_ADDITIONS: dict[tuple[str, sa.Table], Any] = {}
+def _addition(table: sa.Table) -> ManyRows:
+    def statement(connection: sa.Connection) -> Any:
+        added = insert(connection, table)
+        changes = {name: table.c[name] + added.excluded[name] for name in PART_NAMES}
+        return added.on_conflict_do_update(
+            index_elements=_grain(table), set_=changes | {"modified_at_utc": added.excluded.modified_at_utc}
+        )
 
-
-def _addition(connection: sa.Connection, table: sa.Table) -> Any:
-    # Sixty columns: to write the statement takes longer than to run it.
-    known = _ADDITIONS.get((connection.dialect.name, table))
-    if known is not None:
-        return known
-    added = insert(connection, table)
-    changes = {name: table.c[name] + added.excluded[name] for name in PART_NAMES}
-    addition = added.on_conflict_do_update(
-        index_elements=_grain(table), set_=changes | {"modified_at_utc": added.excluded.modified_at_utc}
-    )
-    _ADDITIONS[connection.dialect.name, table] = addition
-    return addition
+    return ManyRows(statement, all_of(table))
 
 
 @cache
@@ -215,3 +210,6 @@ def _amounts(fact: Mapping[str, Any]) -> Any:
 def _parts_of(many: Sequence[Any]) -> Iterator[Sequence[Any]]:
     for start in range(0, len(many), _PART_OF_LIST):
         yield many[start : start + _PART_OF_LIST]
+
+
+_ADDITIONS = {table: _addition(table) for table in (*BY_DAY, agg_period)}

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from analytics import dimensions
 from analytics.aggregates import Deltas
 from analytics.facts import REPEAT_PARTS, Fact, Keys, agreements, fact_of, reasons_of, source
+from analytics.many_rows import ManyRows, all_of
 from analytics.repeats import Concerned
 from analytics.star import date_key, date_of, fact_call, fact_call_reason
 from crm.tables import call
@@ -23,6 +24,11 @@ _SPAN_DAYS = 31
 _AROUND = timedelta(hours=3)
 _PART_OF_LIST = 500
 _NOT_COMPARED = frozenset({"call_key", "modified_at_utc", *REPEAT_PARTS})
+_INSERT = ManyRows(sa.insert(fact_call), all_of(fact_call))
+_UPDATE = ManyRows(
+    sa.update(fact_call).where(fact_call.c.call_key == sa.bindparam("key")),
+    all_of(fact_call) | {"key": fact_call.c.call_key.type},
+)
 _COMPARED = tuple(column.name for column in fact_call.columns if column.name not in _NOT_COMPARED)
 
 Span = tuple[date, date]
@@ -55,7 +61,7 @@ class Changes:
 
 def follow_calls(connection: sa.Connection, call_ids: Collection[UUID], changes: Changes) -> None:
     """Make the facts of these calls what the calls say; those of calls that are gone go."""
-    for some in parts_of(sorted(call_ids)):
+    for some in parts_of(list(call_ids)):
         rows = connection.execute(source().where(call.c.id.in_(some))).all()
         _write(connection, rows, _stored(connection, fact_call.c.call_id.in_(some)), changes)
 
@@ -143,8 +149,7 @@ def _write(connection: sa.Connection, rows: Sequence[Any], stored: dict[UUID, Fa
                 fact |= {name: before[name] for name in REPEAT_PARTS}
             changed.append(fact | {"modified_at_utc": changes.now, "key": before["call_key"]})
             changes.note(before, fact)
-    if changed:
-        connection.execute(sa.update(fact_call).where(fact_call.c.call_key == sa.bindparam("key")), changed)
+    _UPDATE.execute(connection, changed)
     _write_reasons(connection, rows, facts, stored, changes)
 
 
@@ -161,7 +166,8 @@ def _insert(connection: sa.Connection, new: list[Fact], changes: Changes) -> Non
     for number, fact in enumerate(new):
         fact |= {"call_key": first + number, "modified_at_utc": changes.now}
         changes.note(None, fact)
-    connection.execute(sa.insert(fact_call), new)
+    # The facts themselves are still to be read.
+    _INSERT.execute(connection, [dict(fact) for fact in new])
 
 
 def _write_reasons(

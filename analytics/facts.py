@@ -67,12 +67,11 @@ def source() -> sa.Select[Any]:
                 for name in ("direction", "disposition", "contact_id", "agent_id", "queue_id", "happened_at")
             ),
             *(call.c[name] for name in ("duration_s", "hold_time_s", "acw_time_s", "is_transferred")),
-            heard.id.label("transcript_id"),
             heard.engine,
             heard.is_demo.label("is_demo_speech"),
             *(heard[name] for name in ("talk_time_agent_s", "talk_time_customer_s", "non_talk_time_s")),
             *(heard[name] for name in _TIMING),
-            understood.id.label("analysis_id"),
+            understood.id.is_not(None).label("is_understood"),
             *(understood[name] for name in ("reason_code", "taxonomy_version", "outcome", "is_resolved", "model")),
             understood.secondary_reason_codes,
             *(
@@ -131,7 +130,7 @@ def reasons_of(row: Any, keys: Keys) -> dict[int, int]:
 
 def is_handled(row: Any) -> bool:
     """Whether the call of one row of `source` was understood."""
-    return bool(row.stage == Stage.DONE and row.analysis_id is not None)
+    return bool(row.stage == Stage.DONE and row.is_understood)
 
 
 def fact_of(row: Any, zone: ZoneInfo, keys: Keys, now: datetime, agreed: dict[str, int]) -> Fact:

@@ -1,7 +1,7 @@
 """Trends: measures by day, ISO week or month, over reasons, queues, agents or teams. What pages and commands show."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -117,7 +117,7 @@ def trend(connection: sa.Connection, *, by: By, over: Over | None = None, filter
                 code=code,
                 label=labels.get(code, code),
                 parts=sums,
-                figures=_figures(sums, of_period, shares=shares),
+                figures=_Figures(sums, of_period, shares=shares),
             )
             for code, sums in sorted(members.items(), key=lambda item: (-item[1]["call_count"], item[0]))
         ]
@@ -131,7 +131,7 @@ def members(connection: sa.Connection, *, over: Over, filters: Filters = ALL) ->
     shares = _has_shares(over, filters)
     totals = total(by_code.values())
     return tuple(
-        Member(code, labels.get(code, code), sums, _figures(sums, totals, shares=shares))
+        Member(code, labels.get(code, code), sums, _Figures(sums, totals, shares=shares))
         for code, sums in sorted(by_code.items(), key=lambda item: (-item[1]["call_count"], item[0]))
     )
 
@@ -139,7 +139,7 @@ def members(connection: sa.Connection, *, over: Over, filters: Filters = ALL) ->
 def totals(connection: sa.Connection, *, filters: Filters = ALL) -> Member:
     """Everything in the time as one member; its code and label are ""."""
     sums = total(whole_sums(connection, None, filters).values())
-    return Member("", "", sums, _figures(sums, sums, shares=False))
+    return Member("", "", sums, _Figures(sums, sums, shares=False))
 
 
 def heat_map(connection: sa.Connection, *, filters: Filters = ALL) -> tuple[HeatCell, ...]:
@@ -185,12 +185,26 @@ def _has_shares(over: Over | None, filters: Filters) -> bool:
     return over is Over.REASON and not filters.reason
 
 
-def _figures(sums: Mapping[str, int], totals: Mapping[str, int], *, shares: bool) -> dict[str, Figure]:
-    return {
-        slug: _figure(measure, sums, totals)
-        for slug, measure in BY_SLUG.items()
-        if shares or measure.kind is not Kind.SHARE
-    }
+class _Figures(Mapping[str, Figure]):
+    """Every measure by its slug, made when it is asked for: a page shows three of thirty, for hundreds of rows."""
+
+    def __init__(self, sums: Mapping[str, int], totals: Mapping[str, int], *, shares: bool) -> None:
+        self._sums, self._totals, self._slugs = sums, totals, _SLUGS if shares else _SLUGS_WITHOUT_SHARES
+
+    def __getitem__(self, slug: str) -> Figure:
+        if slug not in self._slugs:
+            raise KeyError(slug)
+        return _figure(BY_SLUG[slug], self._sums, self._totals)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._slugs)
+
+    def __len__(self) -> int:
+        return len(self._slugs)
+
+
+_SLUGS = dict.fromkeys(BY_SLUG)
+_SLUGS_WITHOUT_SHARES = {slug: None for slug, measure in BY_SLUG.items() if measure.kind is not Kind.SHARE}
 
 
 def _figure(measure: Measure, sums: Mapping[str, int], totals: Mapping[str, int]) -> Figure:

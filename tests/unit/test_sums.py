@@ -51,7 +51,7 @@ choices = st.fixed_dictionaries(
         "with_samples": st.booleans(),
         "reason": st.sampled_from(["", "", "", "delivery_status"]),
         "queue": st.sampled_from(["", "", "", "Service"]),
-        "team": st.sampled_from(["", "", "", "North"]),
+        "team": st.sampled_from(["", "", "", "Service North"]),
     }
 )
 
