@@ -7,9 +7,11 @@ week earlier), and adds to the sums what the facts have changed by. So what a ca
 there are.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
@@ -45,12 +47,13 @@ def refresh(database: Database, zone: str, now: datetime | None = None, *, fisca
         with database.write() as connection:
             _lock(connection)
             state = connection.execute(sa.select(refresh_state)).one_or_none()
-            changes = _changes(connection, site, now, state, fiscal_starts_in)
             if state is None or state.time_zone != zone:
-                return count + _recompute(connection, changes)
-            followed = _follow(connection, state, changes)
-            count += followed
-            if followed < MARKS_AT_ONCE:
+                return count + _recompute(connection, site, now, state, fiscal_starts_in)
+            # The marks first: whoever makes a call's agent marks the call with it, and both are seen then.
+            marks = _take_marks(connection)
+            _follow(connection, marks, state, _changes(connection, site, now, state, fiscal_starts_in))
+            count += len(marks.call_ids) + len(marks.utc_days)
+            if len(marks.call_ids) < MARKS_AT_ONCE:
                 return count
 
 
@@ -64,8 +67,20 @@ def recompute_all(
     with database.write() as connection:
         _lock(connection)
         state = connection.execute(sa.select(refresh_state)).one_or_none()
-        changes = _changes(connection, _zone(zone), now or datetime.now(UTC), state, fiscal_starts_in)
-        return _recompute(connection, changes)
+        return _recompute(connection, _zone(zone), now or datetime.now(UTC), state, fiscal_starts_in)
+
+
+@dataclass(frozen=True)
+class _Marks:
+    call_ids: Sequence[UUID]
+    utc_days: Sequence[date]
+
+
+def _take_marks(connection: sa.Connection) -> _Marks:
+    some = sa.select(touched_call.c.id).limit(MARKS_AT_ONCE)
+    calls = sa.delete(touched_call).where(touched_call.c.id.in_(some)).returning(touched_call.c.call_id)
+    days = sa.delete(touched_day).returning(touched_day.c.utc_day)
+    return _Marks(connection.execute(calls).scalars().all(), connection.execute(days).scalars().all())
 
 
 def _changes(
@@ -80,30 +95,30 @@ def _changes(
     return Changes(now, zone, fiscal_starts_in, keys, moved_agents)
 
 
-def _follow(connection: sa.Connection, state: sa.Row[Any], changes: Changes) -> int:
+def _follow(connection: sa.Connection, marks: _Marks, state: sa.Row[Any], changes: Changes) -> None:
     now = changes.now
     if state.fiscal_starts_in != changes.fiscal_starts_in:
         dimensions.renew_dates(connection, changes.fiscal_starts_in)
     follow_teams(connection, changes.moved_agents.items(), changes)
-    some = sa.select(touched_call.c.id).limit(MARKS_AT_ONCE)
-    calls = connection.execute(
-        sa.delete(touched_call).where(touched_call.c.id.in_(some)).returning(touched_call.c.call_id)
-    ).scalars()
-    marks = calls.all()
-    utc_days = connection.execute(sa.delete(touched_day).returning(touched_day.c.utc_day)).scalars().all()
-    follow_calls(connection, set(marks), changes)
-    follow_days(connection, set(_local_days(set(utc_days), changes.zone)), changes)
+    follow_calls(connection, set(marks.call_ids), changes)
+    follow_days(connection, set(_local_days(set(marks.utc_days), changes.zone)), changes)
     _complete_windows(connection, state.refreshed_at_utc, changes)
     mark_repeats(connection, changes.concerned, changes.deltas, now)
     aggregates.apply(connection, changes.deltas, but_not=changes.days, now=now)
     aggregates.sum_days(connection, changes.days, now)
     _note_state(connection, changes)
-    return len(marks) + len(utc_days)
 
 
-def _recompute(connection: sa.Connection, changes: Changes) -> int:
+def _recompute(
+    connection: sa.Connection,
+    zone: ZoneInfo,
+    now: datetime,
+    state: sa.Row[Any] | None,
+    fiscal_starts_in: int | None,
+) -> int:
     for marks in (touched_day, touched_call):
         connection.execute(sa.delete(marks))
+    changes = _changes(connection, zone, now, state, fiscal_starts_in)
     dimensions.renew_dates(connection, changes.fiscal_starts_in)
     days = _all_days(connection, changes.zone)
     follow_days(connection, days, changes)
