@@ -16,7 +16,11 @@ Entry = dict[str, Any]
 
 @dataclass
 class Context:
-    """The moment that is exported: the connection that sees it, and how it is to be written."""
+    """The moment that is exported: the connection that sees it, and how it is to be written.
+
+    `place` is the folder or address that is written to. `server` (host:port) and `database_name` say where a BI tool
+    finds the database itself; "" where it is a file.
+    """
 
     connection: sa.Connection
     tables: tuple[ExportTable, ...]
@@ -24,6 +28,8 @@ class Context:
     now: datetime
     personal_data: bool
     place: str = ""
+    server: str = ""
+    database_name: str = ""
     _days: dict[int, Day] | None = field(default=None, repr=False)
 
     @property

@@ -79,7 +79,7 @@ def export_tables(*, personal_data: bool) -> tuple[ExportTable, ...]:
 
 def _table(table: sa.Table, *, personal_data: bool) -> ExportTable:
     columns = tuple(
-        ExportColumn(column.name, _type_of(column), column.info["description"], not column.nullable)
+        ExportColumn(str(column.name), _type_of(column), column.info["description"], not column.nullable)
         for column in table.columns
     )
     keys = list(table.primary_key)
@@ -88,11 +88,11 @@ def _table(table: sa.Table, *, personal_data: bool) -> ExportTable:
         columns += _PERSONAL
         select = _customers(select, personal_data=personal_data)
     return ExportTable(
-        name=table.name,
+        name=str(table.name),
         columns=columns,
-        primary_key=tuple(key.name for key in keys),
+        primary_key=tuple(str(key.name) for key in keys),
         foreign_keys={
-            key.parent.name: (key.column.table.name, key.column.name)
+            str(key.parent.name): (str(key.column.table.name), str(key.column.name))
             for key in sorted(table.foreign_keys, key=lambda key: str(key.parent.name))
         },
         select=select,

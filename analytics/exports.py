@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
-from analytics import export_csv, export_parquet, export_xlsx
+from analytics import export_csv, export_parquet, export_xlsx, hyper, interchange, lake, ossie, powerbi
 from analytics.export_pieces import Context, Entry, Piece
 from analytics.export_tables import export_tables
 from analytics.export_targets import MANIFEST, ExportFailed, FolderTarget, Target
@@ -26,11 +26,19 @@ _KINDS: Mapping[str, Callable[[Context], Iterator[Piece]]] = {
     "csv": export_csv.pieces,
     "parquet": export_parquet.pieces,
     "xlsx": export_xlsx.pieces,
+    "vcon": interchange.vcon_pieces,
+    "pca": interchange.pca_pieces,
+    "powerbi": powerbi.pieces,
+    "ossie": ossie.pieces,
+    "lake": lake.pieces,
+    "hyper": hyper.pieces,
 }
 KINDS = tuple(_KINDS)
+# A few files about all calls; the others write a file for each call, or need a library that few have.
+COMMON_KINDS = ("csv", "parquet", "xlsx", "powerbi", "ossie", "lake")
 WORKBOOK = export_xlsx.WORKBOOK
 
-__all__ = ["KINDS", "MANIFEST", "WORKBOOK", "ExportFailed", "ExportedFile", "export"]
+__all__ = ["COMMON_KINDS", "KINDS", "MANIFEST", "WORKBOOK", "ExportFailed", "ExportedFile", "export"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,8 @@ def export(
                 now=now,
                 personal_data=personal_data,
                 place=target.place,
+                server=_server(database),
+                database_name="" if database.is_sqlite else database.url.database or "",
             )
             files = _write(context, [kind for kind in KINDS if kind in kinds], target, full=full)
     except OSError as error:
@@ -87,6 +97,12 @@ def export(
     new = sum(file.is_new for file in files)
     log.info("exported", kinds=sorted(kinds), file_count=len(files), written=new, rows=sum(file.rows for file in files))
     return files
+
+
+def _server(database: Database) -> str:
+    """Where others find the database, host:port; "" for a file. Never a name or a password."""
+    url = database.url
+    return "" if database.is_sqlite or not url.host else f"{url.host}:{url.port or 5432}"
 
 
 def _hold_still(connection: sa.Connection) -> None:

@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analytics.exports import KINDS, MANIFEST, export
+from analytics.exports import COMMON_KINDS, MANIFEST, export
 from calls.errors import SettingsError
 from cli.common import JsonFlag, emit, say, stop
 from cli.demo_report import print_report
@@ -195,7 +195,7 @@ def _watch(
 def _finish(wired: Wiring, started: float) -> dict[str, Any]:
     zone = wired.settings.site.time_zone
     target = target_at(wired.settings, wired.settings.exports_place)
-    files = export(wired.database, KINDS, target, zone=zone, title=wired.settings.site.name)
+    files = export(wired.database, COMMON_KINDS, target, zone=zone, title=wired.settings.site.name)
     with wired.database.read() as connection:
         found = status(connection, datetime.now(UTC))
     skipped, failed = sum(found["skipped"].values()), sum(found["failed"].values())
