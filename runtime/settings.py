@@ -373,6 +373,9 @@ class SiteSettings(Part):
     time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
         "UTC", description="Zone in which days and weeks are counted (IANA name)."
     )
+    fiscal_year_starts_in: int = Field(
+        1, ge=1, le=12, description="Month in which the fiscal year begins, for the table of dates."
+    )
     reasons_file: Path | None = Field(
         None, description="The owner's reasons.yaml. Empty: the bundled service-centre taxonomy."
     )

@@ -103,8 +103,9 @@ def drip_now(settings: Settings, over_s: float) -> int | None:
 
 
 def roll_up(wired: Wiring) -> int:
-    """Recompute the touched days; returns how many."""
-    return refresh(wired.database, wired.settings.site.time_zone)
+    """Let the star schema follow what has changed; returns how many marks were followed."""
+    site = wired.settings.site
+    return refresh(wired.database, site.time_zone, fiscal_starts_in=site.fiscal_year_starts_in)
 
 
 class StuckPool:
