@@ -42,6 +42,9 @@ class Target(Protocol):
         """Hold the place for one export. Raises ExportFailed when another export is writing there."""
         yield
 
+    def listed(self) -> dict[str, Entry]:
+        """The last manifest's entries by path."""
+
     def known(self) -> dict[str, Entry]:
         """What is there, by path: the last manifest's entries, and over them what an export cut off has written."""
 
@@ -81,11 +84,14 @@ class FolderTarget:
                 raise ExportFailed(f"another export is writing to {self.place}") from None
             yield
 
+    def listed(self) -> dict[str, Entry]:
+        """The manifest's entries."""
+        return _entries_of(_read(self._folder / MANIFEST))
+
     def known(self) -> dict[str, Entry]:
         """The manifest's entries, and what the journal says."""
-        found = _entries_of(_read(self._folder / MANIFEST))
         self._kept = _noted(_read(self._beside / _JOURNAL))
-        return found | self._kept
+        return self.listed() | self._kept
 
     def has(self, entry: Entry) -> bool:
         """Beside, or in place already."""
@@ -158,10 +164,14 @@ class BucketTarget:
             self._here = Path(here)
             yield
 
+    def listed(self) -> dict[str, Entry]:
+        """The manifest's entries."""
+        return _entries_of(self._read(MANIFEST))
+
     def known(self) -> dict[str, Entry]:
         """The manifest's entries, and what the journal says."""
         self._kept = _noted(self._read(f"{_BESIDE}/{_JOURNAL}"))
-        return _entries_of(self._read(MANIFEST)) | self._kept
+        return self.listed() | self._kept
 
     def has(self, entry: Entry) -> bool:
         """Whether the object has that size."""

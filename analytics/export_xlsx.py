@@ -82,7 +82,7 @@ def write_workbook(
         ),
         _pivot_sheet(reasons),
     ]
-    calls = _calls_sheet(connection, personal_data=personal_data)
+    calls = calls_sheet(connection, personal_data=personal_data)
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     made = path.with_name(f".{path.name}.made")
     try:
@@ -177,7 +177,8 @@ _CALL_PARTS = (
 )
 
 
-def _calls_sheet(connection: sa.Connection, *, personal_data: bool) -> CallsSheet:
+def calls_sheet(connection: sa.Connection, *, personal_data: bool) -> CallsSheet:
+    """The sheet of single calls; its rows are read while they are written."""
     fact = fact_call.c
     people: list[tuple[str, sa.ColumnElement[Any]]] = (
         [("Customer", customer_name()), ("Number", contact.c.phone_e164)] if personal_data else []

@@ -7,14 +7,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from analytics.exports import KINDS, MANIFEST, export
+from analytics.exports import KINDS, MANIFEST
 from analytics.measures import BY_SLUG
 from analytics.rollup import refresh
 from analytics.sums import Filters, Over, until_after
 from analytics.trends import By, Trend, local_today, row_document, trend
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from crm.schema import require_current
-from runtime.exporting import target_at
+from runtime.exporting import export_as_set, target_at
 from runtime.logs import set_up_logs
 
 # What a terminal has room for; --json has every measure.
@@ -79,16 +79,8 @@ def export_files(
     require_current(wired.database)
     settings = wired.settings
     set_up_logs(settings.log_level)
-    target = target_at(settings, out or settings.exports_place)
-    files = export(
-        wired.database,
-        set(kinds),
-        target,
-        zone=settings.site.time_zone,
-        personal_data=settings.exports.personal_data,
-        title=settings.site.name,
-        full=full,
-    )
+    place = target_at(settings, out or settings.exports_place).place
+    files = export_as_set(wired.database, settings, set(kinds), place, full=full)
     if as_json:
         emit(
             {
@@ -103,7 +95,7 @@ def export_files(
                     }
                     for file in files
                 ],
-                "manifest": f"{target.place}/{MANIFEST}",
+                "manifest": f"{place}/{MANIFEST}",
             }
         )
         return
@@ -111,7 +103,7 @@ def export_files(
     for file in files:
         table.add_row(file.path, f"{file.rows:,}", f"{file.bytes:,}", "" if file.is_new else "as it was")
     Console().print(table)
-    say(f"{len(files)} files in {target.place}, {sum(file.is_new for file in files)} of them new")
+    say(f"{len(files)} files in {place}, {sum(file.is_new for file in files)} of them new")
 
 
 def _day(option: str, text: str) -> date | None:

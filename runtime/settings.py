@@ -403,6 +403,10 @@ class ExportSettings(Part):
         " `objects`). Empty: exports/ in the home.",
     )
     personal_data: bool = Field(False, description="Whether phone numbers and customers' names leave with exports.")
+    kinds: tuple[Literal["csv", "parquet", "xlsx", "vcon", "pca", "powerbi", "ossie", "lake", "hyper"], ...] = Field(
+        (), description="What the workers export by themselves, every `every_h` hours. Empty: nothing."
+    )
+    every_h: float = Field(24.0, ge=0.05, description="Hours from one export by the workers to the next.")
 
 
 class Settings(BaseSettings):

@@ -134,9 +134,18 @@ def _configuration() -> dict[str, Any]:
             "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": stroke},
             "batches": {"task": "work.batches", "schedule": settings.language.batch_poll_s, "options": stroke},
             "roll-up": {"task": "work.roll_up", "schedule": 60.0, "options": stroke},
+            **_exports(settings),
         },
         "beat_schedule_filename": str(settings.home_path / "beat-schedule"),
     }
+
+
+def _exports(settings: Settings) -> dict[str, Any]:
+    if not settings.exports.kinds:
+        return {}
+    # Not by the queue of the clock: what takes minutes must not hold up the sweep.
+    entry = {"task": "work.export", "schedule": settings.exports.every_h * 3600, "options": {"queue": "language"}}
+    return {"export": entry}
 
 
 def transport_options(settings: Settings) -> dict[str, Any]:

@@ -154,6 +154,7 @@ class EmbeddedSweep:
     def _run(self) -> None:
         sweeps_per_roll_up = int(EMBEDDED_ROLL_UP_S / EMBEDDED_SWEEP_S)
         sweeps_per_poll = max(1, int(self._wired.settings.language.batch_poll_s / EMBEDDED_SWEEP_S))
+        sweeps_per_export = int(self._wired.settings.exports.every_h * 3600 / EMBEDDED_SWEEP_S)
         count = 0
         pool = StuckPool(self._wired.database)
         while not self._ended.wait(EMBEDDED_SWEEP_S):
@@ -163,6 +164,9 @@ class EmbeddedSweep:
                 if count % sweeps_per_poll == 0:
                     # A server that takes its time must not hold up the sweep.
                     self._app.send_task("work.batches", queue="language", ignore_result=True)
+                if count % sweeps_per_export == 1 and self._wired.settings.exports.kinds:
+                    # At the start, too: a machine that is off at night would never get there else.
+                    self._app.send_task("work.export", queue="language", ignore_result=True)
                 if count % sweeps_per_roll_up == 0:
                     roll_up(self._wired)
                     wake_parked(self._wired)
