@@ -7,6 +7,7 @@ same rows as ours.
 
 import argparse
 import json
+import os
 import random
 import statistics
 import time
@@ -24,12 +25,13 @@ from analytics.star import agg_day, agg_period, date_key, dim_reason, fact_call
 from analytics.sums import Filters, Over
 from analytics.trends import By, heat_map, members, totals, trend
 from bench.analytics_calls import ENDS_AT, add_calls, fill, id_of
+from bench.analytics_facts import fill_facts
 from crm.database import Database
 from crm.jobs import touch_call
 from crm.schema import upgrade
 from crm.tables import call_analysis
 
-ZONE = "Europe/Berlin"
+ZONE = "UTC"
 TODAY = ENDS_AT.date()
 AT_ONCE = 1_000
 ONE_BY_ONE = 30
@@ -41,33 +43,57 @@ def main() -> None:
     arguments.add_argument("--calls", type=int, default=20_000)
     arguments.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     arguments.add_argument("--rounds", type=int, default=5, help="how often each figure is taken; the median counts")
+    arguments.add_argument(
+        "--facts-by-sql", action="store_true", help="begin with facts that one statement makes: no full recompute"
+    )
     arguments.add_argument("--no-exports", action="store_true", help="leave the files out")
     arguments.add_argument("--json", action="store_true", help="one JSON document (the default prints the same)")
     given = arguments.parse_args()
     with _database(given.database) as database:
-        print(json.dumps(measure(database, given.calls, given.rounds, with_exports=not given.no_exports), indent=2))
+        print(
+            json.dumps(
+                measure(
+                    database,
+                    given.calls,
+                    given.rounds,
+                    with_exports=not given.no_exports,
+                    facts_by_sql=given.facts_by_sql,
+                ),
+                indent=2,
+            )
+        )
 
 
-def measure(database: Database, call_count: int, rounds: int, *, with_exports: bool) -> dict[str, Any]:
+def measure(
+    database: Database, call_count: int, rounds: int, *, with_exports: bool, facts_by_sql: bool
+) -> dict[str, Any]:
     """All figures, taken in one run."""
     upgrade(database)
     filled_s = _timed(lambda: fill(database, call_count))
     now = ENDS_AT + timedelta(hours=1)
-    recompute_s = _timed(lambda: refresh(database, ZONE, now))
-    effects = _effects(database, call_count, rounds, now)
+    if facts_by_sql:
+        facts_s, recompute_s = _timed(lambda: fill_facts(database, call_count, now)), None
+    else:
+        facts_s, recompute_s = None, _timed(lambda: refresh(database, ZONE, now))
+    differing = _differing(database, call_count, now)
+    effects = _effects(database, call_count, rounds, now, with_recompute=not facts_by_sql)
     pages = _dashboards(database, rounds)
     found = {
         "calls": call_count,
         "database": database.url.get_backend_name(),
         "rollup_us_per_call": effects["newest_day"],
+        "rollup_client_cpu_us_per_call": effects["newest_day_cpu"],
         "rollup_us_per_call_spread": effects["spread"],
         "rollup_us_lone_call": effects["lone"],
-        "recompute_s": round(recompute_s, 2),
-        "recompute_over_incremental": round(recompute_s * 1e6 / effects["newest_day"]),
+        "recompute_s": recompute_s and round(recompute_s, 2),
+        "recompute_over_incremental": recompute_s and round(recompute_s * 1e6 / effects["newest_day"]),
+        "facts_by_sql_s": facts_s and round(facts_s, 1),
+        "facts_that_the_roll_ups_would_change": differing,
         "sums_alone_over_incremental": round(effects["sums_s"] * 1e6 / effects["newest_day"]),
         "equal_to_recompute": effects["is_equal"],
         **pages,
         "fill_s": round(filled_s, 1),
+        "load_average": [round(load, 1) for load in os.getloadavg()],
     }
     if with_exports:
         from bench.analytics_exports import measure_exports
@@ -77,18 +103,36 @@ def measure(database: Database, call_count: int, rounds: int, *, with_exports: b
     return found
 
 
-def _effects(database: Database, call_count: int, rounds: int, now: datetime) -> dict[str, Any]:
+def _differing(database: Database, call_count: int, now: datetime) -> int:
+    """How many of some thousand calls have another fact than the roll-ups make of them now."""
+    some = random.Random(7).sample(range(call_count), min(2_000, call_count))
+    with database.write() as connection:
+        for number in some:
+            touch_call(connection, id_of("call", number))
+    later = now + timedelta(seconds=1)
+    refresh(database, ZONE, later)
+    with database.read() as connection:
+        asked = sa.select(sa.func.count()).where(fact_call.c.modified_at_utc == later)
+        return int(connection.execute(asked).scalar_one())
+
+
+def _effects(
+    database: Database, call_count: int, rounds: int, now: datetime, *, with_recompute: bool
+) -> dict[str, Any]:
     """Microseconds of a refresh for each call that it follows; and whether the sums are those of a recompute."""
     chance = random.Random(5)
+    now += timedelta(seconds=2)
     last_day_s = int((ENDS_AT - timedelta(hours=12)).timestamp())
-    newest, spread, lone = [], [], []
+    newest, newest_cpu, spread, lone = [], [], [], []
     for n in range(rounds):
         first = call_count + n * AT_ONCE
         with database.write() as connection:
             add_calls(connection, first, first + AT_ONCE, call_count, at=f"({last_day_s} + i % 7200)")
             for number in range(first, first + AT_ONCE):
                 touch_call(connection, id_of("call", number))
+        cpu_s = time.process_time()
         newest.append(_timed(lambda: refresh(database, ZONE, now)) / AT_ONCE)
+        newest_cpu.append((time.process_time() - cpu_s) / AT_ONCE)
         some = chance.sample(range(call_count), min(AT_ONCE, call_count))
         _reclassify(database, some, n)
         spread.append(_timed(lambda: refresh(database, ZONE, now)) / len(some))
@@ -98,12 +142,12 @@ def _effects(database: Database, call_count: int, rounds: int, now: datetime) ->
     before = _sums(database)
     sums_s = _timed(lambda: _group_by(database))
     is_equal = None
-    if call_count <= 1_000_000:
+    if with_recompute:
         recompute_all(database, ZONE, now)
         is_equal = before == _sums(database)
     us = {
         name: round(statistics.median(many) * 1e6, 1)
-        for name, many in (("newest_day", newest), ("spread", spread), ("lone", lone))
+        for name, many in (("newest_day", newest), ("newest_day_cpu", newest_cpu), ("spread", spread), ("lone", lone))
     }
     return us | {"sums_s": sums_s, "is_equal": is_equal}
 
