@@ -13,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from analytics.dimensions import monday_of
-from analytics.many_rows import ManyRows, all_of
+from analytics.many_rows import ManyRows, add_many, all_of
 from analytics.parts import PART_NAMES
 from analytics.star import agg_agent_day, agg_day, agg_hour, agg_period, date_key, date_of, dim_date, fact_call
 from crm.database import insert
@@ -157,11 +157,12 @@ def _by_period(of_day: Mapping[sa.Table, Mapping[Key, Any]]) -> dict[Key, Any]:
 def _add(connection: sa.Connection, table: sa.Table, sums: Mapping[Key, Any], now: datetime) -> None:
     if not sums:
         return
-    names = [*_grain(table), *PART_NAMES]
-    rows = [dict(zip(names, (*key, *amounts.tolist()), strict=True)) for key, amounts in sorted(sums.items())]
-    for row in rows:
-        row["modified_at_utc"] = now
-    _ADDITIONS[table].execute(connection, rows)
+    names = [*_grain(table), *PART_NAMES, "modified_at_utc"]
+    rows = [(*key, *amounts.tolist(), now) for key, amounts in sorted(sums.items())]
+    if connection.dialect.name == "postgresql":
+        add_many(connection, table, PART_NAMES, dict(zip(names, zip(*rows, strict=True), strict=True)))
+    else:
+        _ADDITIONS[table].execute(connection, [dict(zip(names, row, strict=True)) for row in rows])
     # Only what lost calls can have lost its last one.
     emptied = [key for key, amounts in sums.items() if amounts[_CALL_COUNT] < 0]
     if emptied:

@@ -24,7 +24,8 @@ _SPAN_DAYS = 31
 _AROUND = timedelta(hours=3)
 _PART_OF_LIST = 500
 _NOT_COMPARED = frozenset({"call_key", "modified_at_utc", *REPEAT_PARTS})
-_INSERT = ManyRows(sa.insert(fact_call), all_of(fact_call))
+_INSERT = ManyRows(sa.insert(fact_call), all_of(fact_call), fills=fact_call)
+_INSERT_REASONS = ManyRows(sa.insert(fact_call_reason), all_of(fact_call_reason), fills=fact_call_reason)
 _UPDATE = ManyRows(
     sa.update(fact_call).where(fact_call.c.call_key == sa.bindparam("key")),
     all_of(fact_call) | {"key": fact_call.c.call_key.type},
@@ -203,5 +204,4 @@ def _write_reasons(
         for key, values in wanted.items()
         if known.get(key) != values
     ]
-    if new:
-        connection.execute(sa.insert(fact_call_reason), new)
+    _INSERT_REASONS.execute(connection, new)
