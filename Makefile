@@ -19,7 +19,7 @@ help:
 	@echo 'make format  ruff, writing'
 	@echo 'make docs    the generated pages of docs/'
 	@echo 'make bench   calls per second through the pipeline'
-	@echo 'make soak    100,000 recordings and 1,000 kills in every set-up: hours'
+	@echo 'make soak    a million changes to the roll-ups, 100,000 recordings and 1,000 kills in every set-up: hours'
 	@echo 'make fuzz    broken recordings by the ten thousand through the decoder'
 	@echo 'ARGS="..." is passed on.'
 
@@ -58,6 +58,7 @@ bench:
 # Later arguments win: make soak ARGS="--setup rabbitmq --recordings 5000 --kills 100".
 soak:
 	@$(SETUP) dev
+	@CALLWISE_ROLLUP_OPERATIONS=1000000 .venv/bin/python -m pytest -q tests/unit/test_rollup_soak.py
 	@.venv/bin/python -m bench.chaos --json --setup rabbitmq redis sqs embedded --recordings 100000 --kills 1000 --stock $(ARGS)
 
 fuzz:

@@ -30,8 +30,8 @@ _GENERAL = {
 }
 
 
-def follow(connection: sa.Connection) -> tuple[Keys, set[int]]:
-    """Bring the dimensions up to date; returns the keys, and the agents that have changed their team."""
+def follow(connection: sa.Connection) -> tuple[Keys, dict[int, int]]:
+    """Bring the dimensions up to date; returns the keys, and the agents that have changed their team, with that."""
     teams = _members(connection, dim_team, "team_id", sa.select(team.c.id, team.c.name))
     queues = _members(connection, dim_queue, "queue_id", sa.select(queue.c.id, queue.c.name))
     before = {row.agent_key: row.team_key for row in connection.execute(sa.select(dim_agent))}
@@ -45,8 +45,9 @@ def follow(connection: sa.Connection) -> tuple[Keys, set[int]]:
     if not connection.execute(sa.select(dim_customer).where(dim_customer.c.customer_key == UNKNOWN)).first():
         connection.execute(sa.insert(dim_customer).values(customer_key=UNKNOWN))
     pairs = {id_: (agents[id_], values["team_key"]) for id_, values in wanted.items()}
-    moved = {key for key, team_key in pairs.values() if before.get(key, team_key) != team_key}
-    return Keys(reason=_reasons(connection), queue=queues, agent=pairs), moved
+    moved = {key: team_key for key, team_key in pairs.values() if before.get(key, team_key) != team_key}
+    following = known_successors(connection)
+    return Keys(reason=_reasons(connection, following), queue=queues, agent=pairs, following=following), moved
 
 
 def know_customers(connection: sa.Connection, keys: Keys, contact_ids: Iterable[UUID]) -> None:
@@ -66,9 +67,12 @@ def know_customers(connection: sa.Connection, keys: Keys, contact_ids: Iterable[
         keys.customer.update(added)
 
 
-def know_dates(connection: sa.Connection, days: Iterable[date]) -> None:
-    """Let the table of dates hold these days without a gap, from a first of January to a last of December."""
-    wanted = sorted(days)
+def know_dates(connection: sa.Connection, days: Iterable[date], fiscal_starts_in: int) -> None:
+    """Let the table of dates hold these days and the Mondays of their weeks without a gap, from a first of January to
+    a last of December.
+    """
+    given = set(days)
+    wanted = sorted(given | {monday_of(day) for day in given})
     if not wanted:
         return
     known = connection.execute(sa.select(sa.func.min(dim_date.c.date_key), sa.func.max(dim_date.c.date_key))).one()
@@ -79,14 +83,14 @@ def know_dates(connection: sa.Connection, days: Iterable[date]) -> None:
     day = start
     while day <= end:
         if low is None or high is None or not low <= day <= high:
-            rows.append(date_row(day))
+            rows.append(date_row(day, fiscal_starts_in))
         day += timedelta(days=1)
     if rows:
         connection.execute(sa.insert(dim_date), rows)
 
 
-def date_row(day: date) -> dict[str, Any]:
-    """The row of one date."""
+def date_row(day: date, fiscal_starts_in: int) -> dict[str, Any]:
+    """The row of one date; the fiscal year begins in that month, 1 to 12."""
     iso = day.isocalendar()
     return {
         "date_key": date_key(day),
@@ -103,8 +107,33 @@ def date_row(day: date) -> dict[str, Any]:
         "iso_year": iso.year,
         "iso_week": iso.week,
         "iso_week_key": f"{iso.year:04}-W{iso.week:02}",
-        "week_starts_on": day - timedelta(days=iso.weekday - 1),
+        "week_starts_on": monday_of(day),
+        "week_starts_on_key": date_key(monday_of(day)),
+        "month_starts_on_key": date_key(day.replace(day=1)),
+        **_fiscal(day, fiscal_starts_in),
     }
+
+
+def monday_of(day: date) -> date:
+    """The Monday of the day's ISO week."""
+    return day - timedelta(days=day.weekday())
+
+
+def _fiscal(day: date, starts_in: int) -> dict[str, int]:
+    months = (day.month - starts_in) % 12
+    # A fiscal year that begins in January is the calendar's.
+    return {
+        "fiscal_year": day.year + int(starts_in > 1 and day.month >= starts_in),
+        "fiscal_quarter": months // 3 + 1,
+    }
+
+
+def renew_dates(connection: sa.Connection, fiscal_starts_in: int) -> None:
+    """Write the rows of the dates that are there anew: another fiscal year, or columns that have come since."""
+    keys = connection.execute(sa.select(dim_date.c.date_key)).scalars().all()
+    rows = [date_row(date_of(key), fiscal_starts_in) | {"key": key} for key in keys]
+    if rows:
+        connection.execute(sa.update(dim_date).where(dim_date.c.date_key == sa.bindparam("key")), rows)
 
 
 # Not by the locale of whoever runs it.
@@ -156,7 +185,7 @@ def _unknown(table: sa.Table, key_name: str) -> dict[str, Any]:
     return filled
 
 
-def _reasons(connection: sa.Connection) -> dict[tuple[str, str], ReasonKey]:
+def _reasons(connection: sa.Connection, following: Mapping[str, str]) -> dict[tuple[str, str], ReasonKey]:
     wanted: dict[tuple[str, str], dict[str, Any]] = {}
     for version in connection.execute(sa.select(taxonomy.c.version, taxonomy.c.is_current)):
         rows = connection.execute(
@@ -182,7 +211,6 @@ def _reasons(connection: sa.Connection) -> dict[tuple[str, str], ReasonKey]:
             }
     keys = _merge_reasons(connection, wanted)
     current = next((version for (version, _), values in wanted.items() if values["is_current"]), "")
-    following = known_successors(connection)
     # A reason that was replaced counts as the one that goes on in its place: a trend over both is one line.
     return {(version, code): keys.get((current, following.get(code, "")), key) for (version, code), key in keys.items()}
 

@@ -1,19 +1,28 @@
 """CSV with a `datapackage.json` (Frictionless): types, primary and foreign keys, so that a tool can join by itself."""
 
-import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from hashlib import file_digest
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from analytics.export_tables import ColumnType, ExportTable, Rows
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
 
+from analytics.export_arrow import batches, schema
+from analytics.export_days import digest, whole_state
+from analytics.export_pieces import Context, Entry, Piece
+from analytics.export_tables import ColumnType, ExportTable
+
+_FORM = 2
 # A cell that begins with one of these is a formula to a spreadsheet program (OWASP, "CSV injection").
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
+# The same as RE2 says it.
+_FORMULA = r"^([\s\p{Z}\x0b\x1c-\x1f\x{85}]*[=+\-@＝＋－＠]|[\t\r\n])"
 
 
 def safe_text(value: str | UUID | None) -> str | None:
@@ -25,75 +34,57 @@ def safe_text(value: str | UUID | None) -> str | None:
     return f"'{text}" if is_formula else text
 
 
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+def safe_texts(values: pa.Array) -> pa.Array:
+    """The same for a column of texts."""
+    is_formula = pc.match_substring_regex(values, _FORMULA)
+    if not pc.any(is_formula, min_count=0).as_py():
+        return values
+    return pc.if_else(is_formula, pc.binary_join_element_wise("'", values, ""), values)
 
 
-def _flag(value: bool | None) -> str | None:
-    return None if value is None else "true" if value else "false"
+def pieces(context: Context) -> Iterator[Piece]:
+    """The file of each table, and the package's description at the end."""
+    for table in context.tables:
+        state = digest(f"{_FORM} {schema(table)}", whole_state(context.days_of(table))) if table.day else ""
+        yield Piece(f"csv/{table.name}.csv", "csv", state, partial(_write, table))
+    yield Piece("csv/datapackage.json", "csv", "", _describe)
 
 
-# The others are written as they are: a number as its digits, a date as ISO 8601, None as nothing.
-_WRITTEN: dict[ColumnType, Callable[[Any], str | None]] = {
-    ColumnType.TEXT: safe_text,
-    ColumnType.DATETIME: _moment,
-    ColumnType.BOOLEAN: _flag,
-}
+def _write(table: ExportTable, context: Context, path: Path, _done: Mapping[str, Entry]) -> int:
+    rows = 0
+    written = pa.schema([pa.field(field.name, _written_type(field.type)) for field in schema(table)])
+    with csv.CSVWriter(path, written) as file, closing(batches(context.connection, table)) as found:
+        for batch in found:
+            file.write_batch(
+                pa.RecordBatch.from_arrays([_as_written(values) for values in batch.columns], written.names)
+            )
+            rows += batch.num_rows
+    return rows
 
 
-def _as_written(table: ExportTable, rows: Rows) -> Iterator[Sequence[Any]]:
-    columns = zip(*rows, strict=True)
-    as_text = [
-        values if (written := _WRITTEN.get(column.type)) is None else list(map(written, values))
-        for column, values in zip(table.columns, columns, strict=True)
-    ]
-    return zip(*as_text, strict=True)
+def _written_type(kind: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_timestamp(kind) else kind
 
 
-class CsvWriter:
-    """Writes each table to `NAME.csv`, and the package's description at the end."""
-
-    kind = "csv"
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True)
-        self._resources: list[dict[str, Any]] = []
-        self._rows: dict[Path, int] = {}
-
-    @contextmanager
-    def table(self, table: ExportTable) -> Iterator[Callable[[Rows], None]]:
-        """The function that adds rows to the table's file, which is described once it is closed."""
-        path = self._folder / f"{table.name}.csv"
-        self._rows[path] = 0
-        with path.open("w", encoding="utf-8", newline="") as file:
-            lines = csv.writer(file)
-            lines.writerow(column.name for column in table.columns)
-
-            def write(rows: Rows) -> None:
-                lines.writerows(_as_written(table, rows))
-                self._rows[path] += len(rows)
-
-            yield write
-        with path.open("rb") as written:
-            sha256 = file_digest(written, "sha256").hexdigest()
-        self._resources.append(_resource(table) | {"bytes": path.stat().st_size, "hash": f"sha256:{sha256}"})
-
-    def finish(self, title: str, generated_at: datetime) -> dict[Path, int]:
-        """Write the package's description; returns the rows of each file."""
-        package = {
-            "name": "callwise",
-            "title": title,
-            "profile": "tabular-data-package",
-            "created": generated_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "resources": self._resources,
-        }
-        path = self._folder / "datapackage.json"
-        path.write_text(json.dumps(package, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        return self._rows | {path: len(self._resources)}
+def _as_written(values: pa.Array) -> pa.Array:
+    if pa.types.is_timestamp(values.type):
+        return pc.strftime(values, "%Y-%m-%dT%H:%M:%SZ")
+    return safe_texts(values) if pa.types.is_string(values.type) else values
 
 
-def _resource(table: ExportTable) -> dict[str, Any]:
+def _describe(context: Context, path: Path, done: Mapping[str, Entry]) -> int:
+    package = {
+        "name": "callwise",
+        "title": context.title,
+        "profile": "tabular-data-package",
+        "created": context.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "resources": [_resource(table, done[f"csv/{table.name}.csv"]) for table in context.tables],
+    }
+    path.write_text(json.dumps(package, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return len(context.tables)
+
+
+def _resource(table: ExportTable, entry: Entry) -> dict[str, Any]:
     return {
         "name": table.name,
         "path": f"{table.name}.csv",
@@ -102,6 +93,8 @@ def _resource(table: ExportTable) -> dict[str, Any]:
         "format": "csv",
         "mediatype": "text/csv",
         "encoding": "utf-8",
+        "bytes": entry["bytes"],
+        "hash": f"sha256:{entry['sha256']}",
         "schema": {
             "fields": [
                 {

@@ -1,95 +1,81 @@
-"""Parquet: a folder for each table, the facts partitioned by month, the same schema whatever the rows hold."""
+"""Parquet: a folder for each table, in parts by the month, the same schema whatever the rows hold.
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import datetime
+Facts and sums lie in `NAME/month=2026-03/part-0.parquet`; a month of more than MONTH_ROWS rows in one file a day,
+`NAME/month=2026-03/day-14.parquet`, so that a day's calls cost a day's writing. Only parts whose days have changed are
+written again (export_days.py).
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
-from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import sqlalchemy as sa
 
-from analytics.export_tables import ColumnType, ExportTable, Rows
+from analytics.export_arrow import batches, schema
+from analytics.export_days import Stretch, chunks_of, digest, stretches
+from analytics.export_pieces import Context, Piece
+from analytics.export_tables import ColumnType, ExportTable
 
-_TYPES = {
-    ColumnType.INTEGER: pa.int64(),
-    ColumnType.TEXT: pa.string(),
-    ColumnType.BOOLEAN: pa.bool_(),
-    ColumnType.DATE: pa.date32(),
-    ColumnType.DATETIME: pa.timestamp("us", tz="UTC"),
-}
-_PARTITIONED = "fact_call"
-
-
-class ParquetWriter:
-    """Writes each table to `NAME/part-0.parquet`, the facts to `fact_call/month=2026-03/part-0.parquet`."""
-
-    kind = "parquet"
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True)
-        self._rows: dict[Path, int] = {}
-
-    @contextmanager
-    def table(self, table: ExportTable) -> Iterator[Callable[[Rows], None]]:
-        """The function that adds rows, facts in order of their day, to the table's files."""
-        folder = self._folder / table.name
-        with ExitStack() as files:
-            if table.name != _PARTITIONED:
-                only = self._open(folder / "part-0.parquet", table)
-                yield partial(self._add, files.enter_context(only), table)
-                return
-            months: dict[int, pq.ParquetWriter] = {}
-            day = table.position("date_key")
-
-            def write(rows: Rows) -> None:
-                for month, some in groupby(rows, key=lambda row: row[day] // 100):
-                    if month not in months:
-                        # The month before is complete: no more than one file is open.
-                        files.close()
-                        path = folder / f"month={month // 100:04}-{month % 100:02}" / "part-0.parquet"
-                        months[month] = files.enter_context(self._open(path, table))
-                    self._add(months[month], table, list(some))
-
-            yield write
-
-    def finish(self, _title: str, _generated_at: datetime) -> dict[Path, int]:
-        """The rows of each file."""
-        return self._rows
-
-    def _open(self, path: Path, table: ExportTable) -> pq.ParquetWriter:
-        path.parent.mkdir(parents=True)
-        self._rows[path] = 0
-        return pq.ParquetWriter(path, schema(table), compression="zstd")
-
-    def _add(self, file: pq.ParquetWriter, table: ExportTable, rows: Rows) -> None:
-        file.write_table(_arrow(table, rows))
-        self._rows[Path(file.where)] += len(rows)
+# To be raised when files of the same content get another form, so that all are written again.
+_FORM = 2
+_IN_HAND = 2
 
 
-def schema(table: ExportTable) -> pa.Schema:
-    """The Arrow schema of a table, descriptions included."""
-    return pa.schema(
-        [
-            pa.field(
-                column.name,
-                _TYPES[column.type],
-                nullable=not column.is_required,
-                metadata={"description": column.description},
-            )
-            for column in table.columns
-        ]
-    )
+def pieces(context: Context) -> Iterator[Piece]:
+    """The files of every table."""
+    for table in context.tables:
+        if table.day:
+            for stretch in stretches(context.days_of(table), table):
+                yield _piece(table, f"{table.name}/{stretch.path}", stretch, stretch.state)
+        elif table.chunk:
+            for stretch in chunks_of(context.connection, table):
+                # What people are called changes without a trace here: it is always looked at.
+                state = "" if context.personal_data else stretch.state
+                yield _piece(table, f"{table.name}/{stretch.path}", stretch, state)
+        else:
+            yield _piece(table, f"{table.name}/part-0.parquet", None, "")
 
 
-def _arrow(table: ExportTable, rows: Rows) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) if rows else [() for _ in table.columns]
-    arrays = [
-        pa.array([None if value is None else str(value) for value in values], pa.string())
-        if column.type is ColumnType.TEXT
-        else pa.array(values, _TYPES[column.type])
-        for column, values in zip(table.columns, columns, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema(table))
+def _piece(table: ExportTable, path: str, stretch: Stretch | None, state: str) -> Piece:
+    part = table if stretch is None else table.part(stretch.low, stretch.high)
+    form = f"{_FORM} {schema(table)}"
+    return Piece(f"parquet/{path}", "parquet", digest(form, state) if state else "", partial(_write, part))
+
+
+def _write(table: ExportTable, context: Context, path: Path, _done: Mapping[str, Any]) -> int:
+    return write_parquet(context.connection, table, path)
+
+
+def write_parquet(connection: sa.Connection, table: ExportTable, path: Path) -> int:
+    """Write the table's rows to one file; returns how many.
+
+    One thread asks for the rows and takes them apart, another compresses what is there already.
+    """
+    texts = [column.name for column in table.columns if column.type in {ColumnType.TEXT, ColumnType.BOOLEAN}]
+    keys = [*table.order, *(column.name for column in table.columns if column.type is ColumnType.DATETIME)]
+    # A code for a value that occurs again and again; an id occurs once. Bounds are kept for what is searched by.
+    options = {"use_dictionary": [name for name in texts if not name.endswith("_id")], "write_statistics": keys}
+    rows = 0
+    with (
+        pq.ParquetWriter(path, schema(table), compression="zstd", **options) as file,
+        ThreadPoolExecutor(1) as behind,
+        closing(batches(connection, table)) as found,
+    ):
+        in_hand: list[Future[None]] = []
+        for batch in found:
+            if len(in_hand) == _IN_HAND:
+                in_hand.pop(0).result()
+            in_hand.append(behind.submit(_append, file, batch))
+            rows += batch.num_rows
+        for written in in_hand:
+            written.result()
+    return rows
+
+
+def _append(file: pq.ParquetWriter, batch: pa.RecordBatch) -> None:
+    file.write_batch(batch)

@@ -1,7 +1,7 @@
 """What leaves: the tables of the star schema as an outside reader sees them, one description for every file format."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -9,9 +9,11 @@ import sqlalchemy as sa
 
 from analytics import star
 from analytics.measures import MEASURES
+from analytics.parts import PARTS
 from crm.tables import UtcDateTime, contact
 
-BATCH_ROWS = 5_000
+# A stretch of keys of a table that is not cut by the day.
+CHUNK_KEYS = 250_000
 
 Rows = Sequence[Sequence[Any]]
 
@@ -38,7 +40,11 @@ class ExportColumn:
 
 @dataclass(frozen=True)
 class ExportTable:
-    """One table: its columns, its keys (`foreign_keys`: column to table and column there), where its rows come from."""
+    """One table: its columns, its keys (`foreign_keys`: column to table and column there), where its rows come from.
+
+    `day` is the column by which the table is cut into days and months, `chunk` the key by which it is cut into
+    stretches of CHUNK_KEYS; at most one of them is given. `flags` are the columns that hold 0 or 1 on every row.
+    """
 
     name: str
     columns: tuple[ExportColumn, ...]
@@ -46,18 +52,21 @@ class ExportTable:
     foreign_keys: dict[str, tuple[str, str]]
     select: sa.Select[Any] | None
     fixed_rows: tuple[tuple[Any, ...], ...] = ()
+    day: str = ""
+    chunk: str = ""
+    flags: frozenset[str] = frozenset()
 
-    def batches(self, connection: sa.Connection) -> Iterator[Rows]:
-        """The rows in order of the primary key (facts in order of the day), BATCH_ROWS at a time."""
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns by which the rows of a file are in order, as far as they are."""
+        return (*((self.day,) if self.day else ()), *(name for name in self.primary_key if name != self.day))
+
+    def part(self, low: int, high: int) -> "ExportTable":
+        """The rows with `low` <= day or chunk key <= `high`, both keys as they stand in the table."""
         if self.select is None:
-            yield self.fixed_rows
-            return
-        result = connection.execute(self.select, execution_options={"yield_per": BATCH_ROWS})
-        yield from result.partitions()
-
-    def position(self, column: str) -> int:
-        """Where the column stands in a row."""
-        return next(n for n, found in enumerate(self.columns) if found.name == column)
+            raise ValueError(f"{self.name} is not cut into parts")
+        column = self.select.selected_columns[self.day or self.chunk]
+        return replace(self, select=self.select.where(column.between(low, high)))
 
 
 def export_tables(*, personal_data: bool) -> tuple[ExportTable, ...]:
@@ -70,26 +79,32 @@ def export_tables(*, personal_data: bool) -> tuple[ExportTable, ...]:
 
 def _table(table: sa.Table, *, personal_data: bool) -> ExportTable:
     columns = tuple(
-        ExportColumn(column.name, _type_of(column), column.info["description"], not column.nullable)
+        ExportColumn(str(column.name), _type_of(column), column.info["description"], not column.nullable)
         for column in table.columns
     )
     keys = list(table.primary_key)
-    order = [star.fact_call.c.date_key, *keys] if table is star.fact_call else keys
-    select = sa.select(*table.columns).order_by(*order)
+    select = sa.select(*table.columns)
     if table is star.dim_customer:
         columns += _PERSONAL
         select = _customers(select, personal_data=personal_data)
     return ExportTable(
-        name=table.name,
+        name=str(table.name),
         columns=columns,
-        primary_key=tuple(key.name for key in keys),
+        primary_key=tuple(str(key.name) for key in keys),
         foreign_keys={
-            key.parent.name: (key.column.table.name, key.column.name)
+            str(key.parent.name): (str(key.column.table.name), str(key.column.name))
             for key in sorted(table.foreign_keys, key=lambda key: str(key.parent.name))
         },
         select=select,
+        day=next((name for name in _DAYS if name in table.c and table.name.startswith(("fact_", "agg_"))), ""),
+        chunk="customer_key" if table is star.dim_customer else "",
+        flags=_FLAGS if table is star.fact_call else frozenset(),
     )
 
+
+_DAYS = ("date_key", "starts_on_key")
+# On the row of one call, a part that counts calls says yes or no.
+_FLAGS = frozenset(part.name for part in PARTS if part.unit == "calls")
 
 _PERSONAL = (
     ExportColumn("customer_name", ColumnType.TEXT, "Empty unless personal data was asked for.", is_required=False),

@@ -1,28 +1,48 @@
 """The Excel workbook: a README, trend tables, calls and charts. Real tables, numbers as numbers, and no formula."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 import xlsxwriter
 
+from analytics.export_pieces import Context, Entry, Piece
 from analytics.export_tables import customer_name
 from analytics.measures import BY_SLUG, MEASURES
 from analytics.star import dim_agent, dim_customer, dim_queue, dim_reason, dim_team, fact_call
 from analytics.sums import Over
 from analytics.trends import By, Trend, TrendRow, local_today, time_zone, totals, trend
-from crm.tables import contact
+from analytics.xlsx_rows import Cells, Filling, fill
+from crm.tables import UtcDateTime, contact
 
-# A workbook holds its cells in memory; whoever wants more calls takes the Parquet or CSV files.
-MAX_CALL_ROWS = 20_000
+# A spreadsheet program holds all cells in memory; whoever wants more calls takes the Parquet or CSV files.
+MAX_CALL_ROWS = 100_000
 MAX_CHART_REASONS = 8
 _LONGEST_HEADER = 200
+_ROWS_AT_ONCE = 2_000
 _FORMATS = {"share": "0.0%", "s": "0.0", "USD": "0.0000", "per call": "0.00", "-5..+5": "0.0", "-10..+10": "0.0"}
 
+WORKBOOK = "callwise.xlsx"
+
 Row = Sequence[Any]
+
+
+def pieces(_context: Context) -> Iterator[Piece]:
+    """The workbook."""
+    yield Piece(WORKBOOK, "xlsx", "", _write)
+
+
+def _write(context: Context, path: Path, _done: Mapping[str, Entry]) -> int:
+    sheets = write_workbook(
+        context.connection, path, title=context.title, now=context.now, personal_data=context.personal_data
+    )
+    return sum(sheets.values())
+
+
+_HEADER_ROW = 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +53,16 @@ class Sheet:
     about: str
     columns: Sequence[tuple[str, str]]
     rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class CallsSheet:
+    """The sheet of single calls: its rows come one after the other, and `count` says how many there will be."""
+
+    sheet: Sheet
+    cells: Sequence[Cells]
+    count: int
+    rows: Iterator[Row]
 
 
 def write_workbook(
@@ -51,17 +81,29 @@ def write_workbook(
             for found in [trend(connection, by=By.MONTH, over=over, today=today)]
         ),
         _pivot_sheet(reasons),
-        _calls_sheet(connection, personal_data=personal_data),
     ]
+    calls = calls_sheet(connection, personal_data=personal_data)
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with xlsxwriter.Workbook(str(path), options) as book:
-        book.set_properties({"title": title, "comments": "Written by Callwise", "created": now.replace(tzinfo=None)})
-        readme = book.add_worksheet("README")
-        for number, sheet in enumerate(sheets):
-            _add_sheet(book, sheet, number)
-        _add_charts(book, sheets)
-        _fill_readme(book, readme, _readme(connection, title, now, personal_data=personal_data), sheets)
-    return {sheet.name: len(sheet.rows) for sheet in sheets}
+    made = path.with_name(f".{path.name}.made")
+    try:
+        with xlsxwriter.Workbook(str(made), options) as book:
+            book.set_properties(
+                {"title": title, "comments": "Written by Callwise", "created": now.replace(tzinfo=None)}
+            )
+            readme = book.add_worksheet("README")
+            for number, sheet in enumerate(sheets):
+                _add_sheet(book, sheet, number, len(sheet.rows))
+            page = _add_sheet(book, calls.sheet, len(sheets), calls.count)
+            _add_charts(book, sheets)
+            counts = {sheet.name: len(sheet.rows) for sheet in sheets} | {calls.sheet.name: calls.count}
+            lines = _readme(connection, title, now, personal_data=personal_data)
+            _fill_readme(book, readme, lines, {sheet.name: sheet.about for sheet in (*sheets, calls.sheet)}, counts)
+        # Counted from 1, in the order in which the sheets were added.
+        file = f"xl/worksheets/sheet{page.index + 1}.xml"
+        fill(made, path, Filling(file, _HEADER_ROW + 2, calls.cells, calls.rows))
+    finally:
+        made.unlink(missing_ok=True)
+    return counts
 
 
 def _trend_sheet(name: str, about: str, found: Trend) -> Sheet:
@@ -135,7 +177,8 @@ _CALL_PARTS = (
 )
 
 
-def _calls_sheet(connection: sa.Connection, *, personal_data: bool) -> Sheet:
+def calls_sheet(connection: sa.Connection, *, personal_data: bool) -> CallsSheet:
+    """The sheet of single calls; its rows are read while they are written."""
     fact = fact_call.c
     people: list[tuple[str, sa.ColumnElement[Any]]] = (
         [("Customer", customer_name()), ("Number", contact.c.phone_e164)] if personal_data else []
@@ -167,41 +210,48 @@ def _calls_sheet(connection: sa.Connection, *, personal_data: bool) -> Sheet:
             dimension, fact[next(iter(dimension.primary_key)).name] == next(iter(dimension.primary_key))
         )
     joined = joined.outerjoin(contact, contact.c.id == dim_customer.c.contact_id)
-    found = connection.execute(
-        sa.select(*(column for _, column in named))
-        .select_from(joined)
-        .order_by(fact.happened_at_utc.desc(), fact.call_key.desc())
-        .limit(MAX_CALL_ROWS)
-    )
+    chosen = sa.select(*(column for _, column in named)).select_from(joined)
+    chosen = chosen.order_by(fact.happened_at_utc.desc(), fact.call_key.desc()).limit(MAX_CALL_ROWS)
+    there = connection.execute(sa.select(sa.func.count()).select_from(fact_call)).scalar_one()
     formats = {"Happened at (UTC)": "yyyy-mm-dd hh:mm:ss"}
-    return Sheet(
-        name="Calls",
-        about=f"One call a row, newest first, {MAX_CALL_ROWS:,} at most. Columns named like_this are the parts.",
-        columns=[(header, formats.get(header, "")) for header, _ in named],
-        rows=[[_plain(value) for value in row] for row in found],
+    return CallsSheet(
+        Sheet(
+            name="Calls",
+            about=f"One call a row, newest first, {MAX_CALL_ROWS:,} at most. Columns named like_this are the parts.",
+            columns=[(header, formats.get(header, "")) for header, _ in named],
+            rows=[],
+        ),
+        cells=[_cells_of(column.type) for _, column in named],
+        count=min(there, MAX_CALL_ROWS),
+        rows=iter(connection.execute(chosen, execution_options={"yield_per": _ROWS_AT_ONCE})),
     )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None)
-    return value if isinstance(value, int | date | None) else str(value)
+def _cells_of(kind: Any) -> Cells:
+    if isinstance(kind, sa.Boolean):
+        return Cells.FLAG
+    if isinstance(kind, UtcDateTime):
+        return Cells.MOMENT
+    return Cells.COUNT if isinstance(kind, sa.Integer) else Cells.TEXT
 
 
-def _add_sheet(book: Any, sheet: Sheet, number: int) -> None:
+def _add_sheet(book: Any, sheet: Sheet, number: int, row_count: int) -> Any:
     page = book.add_worksheet(sheet.name)
     page.write_string(0, 0, sheet.about)
     page.freeze_panes(3, 0)
     page.set_column(0, len(sheet.columns) - 1, 14)
     formats = {text: book.add_format({"num_format": text}) for _, text in sheet.columns if text}
     headers = _distinct([header for header, _ in sheet.columns])
+    if not sheet.rows:
+        # For rows that are put in later: their cells take the format from here.
+        for column, (_, text) in enumerate(sheet.columns):
+            if text:
+                page.write_blank(1, column, None, formats[text])
     page.add_table(
-        2,
+        _HEADER_ROW,
         0,
         # A table needs one row at least.
-        2 + max(len(sheet.rows), 1),
+        _HEADER_ROW + max(row_count, 1),
         len(sheet.columns) - 1,
         {
             "name": f"t{number}_{sheet.name.replace(' ', '_').lower()}",
@@ -213,6 +263,7 @@ def _add_sheet(book: Any, sheet: Sheet, number: int) -> None:
             "data": sheet.rows,
         },
     )
+    return page
 
 
 def _distinct(headers: Sequence[str]) -> list[str]:
@@ -271,7 +322,9 @@ def _readme(connection: sa.Connection, title: str, now: datetime, *, personal_da
     ]
 
 
-def _fill_readme(book: Any, page: Any, lines: Sequence[tuple[str, str]], sheets: Sequence[Sheet]) -> None:
+def _fill_readme(
+    book: Any, page: Any, lines: Sequence[tuple[str, str]], about: Mapping[str, str], counts: Mapping[str, int]
+) -> None:
     bold = book.add_format({"bold": True})
     page.set_column(0, 0, 34)
     page.set_column(1, 4, 40)
@@ -279,9 +332,9 @@ def _fill_readme(book: Any, page: Any, lines: Sequence[tuple[str, str]], sheets:
         page.write_string(row, 0, name, bold)
         page.write_string(row, 1, text)
     row = len(lines) + 1
-    for sheet in sheets:
-        page.write_string(row, 0, sheet.name, bold)
-        page.write_string(row, 1, f"{len(sheet.rows)} rows. {sheet.about}")
+    for name, text in about.items():
+        page.write_string(row, 0, name, bold)
+        page.write_string(row, 1, f"{counts[name]} rows. {text}")
         row += 1
     headers = ("Measure", "Unit", "Formula", "Definition", "Source")
     page.add_table(

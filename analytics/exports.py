@@ -1,117 +1,108 @@
-"""Files for BI tools: CSV, Parquet, Excel. Written beside, renamed into place, the manifest last.
+"""Files for BI tools, to a folder or a bucket: written beside, put into place, the manifest last.
 
-One export shows one moment: everything is read in one view of the database. A reader who waits for `manifest.json` and
-compares its checksums never takes half an export for a whole one.
+One export shows one moment: everything is read in one view of the database. A file whose rows cannot have changed since
+the last export stays as it is; an export that was cut off goes on where it stood.
 """
 
-import json
-import shutil
-import tempfile
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any, Protocol
 
 import sqlalchemy as sa
 import structlog
 
-from analytics.export_csv import CsvWriter
-from analytics.export_parquet import ParquetWriter
-from analytics.export_tables import ExportTable, Rows, export_tables
-from analytics.export_xlsx import write_workbook
+from analytics import export_csv, export_parquet, export_xlsx, hyper, interchange, lake, ossie, powerbi
+from analytics.export_pieces import Context, Entry, Piece
+from analytics.export_tables import export_tables
+from analytics.export_targets import MANIFEST, ExportFailed, FolderTarget, Target
 from analytics.rollup import refresh
-from calls.errors import CallwiseError
 from crm.database import Database
 
 log = structlog.get_logger()
 
-KINDS = ("csv", "parquet", "xlsx")
-MANIFEST = "manifest.json"
-WORKBOOK = "callwise.xlsx"
+_KINDS: Mapping[str, Callable[[Context], Iterator[Piece]]] = {
+    "csv": export_csv.pieces,
+    "parquet": export_parquet.pieces,
+    "xlsx": export_xlsx.pieces,
+    "vcon": interchange.vcon_pieces,
+    "pca": interchange.pca_pieces,
+    "powerbi": powerbi.pieces,
+    "ossie": ossie.pieces,
+    "lake": lake.pieces,
+    "hyper": hyper.pieces,
+}
+KINDS = tuple(_KINDS)
+# A few files about all calls; the others write a file for each call, or need a library that few have.
+COMMON_KINDS = ("csv", "parquet", "xlsx", "powerbi", "ossie", "lake")
+WORKBOOK = export_xlsx.WORKBOOK
 
-
-class ExportFailed(CallwiseError):
-    """The files could not be written; what was there before is still there."""
-
-    code = "export_failed"
+__all__ = ["COMMON_KINDS", "KINDS", "MANIFEST", "WORKBOOK", "ExportFailed", "ExportedFile", "export"]
 
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """One file that was written; `rows` counts what it holds (of a description: the tables it describes)."""
+    """One file of the export; `rows` counts what it holds (of a description: the tables it describes).
 
-    path: Path
+    `path` is relative to the place, `place` says where it lies; `is_new` is False when it stayed as it was.
+    """
+
+    path: str
+    place: str
     kind: str
     rows: int
     bytes: int
     sha256: str
-
-
-class TableWriter(Protocol):
-    """One file format that takes whole tables."""
-
-    kind: str
-
-    def table(self, table: ExportTable) -> AbstractContextManager[Callable[[Rows], None]]:
-        """The function that adds rows to this table."""
-
-    def finish(self, title: str, generated_at: datetime) -> dict[Path, int]:
-        """Write what describes the tables; returns every file with its rows."""
+    is_new: bool
 
 
 def export(
     database: Database,
     kinds: Collection[str],
-    out: Path,
+    out: Path | Target,
     *,
     zone: str,
     personal_data: bool = False,
     title: str = "Callwise",
     now: datetime | None = None,
+    full: bool = False,
 ) -> tuple[ExportedFile, ...]:
-    """Write the kinds (`csv`, `parquet`, `xlsx`) below the folder `out`; returns the files, without the manifest.
+    """Write the kinds (KINDS) below `out`; returns the files, without the manifest.
 
-    The roll-ups are brought up to date first. Customers' names and numbers leave with `personal_data` only. Files of
-    the last export that this one does not write again (a month that is empty now) are removed; other kinds stay as
-    they are. Raises ExportFailed when the folder cannot be written.
+    The roll-ups are brought up to date first. Customers' names and numbers, and what was said, leave with
+    `personal_data` only. Files whose rows have not changed stay, unless `full`. Files of the last export that this one
+    does not have any more (a month that is empty now) are removed; other kinds stay as they are. Raises ExportFailed
+    when the place cannot be written, or another export is writing there.
     """
     now = now or datetime.now(UTC)
+    target = FolderTarget(out) if isinstance(out, Path) else out
     refresh(database, zone, now)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as beside:
-            rows = _write(database, kinds, Path(beside), title=title, now=now, personal_data=personal_data)
-            files = [_described(path, Path(beside), count) for path, count in rows.items()]
-            _put_in_place(files, Path(beside), out)
-        placed = tuple(ExportedFile(out / file.path, file.kind, file.rows, file.bytes, file.sha256) for file in files)
-        _close_manifest(placed, kinds, out, title=title, now=now, personal_data=personal_data)
+        with target.opened(), database.read() as connection:
+            _hold_still(connection)
+            context = Context(
+                connection,
+                export_tables(personal_data=personal_data),
+                title=title,
+                now=now,
+                personal_data=personal_data,
+                place=target.place,
+                server=_server(database),
+                database_name="" if database.is_sqlite else database.url.database or "",
+            )
+            files = _write(context, [kind for kind in KINDS if kind in kinds], target, full=full)
     except OSError as error:
-        raise ExportFailed(f"cannot write to {out}: {error.strerror or type(error).__name__}") from error
-    log.info("exported", kinds=sorted(kinds), file_count=len(placed), row_count=sum(file.rows for file in placed))
-    return placed
+        raise ExportFailed(f"cannot write to {target.place}: {error.strerror or type(error).__name__}") from error
+    new = sum(file.is_new for file in files)
+    log.info("exported", kinds=sorted(kinds), file_count=len(files), written=new, rows=sum(file.rows for file in files))
+    return files
 
 
-def _write(
-    database: Database, kinds: Collection[str], beside: Path, *, title: str, now: datetime, personal_data: bool
-) -> dict[Path, int]:
-    makers: Mapping[str, Callable[[Path], TableWriter]] = {"csv": CsvWriter, "parquet": ParquetWriter}
-    writers = [make(beside / kind) for kind, make in makers.items() if kind in kinds]
-    rows: dict[Path, int] = {}
-    with database.read() as connection:
-        _hold_still(connection)
-        if writers:
-            for table in export_tables(personal_data=personal_data):
-                _write_table(connection, table, writers)
-        for writer in writers:
-            rows |= writer.finish(title, now)
-        if "xlsx" in kinds:
-            path = beside / WORKBOOK
-            sheets = write_workbook(connection, path, title=title, now=now, personal_data=personal_data)
-            rows[path] = sum(sheets.values())
-    return rows
+def _server(database: Database) -> str:
+    """Where others find the database, host:port; "" for a file. Never a name or a password."""
+    url = database.url
+    return "" if database.is_sqlite or not url.host else f"{url.host}:{url.port or 5432}"
 
 
 def _hold_still(connection: sa.Connection) -> None:
@@ -120,74 +111,67 @@ def _hold_still(connection: sa.Connection) -> None:
         connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
 
 
-def _write_table(connection: sa.Connection, table: ExportTable, writers: Collection[TableWriter]) -> None:
-    with ExitStack() as stack:
-        writes = [stack.enter_context(writer.table(table)) for writer in writers]
-        for batch in filter(None, table.batches(connection)):
-            for write in writes:
-                write(batch)
+def _write(context: Context, kinds: Collection[str], target: Target, *, full: bool) -> tuple[ExportedFile, ...]:
+    known = target.known()
+    done: dict[str, Entry] = {}
+    new: set[str] = set()
+    for kind in kinds:
+        for piece in _KINDS[kind](context):
+            before = known.get(piece.path)
+            if before is not None and not target.has(before):
+                before = None
+            if full or before is None or not _may_stay(before, piece, context):
+                entry = _written(piece, context, target, done)
+                if before is not None and _is_same(before, entry):
+                    target.drop(piece.path)
+                else:
+                    target.keep(entry)
+                    new.add(piece.path)
+                before = entry
+            done[piece.path] = before
+    others = [entry for path, entry in known.items() if path not in done and entry.get("kind") not in kinds]
+    stale = [path for path, entry in known.items() if path not in done and entry.get("kind") in kinds]
+    listed = sorted([*done.values(), *others], key=lambda entry: str(entry["path"]))
+    target.close({"title": context.title, "files": listed}, stale)
+    return tuple(
+        ExportedFile(
+            path,
+            f"{context.place}/{path}",
+            entry["kind"],
+            entry["rows"],
+            entry["bytes"],
+            entry["sha256"],
+            is_new=path in new,
+        )
+        for path, entry in done.items()
+    )
 
 
-def _described(path: Path, beside: Path, rows: int) -> ExportedFile:
+def _may_stay(before: Entry, piece: Piece, context: Context) -> bool:
+    return (
+        piece.state != ""
+        and before.get("state") == piece.state
+        and before.get("personal_data") is context.personal_data
+        and {"kind", "rows", "bytes", "sha256"} <= before.keys()
+    )
+
+
+def _is_same(before: Entry, entry: Entry) -> bool:
+    return (before.get("bytes"), before.get("sha256")) == (entry["bytes"], entry["sha256"])
+
+
+def _written(piece: Piece, context: Context, target: Target, done: Mapping[str, Entry]) -> Entry:
+    path = target.beside(piece.path)
+    rows = piece.write(context, path, done)
     with path.open("rb") as file:
         sha256 = file_digest(file, "sha256").hexdigest()
-    relative = path.relative_to(beside)
-    kind = "xlsx" if relative.name == WORKBOOK else relative.parts[0]
-    return ExportedFile(relative, kind, rows, path.stat().st_size, sha256)
-
-
-def _put_in_place(files: Collection[ExportedFile], beside: Path, out: Path) -> None:
-    for file in files:
-        (out / file.path).parent.mkdir(parents=True, exist_ok=True)
-        (beside / file.path).replace(out / file.path)
-
-
-def _close_manifest(
-    placed: Collection[ExportedFile],
-    kinds: Collection[str],
-    out: Path,
-    *,
-    title: str,
-    now: datetime,
-    personal_data: bool,
-) -> None:
-    """Remove what the last export left and this one did not write, then say what is there."""
-    entries = [
-        {
-            "path": file.path.relative_to(out).as_posix(),
-            "kind": file.kind,
-            "rows": file.rows,
-            "bytes": file.bytes,
-            "sha256": file.sha256,
-            "generated_at": now.astimezone(UTC).isoformat(),
-            "personal_data": personal_data,
-        }
-        for file in placed
-    ]
-    written = {entry["path"] for entry in entries}
-    for old in _last_entries(out):
-        if old.get("kind") not in kinds:
-            entries.append(old)
-        elif old["path"] not in written:
-            _remove(out, str(old["path"]))
-    document = {"title": title, "files": sorted(entries, key=lambda entry: str(entry["path"]))}
-    beside = out / f".{MANIFEST}.writing"
-    beside.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(out / MANIFEST)
-
-
-def _last_entries(out: Path) -> list[dict[str, Any]]:
-    try:
-        document = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
-        return [entry for entry in document["files"] if isinstance(entry["path"], str)]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _remove(out: Path, relative: str) -> None:
-    path = (out / relative).resolve()
-    # The manifest is a file that anybody may have edited: nothing outside the folder is touched.
-    if path.is_relative_to(out.resolve()) and path.is_file():
-        path.unlink()
-        if path.parent.name.startswith("month="):
-            shutil.rmtree(path.parent, ignore_errors=True)
+    return {
+        "path": piece.path,
+        "kind": piece.kind,
+        "rows": rows,
+        "bytes": path.stat().st_size,
+        "sha256": sha256,
+        "generated_at": context.now.astimezone(UTC).isoformat(),
+        "personal_data": context.personal_data,
+        "state": piece.state,
+    }

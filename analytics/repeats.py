@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from analytics.aggregates import GRAIN, Deltas
 from analytics.facts import REPEAT_PARTS, REPEAT_WINDOW
 from analytics.star import UNKNOWN, dim_reason, fact_call
 from calls.reasons import OTHER
@@ -41,24 +42,26 @@ class Concerned:
         self.is_everyone = True
 
 
-def mark_repeats(connection: sa.Connection, concerned: Concerned, now: datetime) -> set[int]:
-    """Set the repeat parts of the calls concerned; returns the keys of the days on which one changed."""
-    days: set[int] = set()
+def mark_repeats(connection: sa.Connection, concerned: Concerned, deltas: Deltas, now: datetime) -> None:
+    """Set the repeat parts of the calls concerned, and add to `deltas` what they have changed by."""
     for condition in _conditions(connection, concerned):
         of_customer: dict[tuple[int, str], list[Any]] = defaultdict(list)
         for row in connection.execute(_calls().where(*condition)):
             of_customer[row.customer_key, row.code].append(row)
-        changed = [
-            {"key": row.call_key, "modified_at_utc": now, **dict(zip(REPEAT_PARTS, parts, strict=True))}
-            | {"day": row.date_key}
-            for calls in of_customer.values()
-            for row, parts in _judged(calls)
-            if parts != tuple(row[-len(REPEAT_PARTS) :]) and concerned.includes(row.happened_at_utc)
-        ]
-        days |= {row.pop("day") for row in changed}
+        changed = []
+        for calls in of_customer.values():
+            for row, parts in _judged(calls):
+                before = tuple(row[-len(REPEAT_PARTS) :])
+                if parts == before or not concerned.includes(row.happened_at_utc):
+                    continue
+                changed.append(
+                    {"key": row.call_key, "modified_at_utc": now, **dict(zip(REPEAT_PARTS, parts, strict=True))}
+                )
+                deltas.add_parts(
+                    row._mapping, REPEAT_PARTS, [new - old for new, old in zip(parts, before, strict=True)]
+                )
         if changed:
             connection.execute(sa.update(fact_call).where(fact_call.c.call_key == sa.bindparam("key")), changed)
-    return days
 
 
 def _conditions(connection: sa.Connection, concerned: Concerned) -> Iterator[list[sa.ColumnElement[bool]]]:
@@ -77,7 +80,7 @@ def _calls() -> sa.Select[Any]:
     return (
         sa.select(
             fact_call.c.call_key,
-            fact_call.c.date_key,
+            *(fact_call.c[name] for name in GRAIN),
             fact_call.c.customer_key,
             fact_call.c.happened_at_utc,
             fact_call.c.is_window_complete,

@@ -77,6 +77,10 @@ dim_date = sa.Table(
     _integer("iso_week", "1 to 53."),
     _text("iso_week_key", "2026-W11."),
     sa.Column("week_starts_on", sa.Date, nullable=False, info={"description": "The Monday of the week."}),
+    _integer("week_starts_on_key", "The date_key of that Monday."),
+    _integer("month_starts_on_key", "The date_key of the month's first day."),
+    _integer("fiscal_year", "The fiscal year by the calendar year in which it ends; site.fiscal_year_starts_in."),
+    _integer("fiscal_quarter", "1 to 4 of the fiscal year."),
 )
 
 dim_reason = sa.Table(
@@ -165,14 +169,35 @@ fact_call = sa.Table(
     _flag("is_demo", "An offline demonstration engine heard or understood the call."),
     _text("speech_engine", "What heard the call.", nullable=True),
     _text("language_model", "What understood the call.", nullable=True),
+    _text("taxonomy_version", "The version of the taxonomy by which it was classified.", nullable=True),
     _flag("is_window_complete", "Whether 7 days have passed since the call."),
     *_parts(),
     sa.Column("modified_at_utc", UtcDateTime, nullable=False, info={"description": "When this row last changed."}),
-    sa.Index("ix_fact_call_date_key", "date_key"),
+    # With the second column, what a day last changed by is read off the index (export_days.py).
+    sa.Index("ix_fact_call_date_key", "date_key", "modified_at_utc"),
     sa.Index("ix_fact_call_happened_at_utc", "happened_at_utc"),
     sa.Index("ix_fact_call_customer_key", "customer_key", "happened_at_utc"),
     sa.Index("ix_fact_call_reason_key", "reason_key", "date_key"),
     sa.Index("ix_fact_call_agent_key", "agent_key", "date_key"),
+)
+
+fact_call_reason = sa.Table(
+    "fact_call_reason",
+    metadata,
+    sa.Column(
+        "call_key",
+        sa.BigInteger,
+        sa.ForeignKey(fact_call.c.call_key),
+        primary_key=True,
+        autoincrement=False,
+        info={"description": "fact_call."},
+    ),
+    _to(dim_reason, primary_key=True),
+    _to(dim_date),
+    _integer("rank", "1: the reason of the call, as in fact_call; from 2 on what it was about besides."),
+    _flag("is_sample", "Generated history, not a real call."),
+    sa.Column("modified_at_utc", UtcDateTime, nullable=False, info={"description": "When this row last changed."}),
+    sa.Index("ix_fact_call_reason_reason_key", "reason_key", "date_key"),
 )
 
 
@@ -186,9 +211,7 @@ def _aggregate(name: str, *grain: sa.Column[Any]) -> sa.Table:
             "is_sample", sa.Boolean, primary_key=True, info={"description": "Generated history, not real calls."}
         ),
         *_parts(),
-        sa.Column(
-            "modified_at_utc", UtcDateTime, nullable=False, info={"description": "When the day was last summed."}
-        ),
+        sa.Column("modified_at_utc", UtcDateTime, nullable=False, info={"description": "When the sums last changed."}),
     )
 
 
@@ -217,13 +240,40 @@ agg_hour = _aggregate(
     _to(dim_queue, primary_key=True),
 )
 
-AGGREGATES = (agg_day, agg_agent_day, agg_hour)
+# What the pages ask for, one row for each point that they show.
+agg_period = sa.Table(
+    "agg_period",
+    metadata,
+    sa.Column("period", sa.Text, primary_key=True, info={"description": "day, week (ISO) or month."}),
+    sa.Column("dimension", sa.Text, primary_key=True, info={"description": "all, reason, queue, team or agent."}),
+    sa.Column(
+        "starts_on_key",
+        sa.Integer,
+        sa.ForeignKey(dim_date.c.date_key),
+        primary_key=True,
+        autoincrement=False,
+        info={"description": "dim_date: the first day of the period."},
+    ),
+    sa.Column(
+        "member_key",
+        sa.Integer,
+        primary_key=True,
+        autoincrement=False,
+        info={"description": "The key in the dimension's table; 0 for all, -1 where not known."},
+    ),
+    sa.Column("is_sample", sa.Boolean, primary_key=True, info={"description": "Generated history, not real calls."}),
+    *_parts(),
+    sa.Column("modified_at_utc", UtcDateTime, nullable=False, info={"description": "When the sums last changed."}),
+)
+
+AGGREGATES = (agg_day, agg_agent_day, agg_hour, agg_period)
 
 refresh_state = sa.Table(
     "refresh_state",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False, info={"description": "1: there is one row."}),
     _text("time_zone", "The zone in which the days were cut."),
+    _integer("fiscal_starts_in", "The month, 1 to 12, in which the fiscal year begins."),
     sa.Column(
         "refreshed_at_utc",
         UtcDateTime,
@@ -241,9 +291,11 @@ EXPORTED = (
     dim_queue,
     dim_customer,
     fact_call,
+    fact_call_reason,
     agg_day,
     agg_agent_day,
     agg_hour,
+    agg_period,
 )
 
 

@@ -1,21 +1,25 @@
 """Sums of parts by day and member, from the smallest table of the star schema that can tell the members apart."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 
 import sqlalchemy as sa
 
+from analytics.aggregates import PERIODS
+from analytics.dimensions import monday_of
 from analytics.parts import PART_NAMES
 from analytics.star import (
     UNKNOWN_CODE,
     agg_agent_day,
     agg_day,
     agg_hour,
+    agg_period,
     date_key,
     date_of,
     dim_agent,
+    dim_date,
     dim_queue,
     dim_reason,
     dim_team,
@@ -87,11 +91,103 @@ def total(many: Iterable[Mapping[str, int]]) -> Sums:
 
 def daily_sums(connection: sa.Connection, over: Over | None, filters: Filters) -> dict[tuple[date, str], Sums]:
     """The sums of every day with calls, by day and member's code ("" where nothing is told apart)."""
+    return period_sums(connection, "day", over, filters)
+
+
+def period_sums(
+    connection: sa.Connection, period: str, over: Over | None, filters: Filters
+) -> dict[tuple[date, str], Sums]:
+    """The sums of every period with calls, by its first day and the member's code ("" where nothing is told apart).
+
+    `period` is day, week (ISO) or month; one that the filters cut has the sums of its days within them.
+    """
+    needed = _needed(over, filters)
+    if len(needed) > 1 or (needed == {"agent"} and period == "day"):
+        return _grouped(connection, period, over, filters)
+    whole, edges = _whole_and_edges(period, filters)
+    found = {} if whole is None else _stored(connection, period, over, whole)
+    for cut in edges:
+        for (day, code), sums in daily_sums(connection, over, cut).items():
+            add(found.setdefault((period_start(period, day), code), none()), sums)
+    return found
+
+
+def period_start(period: str, day: date) -> date:
+    """The first day of the day's period: day, week (ISO) or month."""
+    if period == "day":
+        return day
+    return monday_of(day) if period == "week" else day.replace(day=1)
+
+
+def _period_end(period: str, start: date) -> date:
+    return start + timedelta(days=7) if period == "week" else (start + timedelta(days=31)).replace(day=1)
+
+
+def _whole_and_edges(period: str, filters: Filters) -> tuple[Filters | None, list[Filters]]:
+    """The filters over whole periods only, and over the days before and after these; None: there is no whole one."""
+    since, until = filters.since, filters.until
+    if period == "day":
+        return filters, []
+    first = since and (
+        since if period_start(period, since) == since else _period_end(period, period_start(period, since))
+    )
+    last = until and period_start(period, until)
+    if first and last and first >= last:
+        # Less than one whole period, or two pieces of two.
+        return None, [filters]
+    edges = []
+    if since and first and since < first:
+        edges.append(replace(filters, since=since, until=first))
+    if until and last and last < until:
+        edges.append(replace(filters, since=last, until=until))
+    return replace(filters, since=first, until=last), edges
+
+
+def _stored(
+    connection: sa.Connection, period: str, over: Over | None, filters: Filters
+) -> dict[tuple[date, str], Sums]:
+    """Sums that stand in agg_period as they are asked for."""
+    dimension = next(iter(_needed(over, filters)), "all")
+    at = agg_period.c
+    condition = [at.period == period, at.dimension == dimension]
+    if filters.since:
+        condition.append(at.starts_on_key >= date_key(filters.since))
+    if filters.until:
+        condition.append(at.starts_on_key < date_key(filters.until))
+    if not filters.with_samples:
+        condition.append(at.is_sample.is_(False))
+    codes = {}
+    if dimension != "all":
+        key, code = _key_of(Over(dimension)), _CODES[Over(dimension)]
+        codes = {row[0]: row[1] for row in connection.execute(sa.select(key, code))}
+        wanted = getattr(filters, dimension).lower()
+        if wanted:
+            condition.append(at.member_key.in_([key for key, name in codes.items() if name.lower() == wanted]))
+    rows = connection.execute(
+        sa.select(at.starts_on_key, at.member_key, *(at[name] for name in PART_NAMES)).where(*condition)
+    )
+    found: dict[tuple[date, str], Sums] = {}
+    for row in rows:
+        place = date_of(row[0]), "" if over is None else codes[row[1]]
+        sums = dict(zip(PART_NAMES, row[2:], strict=True))
+        if place in found:
+            # Two versions of a reason, or calls and samples.
+            add(found[place], sums)
+        else:
+            found[place] = sums
+    return found
+
+
+def _grouped(
+    connection: sa.Connection, period: str, over: Over | None, filters: Filters
+) -> dict[tuple[date, str], Sums]:
+    """Sums added up from the smallest table that can tell the members apart."""
     table = _table_for(over, filters)
-    grain = [table.c.date_key] if over is None else [table.c.date_key, _CODES[over]]
+    start = PERIODS[period]
+    grain = [start] if over is None else [start, _CODES[over]]
     rows = connection.execute(
         sa.select(*grain, *(sa.func.sum(table.c[name]) for name in PART_NAMES))
-        .select_from(_joined(table, over))
+        .select_from(_joined(table, over).join(dim_date, dim_date.c.date_key == table.c.date_key))
         .where(*_conditions(table, filters))
         .group_by(*grain)
     )
@@ -160,6 +256,17 @@ def hourly_calls(connection: sa.Connection, filters: Filters) -> dict[tuple[date
         .group_by(table.c.date_key, table.c.hour_of_day)
     )
     return {(date_of(key), hour): int(calls) for key, hour, calls in rows}
+
+
+def whole_sums(connection: sa.Connection, over: Over | None, filters: Filters) -> dict[str, Sums]:
+    """The sums over the whole time, by member's code ("" where nothing is told apart)."""
+    found: dict[str, Sums] = {}
+    for (_, code), sums in period_sums(connection, "month", over, filters).items():
+        if code in found:
+            add(found[code], sums)
+        else:
+            found[code] = sums
+    return found
 
 
 def first_day(connection: sa.Connection) -> date | None:

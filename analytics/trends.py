@@ -1,7 +1,7 @@
 """Trends: measures by day, ISO week or month, over reasons, queues, agents or teams. What pages and commands show."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from analytics.measures import BY_SLUG, Kind, Measure, wilson
 from analytics.star import refresh_state
-from analytics.sums import ALL, Filters, Over, Sums, add, daily_sums, first_day, hourly_calls, labels_of, none, total
+from analytics.sums import ALL, Filters, Over, Sums, first_day, hourly_calls, labels_of, period_sums, total, whole_sums
 
 
 class By(StrEnum):
@@ -96,15 +96,13 @@ def trend(connection: sa.Connection, *, by: By, over: Over | None = None, filter
 
     `today` is the date in the site's zone (`local_today`): a period that has not ended before it is not complete.
     """
-    days = daily_sums(connection, over, filters)
     labels = labels_of(connection, over)
     first = first_day(connection) or today
     shares = _has_shares(over, filters)
     begins = max(first, filters.since or first)
     grouped: dict[date, dict[str, Sums]] = defaultdict(dict)
-    for (day, code), sums in days.items():
-        members = grouped[_start_of(by, day)]
-        add(members.setdefault(code, none()), sums)
+    for (starts_on, code), sums in period_sums(connection, by, over, filters).items():
+        grouped[starts_on][code] = sums
     rows = []
     for starts_on, members in sorted(grouped.items()):
         ends_on = _end_of(by, starts_on)
@@ -119,7 +117,7 @@ def trend(connection: sa.Connection, *, by: By, over: Over | None = None, filter
                 code=code,
                 label=labels.get(code, code),
                 parts=sums,
-                figures=_figures(sums, of_period, shares=shares),
+                figures=_Figures(sums, of_period, shares=shares),
             )
             for code, sums in sorted(members.items(), key=lambda item: (-item[1]["call_count"], item[0]))
         ]
@@ -129,21 +127,19 @@ def trend(connection: sa.Connection, *, by: By, over: Over | None = None, filter
 def members(connection: sa.Connection, *, over: Over, filters: Filters = ALL) -> tuple[Member, ...]:
     """Every reason, queue, agent or team with calls in the time, most calls first."""
     labels = labels_of(connection, over)
-    by_code: dict[str, Sums] = {}
-    for (_, code), sums in daily_sums(connection, over, filters).items():
-        add(by_code.setdefault(code, none()), sums)
+    by_code = whole_sums(connection, over, filters)
     shares = _has_shares(over, filters)
     totals = total(by_code.values())
     return tuple(
-        Member(code, labels.get(code, code), sums, _figures(sums, totals, shares=shares))
+        Member(code, labels.get(code, code), sums, _Figures(sums, totals, shares=shares))
         for code, sums in sorted(by_code.items(), key=lambda item: (-item[1]["call_count"], item[0]))
     )
 
 
 def totals(connection: sa.Connection, *, filters: Filters = ALL) -> Member:
     """Everything in the time as one member; its code and label are ""."""
-    sums = total(daily_sums(connection, None, filters).values())
-    return Member("", "", sums, _figures(sums, sums, shares=False))
+    sums = total(whole_sums(connection, None, filters).values())
+    return Member("", "", sums, _Figures(sums, sums, shares=False))
 
 
 def heat_map(connection: sa.Connection, *, filters: Filters = ALL) -> tuple[HeatCell, ...]:
@@ -189,12 +185,26 @@ def _has_shares(over: Over | None, filters: Filters) -> bool:
     return over is Over.REASON and not filters.reason
 
 
-def _figures(sums: Mapping[str, int], totals: Mapping[str, int], *, shares: bool) -> dict[str, Figure]:
-    return {
-        slug: _figure(measure, sums, totals)
-        for slug, measure in BY_SLUG.items()
-        if shares or measure.kind is not Kind.SHARE
-    }
+class _Figures(Mapping[str, Figure]):
+    """Every measure by its slug, made when it is asked for: a page shows three of thirty, for hundreds of rows."""
+
+    def __init__(self, sums: Mapping[str, int], totals: Mapping[str, int], *, shares: bool) -> None:
+        self._sums, self._totals, self._slugs = sums, totals, _SLUGS if shares else _SLUGS_WITHOUT_SHARES
+
+    def __getitem__(self, slug: str) -> Figure:
+        if slug not in self._slugs:
+            raise KeyError(slug)
+        return _figure(BY_SLUG[slug], self._sums, self._totals)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._slugs)
+
+    def __len__(self) -> int:
+        return len(self._slugs)
+
+
+_SLUGS = dict.fromkeys(BY_SLUG)
+_SLUGS_WITHOUT_SHARES = {slug: None for slug, measure in BY_SLUG.items() if measure.kind is not Kind.SHARE}
 
 
 def _figure(measure: Measure, sums: Mapping[str, int], totals: Mapping[str, int]) -> Figure:
@@ -206,12 +216,6 @@ def _figure(measure: Measure, sums: Mapping[str, int], totals: Mapping[str, int]
         return Figure(value, n)
     low, high = wilson(sums[measure.numerator], n) or (None, None)
     return Figure(value, n, low, high)
-
-
-def _start_of(by: By, day: date) -> date:
-    if by is By.DAY:
-        return day
-    return day - timedelta(days=day.weekday()) if by is By.WEEK else day.replace(day=1)
 
 
 def _end_of(by: By, starts_on: date) -> date:

@@ -1,20 +1,20 @@
 """`trends` and `export`: figures at the terminal, files for BI tools."""
 
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from analytics.exports import KINDS, MANIFEST, export
+from analytics.exports import KINDS, MANIFEST
 from analytics.measures import BY_SLUG
 from analytics.rollup import refresh
 from analytics.sums import Filters, Over, until_after
 from analytics.trends import By, Trend, local_today, row_document, trend
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from crm.schema import require_current
+from runtime.exporting import export_as_set, target_at
 from runtime.logs import set_up_logs
 
 # What a terminal has room for; --json has every measure.
@@ -66,7 +66,8 @@ def trends(
 
 def export_files(
     kinds: Annotated[list[str], typer.Argument(help=f"What to write: {', '.join(KINDS)}; several at once are fine.")],
-    out: Annotated[str, typer.Option(help="Folder to write to. Empty: exports.folder.")] = "",
+    out: Annotated[str, typer.Option(help="Folder or s3://bucket/prefix. Empty: exports.folder.")] = "",
+    full: Annotated[bool, typer.Option("--full", help="Write every file again, changed or not.")] = False,
     home: HomeOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -74,43 +75,35 @@ def export_files(
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         stop(f"callwise export: {', '.join(unknown)}: not among {', '.join(KINDS)}", code=2)
-    if "://" in out:
-        stop(f"callwise export: --out {out}: this version writes to folders only; copy the folder to the store", code=2)
     wired = wire(home)
     require_current(wired.database)
     settings = wired.settings
     set_up_logs(settings.log_level)
-    folder = Path(out).expanduser() if out else settings.exports_folder
-    files = export(
-        wired.database,
-        set(kinds),
-        folder,
-        zone=settings.site.time_zone,
-        personal_data=settings.exports.personal_data,
-        title=settings.site.name,
-    )
+    place = target_at(settings, out or settings.exports_place).place
+    files = export_as_set(wired.database, settings, set(kinds), place, full=full)
     if as_json:
         emit(
             {
                 "files": [
                     {
-                        "path": str(file.path),
+                        "path": file.place,
                         "kind": file.kind,
                         "rows": file.rows,
                         "bytes": file.bytes,
                         "sha256": file.sha256,
+                        "is_new": file.is_new,
                     }
                     for file in files
                 ],
-                "manifest": str(folder / MANIFEST),
+                "manifest": f"{place}/{MANIFEST}",
             }
         )
         return
-    table = Table("file", "rows", "bytes")
+    table = Table("file", "rows", "bytes", "")
     for file in files:
-        table.add_row(str(file.path.relative_to(folder)), f"{file.rows:,}", f"{file.bytes:,}")
+        table.add_row(file.path, f"{file.rows:,}", f"{file.bytes:,}", "" if file.is_new else "as it was")
     Console().print(table)
-    say(f"{len(files)} files in {folder}")
+    say(f"{len(files)} files in {place}, {sum(file.is_new for file in files)} of them new")
 
 
 def _day(option: str, text: str) -> date | None:

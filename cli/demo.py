@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analytics.exports import KINDS, MANIFEST, export
+from analytics.exports import COMMON_KINDS, MANIFEST, export
 from calls.errors import SettingsError
 from cli.common import JsonFlag, emit, say, stop
 from cli.demo_report import print_report
@@ -28,6 +28,7 @@ from cli.operate import prepare
 from cli.supervisor import Supervisor
 from cli.up import first_admin, say_engines, start_all
 from crm.status import status
+from runtime.exporting import target_at
 from runtime.logs import set_up_logs
 from runtime.settings import read_settings
 from runtime.wiring import Wiring
@@ -193,8 +194,8 @@ def _watch(
 
 def _finish(wired: Wiring, started: float) -> dict[str, Any]:
     zone = wired.settings.site.time_zone
-    folder = wired.settings.exports_folder
-    files = export(wired.database, KINDS, folder, zone=zone, title=wired.settings.site.name)
+    target = target_at(wired.settings, wired.settings.exports_place)
+    files = export(wired.database, COMMON_KINDS, target, zone=zone, title=wired.settings.site.name)
     with wired.database.read() as connection:
         found = status(connection, datetime.now(UTC))
     skipped, failed = sum(found["skipped"].values()), sum(found["failed"].values())
@@ -205,7 +206,7 @@ def _finish(wired: Wiring, started: float) -> dict[str, Any]:
         "failed": failed,
         "seconds": round(time.monotonic() - started, 1),
         "home": str(wired.settings.home_path),
-        "exports": [*(str(file.path) for file in files), str(folder / MANIFEST)],
+        "exports": [*(file.place for file in files), f"{target.place}/{MANIFEST}"],
     }
 
 

@@ -43,7 +43,7 @@ def print_report(wired: Wiring, outcome: dict[str, Any]) -> None:
         origin = f"{row.summary_kind} by {row.model}, a demo engine" if row.is_demo else row.model
         line(f"\n{row.headline}   [{origin}]")
         line(row.summary)
-    folder = wired.settings.exports_folder
+    folder = wired.settings.exports_place
     line(f"\nFor BI tools, below {folder}:")
     line(f"  csv/ with datapackage.json, parquet/ by month, {WORKBOOK}, {MANIFEST}: {len(outcome['exports'])} files")
 

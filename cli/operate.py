@@ -1,4 +1,4 @@
-"""`status`, `retry`, `doctor`, `db upgrade`: the operator's work."""
+"""`status`, `retry`, `doctor`, `db upgrade`, `db bi-role`: the operator's work."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -136,3 +136,21 @@ def db_upgrade(home: HomeOption = None) -> None:
     prepare(wired)
     found, _ = versions(wired.database)
     say(f"The database is at version {found}.")
+
+
+@db.command("bi-role")
+def db_bi_role(
+    name: Annotated[str, typer.Argument(help="The role, like callwise_bi.")],
+    home: HomeOption = None,
+    only_print: Annotated[bool, typer.Option("--print", help="Show the statements, run none of them.")] = False,
+) -> None:
+    """Make a role for BI tools that reads the tables of `bi` and nothing else (PostgreSQL)."""
+    from analytics.readers import make_reader, reader_statements
+
+    wired = wire(home)
+    if only_print:
+        typer.echo("".join(f"{statement};\n" for statement in reader_statements(wired.database, name)), nl=False)
+        return
+    require_current(wired.database)
+    make_reader(wired.database, name)
+    say(f"{name} may read the schema bi. It has no password yet: ALTER ROLE {name} PASSWORD '...'.")

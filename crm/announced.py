@@ -79,7 +79,7 @@ def note_without(connection: sa.Connection, without: Without, *, now: datetime) 
     ended = {"stage": Stage.SKIPPED, "skip_reason": without.reason, "finished_at": now}
     if not _insert_call(connection, arrival, arrival.external_id, ended, now):
         return Received(_lock(connection, arrival.source_system, arrival.external_id).id, is_new=False)
-    jobs.touch(connection, _happened_at(arrival, now))
+    jobs.touch_call(connection, call_id)
     return Received(call_id, is_new=True)
 
 
@@ -162,8 +162,7 @@ def _revive(connection: sa.Connection, before: sa.Row[Any], arrival: Arrival, no
     change = {"stage": Stage.ANNOUNCED, "skip_reason": None, "finished_at": None, "modified_at": now}
     change |= told | {"happened_at": happened_at, "attributes": dict(arrival.facts.attributes)}
     connection.execute(sa.update(call).where(call.c.id == before.id).values(**change))
-    for moment in (before.happened_at, happened_at):
-        jobs.touch(connection, moment)
+    jobs.touch_call(connection, before.id)
 
 
 def _add_recording(connection: sa.Connection, call_id: UUID, arrival: Arrival, now: datetime) -> None:

@@ -270,7 +270,7 @@ def _correct_customer(saying: _Saying, about: sa.RowMapping, said: str) -> None:
     if contact_id is not None:
         file_under_contact(connection, about["id"], contact_id, about["happened_at"])
     connection.execute(sa.update(call).where(call.c.id == about["id"]).values(modified_at=saying.now))
-    jobs.touch(connection, about["happened_at"])
+    jobs.touch_call(connection, about["id"])
     saying.note(
         Field.CUSTOMER, None if about["contact_id"] is None else str(about["contact_id"]), str(contact_id or "")
     )

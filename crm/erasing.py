@@ -289,4 +289,4 @@ def _leave_what_counts(connection: sa.Connection, row: Any, *, leaves_chain: boo
         change |= {"stage": Stage.SKIPPED, "skip_reason": SkipReason.ABSENT, "finished_at": now}
     connection.execute(sa.update(call).where(call.c.id == row.id).values(**change))
     connection.execute(sa.insert(erased_call).values(call_id=row.id, erased_at=now, cause=cause))
-    jobs.touch(connection, row.happened_at)
+    jobs.touch_call(connection, row.id)

@@ -144,8 +144,6 @@ def _remove(connection: sa.Connection, rows: Sequence[Any], around: Surroundings
 
 
 def _touch(connection: sa.Connection, ids: Collection[UUID], now: datetime) -> None:
-    changed = (
-        sa.update(call).where(among(connection, call.c.id, ids)).values(modified_at=now).returning(call.c.happened_at)
-    )
-    for happened_at in connection.execute(changed).scalars().all():
-        jobs.touch(connection, happened_at)
+    connection.execute(sa.update(call).where(among(connection, call.c.id, ids)).values(modified_at=now))
+    for call_id in ids:
+        jobs.touch_call(connection, call_id)

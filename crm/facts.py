@@ -89,7 +89,7 @@ def set_facts(
 ) -> bool:
     """Let these be the call's facts, all that telephony has said so far; returns whether anything changed.
 
-    What follows from them follows at once: both the old and the new day of the call are marked for the roll-ups, a
+    What follows from them follows at once: the call is marked for the roll-ups, a
     transcript whose agent is on the other channel than was thought gets its speakers renamed, and a finished call whose
     customer, direction or time changed is filed again. `profile` names who read the facts, for a
     call whose name nobody could read.
@@ -104,8 +104,7 @@ def set_facts(
     if not changed:
         return renamed
     connection.execute(sa.update(call).where(call.c.id == call_id).values(**changed, modified_at=now))
-    jobs.touch(connection, before["happened_at"])
-    jobs.touch(connection, told["happened_at"])
+    jobs.touch_call(connection, call_id)
     channel = facts.agent_channel if "agent_channel" in changed else None
     if channel is not None and rename_speakers(connection, call_id, channel, now=now):
         # It is understood again, and filed after that.

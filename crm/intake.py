@@ -350,7 +350,7 @@ def _renew(round_: _Round, arrival: Arrival, call_id: UUID) -> Received:
         )
     )
     jobs.start_anew(connection, _first_job(round_, call_id, arrival))
-    jobs.touch(connection, before.happened_at)
+    jobs.touch_call(connection, call_id)
     # With the content may come what names the call: its id, and who read it.
     conversation = arrival.facts.initial_call_id or before.initial_call_id
     facts = replace(arrival.facts, initial_call_id=conversation)

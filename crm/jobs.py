@@ -8,7 +8,6 @@ writing. Whoever changes a call and its job locks the call first.
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import cast
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -17,6 +16,7 @@ from calls.errors import CallwiseError
 from calls.pipeline import PIPELINE, TERMINAL_STAGES, TRANSCRIBE, Lane, Stage, Step, next_step
 from crm.database import insert
 from crm.tables import call, job, touched_day
+from crm.touched_tables import touched_call
 from crm.waiting import due_of_lane
 
 # Statements that run for every step are built once: building one takes longer than running it.
@@ -61,7 +61,8 @@ _HOLD = (
     .where(*_HELD, call.c.stage == sa.bindparam("from_stage"))
     .with_for_update()
 )
-_MARK = sa.insert(touched_day)
+_MARK = sa.insert(touched_call)
+_MARK_DAY = sa.insert(touched_day)
 _LOST = "another worker holds this call by now"
 
 
@@ -231,9 +232,14 @@ def put_back(
     _change(connection, held, change)
 
 
+def touch_call(connection: sa.Connection, call_id: UUID) -> None:
+    """Mark a call of which anything changed, for the roll-ups: one mark for each change, also for one that is gone."""
+    connection.execute(_MARK, {"id": uuid4(), "call_id": call_id})
+
+
 def touch(connection: sa.Connection, happened_at: datetime) -> None:
-    """Mark the day of a call whose row changed, for the roll-ups: one mark for each change."""
-    connection.execute(_MARK, {"id": uuid4(), "utc_day": happened_at.astimezone(UTC).date()})
+    """Mark all the calls of a day, for the roll-ups; where the call is known, `touch_call` costs them less."""
+    connection.execute(_MARK_DAY, {"id": uuid4(), "utc_day": happened_at.astimezone(UTC).date()})
 
 
 def _held(held: Claim) -> dict[str, object]:
@@ -246,19 +252,19 @@ def _change(connection: sa.Connection, held: Claim, change: dict[str, object]) -
 
 def _finish(connection: sa.Connection, held: Claim, stage: Stage, now: datetime, **facts: str) -> None:
     if held.step.needs not in TERMINAL_STAGES:
-        touch(connection, _move(connection, held, stage=stage, finished_at=now, modified_at=now, **facts))
+        _move(connection, held, stage=stage, finished_at=now, modified_at=now, **facts)
+        touch_call(connection, held.call_id)
     elif stage == held.step.gives:
         # It had ended before, and ended then; where it failed to be done anew, it is as it was.
-        touch(connection, _move(connection, held, modified_at=now))
+        _move(connection, held, modified_at=now)
+        touch_call(connection, held.call_id)
     _require(connection.execute(_END, _held(held)).rowcount == 1)
 
 
-def _move(connection: sa.Connection, held: Claim, **change: object) -> datetime:
+def _move(connection: sa.Connection, held: Claim, **change: object) -> None:
     given = {"of_call": held.call_id, "from_stage": held.step.needs} | change
-    moved = connection.execute(_MOVE, given).one_or_none()
-    if moved is None:
+    if connection.execute(_MOVE, given).one_or_none() is None:
         raise ClaimLost(_LOST)
-    return cast("datetime", moved.happened_at)
 
 
 def _require(is_held: bool) -> None:

@@ -14,7 +14,7 @@ from calls.money import SPEECH, Charge, Service, midnight
 from calls.pipeline import Lane
 from crm import jobs
 from crm.batch_tables import language_batch
-from crm.tables import call, call_analysis, job, paid_request
+from crm.tables import call_analysis, job, paid_request
 
 Grouping = Literal["day", "reason", "model", "purpose", "call"]
 
@@ -40,7 +40,7 @@ class Cost:
 
 
 def note_charge(connection: sa.Connection, call_id: UUID | None, charge: Charge, *, now: datetime) -> None:
-    """Write the ledger row of one paid request, and mark its call's day: it may come after the call has ended."""
+    """Write the ledger row of one paid request, and mark its call: it may come after the call has ended."""
     connection.execute(
         sa.insert(paid_request).values(
             id=uuid4(),
@@ -58,9 +58,8 @@ def note_charge(connection: sa.Connection, call_id: UUID | None, charge: Charge,
             is_batch=charge.is_batch,
         )
     )
-    happened_at = connection.execute(sa.select(call.c.happened_at).where(call.c.id == call_id)).scalar_one_or_none()
-    if happened_at is not None:
-        jobs.touch(connection, happened_at)
+    if call_id is not None:
+        jobs.touch_call(connection, call_id)
 
 
 def spent_microusd(connection: sa.Connection, service: Service, since: datetime) -> int:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from calls.pipeline import READ, TERMINAL_STAGES, Lane, Stage, lane_of, next_step, step_named
 from crm.database import insert
-from crm.jobs import first_job, touch
+from crm.jobs import first_job, touch_call
 from crm.tables import call, job, recording
 
 
@@ -19,9 +19,7 @@ def retry(
 
     `call_ids` None means every failed call; `code` restricts it to one failure code.
     """
-    failed = sa.select(call.c.id, call.c.failed_step, call.c.happened_at, call.c.received_at).where(
-        call.c.stage == Stage.FAILED
-    )
+    failed = sa.select(call.c.id, call.c.failed_step, call.c.received_at).where(call.c.stage == Stage.FAILED)
     if call_ids is not None:
         failed = failed.where(call.c.id.in_(call_ids))
     if code is not None:
@@ -46,7 +44,7 @@ def retry(
                 modified_at=now,
             )
         )
-        touch(connection, row.happened_at)
+        touch_call(connection, row.id)
     return len(rows)
 
 

@@ -70,7 +70,7 @@ def correct_reason(connection: sa.Connection, call_id: UUID, code: str, *, by: s
     """Let `code` of the current taxonomy be the call's reason, on the word of `by`; returns whether that was news.
 
     The corrected analysis is a revision of its own, and the engine's stays as history; a confirmation is noted without
-    one. The call's day is marked for the roll-ups. Saying it again changes nothing. Raises UnknownReason or
+    one. The call is marked for the roll-ups. Saying it again changes nothing. Raises UnknownReason or
     NotUnderstood.
     """
     connection.execute(sa.select(call.c.id).where(call.c.id == call_id).with_for_update())
@@ -85,6 +85,9 @@ def correct_reason(connection: sa.Connection, call_id: UUID, code: str, *, by: s
     note_review(connection, said)
     if before["reason_code"] != code:
         file_under(connection, before, code, taxonomy, now=now)
+    else:
+        # The agreement with reviewers is a measure, too.
+        jobs.touch_call(connection, call_id)
     return True
 
 
@@ -111,7 +114,7 @@ def note_review(connection: sa.Connection, said: Review) -> None:
 def file_under(
     connection: sa.Connection, before: Mapping[str, Any], code: str, taxonomy: Taxonomy, *, now: datetime
 ) -> None:
-    """A revision of the analysis `before` under this code of `taxonomy`, all the rest as it was; marks the call's day.
+    """A revision of the analysis `before` under this code of `taxonomy`, all the rest as it was; marks the call.
 
     What supported another reason, or was doubted of it, supports and doubts this one no more.
     """
@@ -131,10 +134,8 @@ def write_corrected(
         **analysis_columns(analysis),
     }
     write_analysis(connection, dict(before) | made)
-    happened_at = connection.execute(
-        sa.update(call).where(call.c.id == before["call_id"]).values(modified_at=now).returning(call.c.happened_at)
-    ).scalar_one()
-    jobs.touch(connection, happened_at)
+    connection.execute(sa.update(call).where(call.c.id == before["call_id"]).values(modified_at=now))
+    jobs.touch_call(connection, before["call_id"])
 
 
 @dataclass(frozen=True)

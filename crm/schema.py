@@ -14,7 +14,8 @@ import crm.kept_answers
 import crm.pacing
 import crm.privacy_tables
 import crm.reason_tables
-import crm.search_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
+import crm.search_tables
+import crm.touched_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
 from calls.errors import SetupBroken
 from crm.database import Database
 

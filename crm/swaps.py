@@ -71,7 +71,7 @@ def rename_speakers(connection: sa.Connection, call_id: UUID, agent_channel: int
 
     The renamed transcript is a revision of its own, and the one before stays as history. What was understood of the
     call rests on who said what: it becomes history, too, and the call is to be understood again, which is one more
-    request to the language engine. A call that was skipped stays skipped. Its day is marked for the roll-ups.
+    request to the language engine. A call that was skipped stays skipped. It is marked for the roll-ups.
     """
     before = _locked_transcript(connection, call_id)
     if before is None or before["agent_channel"] in {None, agent_channel}:
@@ -165,4 +165,4 @@ def _understand_again(connection: sa.Connection, about: sa.Row[Any], now: dateti
                 modified_at=now,
             )
         )
-    jobs.touch(connection, about.happened_at)
+    jobs.touch_call(connection, about.id)

@@ -12,7 +12,7 @@ from calls.errors import CallwiseError, SettingsError
 from calls.reasons import AnswerKind, Question, Reason, Taxonomy, successors
 from crm import jobs
 from crm.database import insert
-from crm.reason_tables import reason_successor
+from crm.reason_tables import reason_successor, review
 from crm.tables import call, call_analysis, reason, taxonomy
 
 _CURRENT = sa.select(taxonomy).where(taxonomy.c.is_current)
@@ -171,11 +171,23 @@ def _map_to(connection: sa.Connection, given: Taxonomy) -> None:
 
 
 def _days_of(connection: sa.Connection, codes: Iterable[str]) -> set[date]:
-    """The UTC days of the calls that have one of these codes."""
+    """The UTC days of the calls that have one of these codes, beside another one, or by the word of a person."""
+    named = sorted(codes)
+    unpacked = sa.func.json_each if connection.dialect.name == "sqlite" else sa.func.jsonb_array_elements_text
+    each = unpacked(call_analysis.c.secondary_reason_codes).table_valued("value")
+    is_beside = sa.select(each.c.value).where(each.c.value.in_(named)).correlate(call_analysis).exists()
+    said = sa.or_(review.c.before.in_(named), review.c.after.in_(named))
     moments = connection.execute(
         sa.select(call.c.happened_at)
         .join_from(call_analysis, call, call.c.id == call_analysis.c.call_id)
-        .where(call_analysis.c.is_current, call_analysis.c.reason_code.in_(sorted(codes)))
+        .where(
+            call_analysis.c.is_current,
+            sa.or_(
+                call_analysis.c.reason_code.in_(named),
+                is_beside,
+                call.c.id.in_(sa.select(review.c.call_id).where(said)),
+            ),
+        )
     ).scalars()
     return {moment.astimezone(UTC).date() for moment in moments}
 

@@ -399,6 +399,9 @@ class SiteSettings(Part):
     time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
         "UTC", description="Zone in which days and weeks are counted (IANA name)."
     )
+    fiscal_year_starts_in: int = Field(
+        1, ge=1, le=12, description="Month in which the fiscal year begins, for the table of dates."
+    )
     reasons_file: Path | None = Field(
         None, description="The owner's reasons.yaml. Empty: the bundled service-centre taxonomy."
     )
@@ -558,8 +561,16 @@ class HandoverSettings(Part):
 
 
 class ExportSettings(Part):
-    folder: Path | None = Field(None, description="Where exports are written. Empty: exports/ in the home.")
+    folder: str = Field(
+        "",
+        description="Where exports are written: a folder, or s3://bucket/prefix (with the endpoint, region and keys of"
+        " `objects`). Empty: exports/ in the home.",
+    )
     personal_data: bool = Field(False, description="Whether phone numbers and customers' names leave with exports.")
+    kinds: tuple[Literal["csv", "parquet", "xlsx", "vcon", "pca", "powerbi", "ossie", "lake", "hyper"], ...] = Field(
+        (), description="What the workers export by themselves, every `every_h` hours. Empty: nothing."
+    )
+    every_h: float = Field(24.0, ge=0.05, description="Hours from one export by the workers to the next.")
 
 
 class Settings(BaseSettings):
@@ -630,9 +641,12 @@ class Settings(BaseSettings):
         return (self.objects.folder or self.home_path / "objects").expanduser().absolute()
 
     @property
-    def exports_folder(self) -> Path:
-        """Where exports are written."""
-        return (self.exports.folder or self.home_path / "exports").expanduser().absolute()
+    def exports_place(self) -> str:
+        """Where exports are written: an absolute folder, or s3://bucket/prefix."""
+        if self.exports.folder.startswith("s3://"):
+            return self.exports.folder
+        folder = Path(self.exports.folder) if self.exports.folder else self.home_path / "exports"
+        return str(folder.expanduser().absolute())
 
     @property
     def is_embedded(self) -> bool:

@@ -166,6 +166,8 @@ def _transcript_row(item: Generated) -> dict[str, Any]:
         "talk_time_customer_s": item.talk_time_customer_s,
         "non_talk_time_s": item.hold_time_s,
         "interruption_count": item.interruption_count,
+        # Nobody speaks while the customer holds, and somebody does for all the rest of it.
+        "conversation_s": round(item.talk_time_agent_s + item.talk_time_customer_s + item.hold_time_s, 3),
         "turn_count": 0,
         "skipped": [{"feature": "words", "code": "generated"}],
     }

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from crm.database import Database
+from crm.reason_tables import review
 from crm.tables import agent, call, call_analysis, paid_request, queue, reason, team, transcript
 
 WEEK = timedelta(days=7)
@@ -26,6 +27,9 @@ def read_calls(database: Database) -> list[Call]:
         sales = set(connection.execute(sa.select(reason.c.code).where(reason.c.is_sales)).scalars())
         people = {row.id: row for row in connection.execute(sa.select(agent))}
         names = {row.id: row.name for table in (queue, team) for row in connection.execute(sa.select(table))}
+        said: dict[Any, list[Any]] = defaultdict(list)
+        for word in connection.execute(sa.select(review).order_by(review.c.reviewed_at, review.c.revision)):
+            said[word.call_id, word.field].append(word)
         paid: dict[Any, list[Any]] = defaultdict(list)
         for charge in connection.execute(sa.select(paid_request)):
             paid[charge.call_id].append(charge.cost_microusd)
@@ -46,6 +50,8 @@ def read_calls(database: Database) -> list[Call]:
                     "team": names.get(person.team_id, "unknown") if person else "unknown",
                     "queue": names.get(row.queue_id, "unknown"),
                     "paid": paid[row.id],
+                    "reason_words": said[row.id, "reason"],
+                    "outcome_words": said[row.id, "outcome"],
                 }
             )
         return found
@@ -94,6 +100,11 @@ def figures(calls: list[Call], of_customer: dict[Any, list[Call]], now: datetime
     repeated = [c for c in old_enough if _is_repeated(c, of_customer[c["contact_id"]])]
     agent_ms = sum(_ms(c["heard"].talk_time_agent_s) for c in timed)
     customer_ms = sum(_ms(c["heard"].talk_time_customer_s) for c in timed)
+    spoke = [c["heard"] for c in timed]
+    overlapped = [h for h in spoke if None not in (h.interruption_time_agent_s, h.interruption_time_customer_s)]
+    talked = [h for h in spoke if h.conversation_s is not None]
+    told_much = [h for h in spoke if None not in (h.longest_monologue_agent_s, h.longest_monologue_customer_s)]
+    ends = [c["analysis"].sentiment_customer_end for c in done if c["analysis"].sentiment_customer_end is not None]
     cost = sum(amount for c in calls for amount in c["paid"] if amount is not None)
     return {
         "calls": len(calls),
@@ -106,9 +117,21 @@ def figures(calls: list[Call], of_customer: dict[Any, list[Call]], now: datetime
         "acw_known_share": _ratio(sum(c["acw_time_s"] is not None for c in with_length), len(with_length)),
         "hold_time_s": _ratio(sum(_ms(c["hold_time_s"]) for c in with_hold), len(with_hold), 1000),
         "talk_time_s": _ratio(agent_ms + customer_ms, len(timed), 1000),
-        "agent_talk_share": _ratio(agent_ms, agent_ms + customer_ms),
+        "agent_talk_share": _ratio(
+            sum(_ms(h.talk_time_agent_s) for h in talked), sum(_ms(h.conversation_s) for h in talked)
+        ),
+        "agent_speech_share": _ratio(agent_ms, agent_ms + customer_ms),
+        "agent_monologue_s": _ratio(sum(_ms(h.longest_monologue_agent_s) for h in told_much), len(told_much), 1000),
+        "customer_monologue_s": _ratio(
+            sum(_ms(h.longest_monologue_customer_s) for h in told_much), len(told_much), 1000
+        ),
         "non_talk_time_s": _ratio(sum(_ms(c["heard"].non_talk_time_s) for c in heard), len(heard), 1000),
         "interruptions": _ratio(sum(c["heard"].interruption_count or 0 for c in timed), len(timed)),
+        "interruption_time_s": _ratio(
+            sum(_ms(h.interruption_time_agent_s) + _ms(h.interruption_time_customer_s) for h in overlapped),
+            len(overlapped),
+            1000,
+        ),
         "transfer_rate": _ratio(sum(c["is_transferred"] for c in told), len(told)),
         "resolved_rate": _ratio(sum(c["analysis"].is_resolved for c in judged), len(judged)),
         "escalation_rate": _ratio(sum(c["analysis"].outcome == "escalated" for c in ended), len(ended)),
@@ -116,12 +139,15 @@ def figures(calls: list[Call], of_customer: dict[Any, list[Call]], now: datetime
         "repeat_rate": _ratio(len(repeated), len(old_enough)),
         "first_contact_resolution": _ratio(len(old_enough) - len(repeated), len(old_enough)),
         "sentiment": _ratio(sum(round(m.sentiment_customer * 10) for m in moods), len(moods), 10),
+        "sentiment_end": _ratio(sum(round(end * 10) for end in ends), len(ends), 10),
         "sentiment_shift": _ratio(
             sum(round(m.sentiment_customer_end * 10) - round(m.sentiment_customer_start * 10) for m in shifts),
             len(shifts),
             10,
         ),
         "conversion_rate": _ratio(sum(c["analysis"].outcome == "sale" for c in sales), len(sales)),
+        "reason_agreement": _agreement(done, "reason_words"),
+        "outcome_agreement": _agreement(done, "outcome_words"),
         "cost_microusd": cost,
         "cost_per_call_usd": _ratio(cost, len(calls), 1_000_000),
     }
@@ -134,6 +160,12 @@ def _is_repeated(first: Call, of_customer: list[Call]) -> bool:
         and later["happened_at"] < first["happened_at"] + WEEK
         for later in of_customer
     )
+
+
+def _agreement(done: list[Call], kind: str) -> float | None:
+    """Of the calls that people spoke of, those where their last word is the engine's: what stood before their first."""
+    reviewed = [c[kind] for c in done if c[kind]]
+    return _ratio(sum(words[0].before == words[-1].after for words in reviewed), len(reviewed))
 
 
 def _ms(seconds: float) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path
 from starlette.responses import FileResponse, Response
 
-from analytics.edition import listed_file, listed_files
+from analytics.edition import folder_of, listed_file, listed_files
 from crm import retries
 from crm.access import EVERYBODYS, NotAllowed, Permission, Viewer
 from crm.audit import Action, note
@@ -104,7 +104,7 @@ def retry_failed(site: OurSite, viewer: ApiViewer, wish: RetryWish) -> Response:
 )
 def exports(site: OurSite, viewer: ApiViewer) -> Response:
     """The files that `callwise export` wrote last and that the caller may have."""
-    found = listed_files(site.wiring.settings.exports_folder)
+    found = listed_files(folder_of(site.wiring.settings.exports_place))
     return answer({"files": [entry for entry in found if _may_have(viewer, entry)]})
 
 
@@ -119,7 +119,7 @@ def export_file(
     site: OurSite, viewer: ApiViewer, path: Annotated[str, Path(max_length=500, pattern=r"^[^\x00]*$")]
 ) -> Response:
     """One file of the exports; who has it is written down."""
-    found, entry = listed_file(site.wiring.settings.exports_folder, path)
+    found, entry = listed_file(folder_of(site.wiring.settings.exports_place), path)
     if not _may_have(viewer, entry):
         raise NotAllowed(f"{viewer.name} may not have this export: it tells of calls or customers that are not theirs")
     with site.wiring.database.write() as connection:

@@ -136,16 +136,20 @@ def _configuration() -> dict[str, Any]:
 
 
 def _clock(settings: Settings, stroke: dict[str, Any]) -> dict[str, Any]:
+    # Not on the clock's own queue: what takes its time must not hold up the sweep.
+    waits = stroke | {"queue": "language"}
     strokes = {
         "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": stroke},
         "batches": {"task": "work.batches", "schedule": settings.language.batch_poll_s, "options": stroke},
-        "privacy": {"task": "work.privacy", "schedule": 60.0, "options": stroke | {"queue": "language"}},
+        "privacy": {"task": "work.privacy", "schedule": 60.0, "options": waits},
         "roll-up": {"task": "work.roll_up", "schedule": 60.0, "options": stroke},
     }
     if settings.handover.is_configured:
-        # Not on the clock's own queue: a CRM that takes its time must not hold up the sweep.
-        waits = stroke | {"queue": "language"}
         strokes["handover"] = {"task": "work.hand_over", "schedule": settings.handover.poll_s, "options": waits}
+    if settings.exports.kinds:
+        # A stroke that waits for a free worker does not go stale: the next one is hours away.
+        every_s = settings.exports.every_h * 3600
+        strokes["export"] = {"task": "work.export", "schedule": every_s, "options": {"queue": "language"}}
     return strokes
 
 

@@ -114,8 +114,9 @@ def drip_now(settings: Settings, over_s: float) -> int | None:
 
 
 def roll_up(wired: Wiring) -> int:
-    """Recompute the touched days; returns how many."""
-    return refresh(wired.database, wired.settings.site.time_zone)
+    """Let the star schema follow what has changed; returns how many marks were followed."""
+    site = wired.settings.site
+    return refresh(wired.database, site.time_zone, fiscal_starts_in=site.fiscal_year_starts_in)
 
 
 def tend_privacy(wired: Wiring) -> None:
@@ -172,8 +173,9 @@ class EmbeddedSweep:
         sweeps_per_privacy = int(PRIVACY_S / EMBEDDED_SWEEP_S)
         sweeps_per_roll_up = int(EMBEDDED_ROLL_UP_S / EMBEDDED_SWEEP_S)
         sweeps_per_poll = max(1, int(self._wired.settings.language.batch_poll_s / EMBEDDED_SWEEP_S))
-        handover = self._wired.settings.handover
-        sweeps_per_handover = max(1, int(handover.poll_s / EMBEDDED_SWEEP_S))
+        settings = self._wired.settings
+        sweeps_per_handover = max(1, int(settings.handover.poll_s / EMBEDDED_SWEEP_S))
+        sweeps_per_export = int(settings.exports.every_h * 3600 / EMBEDDED_SWEEP_S)
         count = 0
         pool = StuckPool(self._wired.database)
         while not self._ended.wait(EMBEDDED_SWEEP_S):
@@ -183,10 +185,13 @@ class EmbeddedSweep:
                 if count % sweeps_per_poll == 0:
                     # A server that takes its time must not hold up the sweep.
                     self._app.send_task("work.batches", queue="language", ignore_result=True)
-                if handover.is_configured and count % sweeps_per_handover == 0:
+                if settings.handover.is_configured and count % sweeps_per_handover == 0:
                     self._app.send_task("work.hand_over", queue="language", ignore_result=True)
                 if count % sweeps_per_privacy == 0:
                     self._app.send_task("work.privacy", queue="language", ignore_result=True)
+                if count % sweeps_per_export == 1 and settings.exports.kinds:
+                    # At the start, too: a machine that is off at night would never get there else.
+                    self._app.send_task("work.export", queue="language", ignore_result=True)
                 if count % sweeps_per_roll_up == 0:
                     roll_up(self._wired)
                     wake_parked(self._wired)

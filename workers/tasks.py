@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from calls.pipeline import step_named
+from runtime.exporting import export_as_set
 from workers import sweep
 from workers.app import app, parts, wiring
 from workers.steps import run_step
@@ -81,3 +82,10 @@ def tend_privacy() -> None:
 def roll_up() -> None:
     """Recompute the days that calls have touched."""
     sweep.roll_up(wiring())
+
+
+@task("work.export", soft_limit_s=21_600)
+def export() -> None:
+    """Write the files for BI tools where and as the settings say."""
+    wired = wiring()
+    export_as_set(wired.database, wired.settings, wired.settings.exports.kinds)

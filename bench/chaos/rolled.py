@@ -44,6 +44,9 @@ def read_rolled(database: Database) -> dict[str, Rows]:
 
 
 def _named(row: Any, names: dict[str, dict[Any, Any]]) -> Rows:
+    if "member_key" in row:
+        members = names.get(f"{row['dimension']}_key", {})
+        row = dict(row) | {"member_key": members.get(row["member_key"], row["member_key"])}
     return {
         column: names[column].get(value, value) if column in names else value
         for column, value in row.items()

@@ -4,6 +4,7 @@ import json
 import re
 from datetime import timedelta
 from html import unescape
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -76,7 +77,7 @@ def test_reasons_are_planned_without_a_change_and_then_loaded(hall, admin):
 
 
 def test_exports_are_for_those_who_may_read_what_stands_in_them(hall, admin):
-    folder = hall.wiring.settings.exports_folder
+    folder = Path(hall.wiring.settings.exports_place)
     (folder / "csv").mkdir(parents=True)
     entries = []
     for name, personal in (("calls.csv", False), ("people.csv", True)):

@@ -15,11 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from analytics.facts import REPEAT_WINDOW
 from analytics.rollup import recompute_all, refresh
-from analytics.star import AGGREGATES, dim_agent, dim_customer, dim_date, dim_reason, fact_call
+from analytics.star import AGGREGATES, dim_agent, dim_customer, dim_date, dim_reason, fact_call, fact_call_reason
 from calls.errors import SettingsError
 from calls.reasons import Reason
 from crm.database import Database
-from crm.jobs import touch
+from crm.jobs import touch, touch_call
 from crm.reason_tables import review
 from crm.reviews import NotUnderstood, correct_reason
 from crm.tables import agent, call, call_analysis, touched_day, transcript
@@ -32,8 +32,10 @@ _NOT_COMPARED = {"call_key", "modified_at_utc"}
 
 def stored(database: Database) -> dict[str, list[Any]]:
     """Every fact and every sum, without the keys that tell only in which order the rows came."""
+    of_call = sa.select(fact_call.c.call_id, *(c for c in fact_call_reason.columns if c.name not in _NOT_COMPARED))
+    of_call = of_call.join_from(fact_call_reason, fact_call, fact_call.c.call_key == fact_call_reason.c.call_key)
     with database.read() as connection:
-        return {
+        return {"fact_call_reason": sorted(connection.execute(of_call).all(), key=repr)} | {
             table.name: sorted(
                 connection.execute(sa.select(*(c for c in table.columns if c.name not in _NOT_COMPARED))).all(),
                 key=repr,
@@ -370,7 +372,7 @@ class RollUps(RuleBasedStateMachine):
         refresh(self.database, self.zone, self.now)
         kept = stored(self.database)
         with self.database.write() as connection:
-            for table in (*AGGREGATES, fact_call):
+            for table in (*AGGREGATES, fact_call_reason, fact_call):
                 connection.execute(sa.delete(table))
         recompute_all(self.database, self.zone, self.now)
         assert kept == stored(self.database)
@@ -416,3 +418,65 @@ def test_the_marks_of_touched_days_are_taken_by_the_refresh(centre: Database) ->
     refresh(centre, "UTC", LATER)
     with centre.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(touched_day)).scalar_one() == 0
+
+
+@pytest.mark.parametrize(("starts_in", "year", "quarter"), [(1, 2026, 1), (4, 2026, 4), (3, 2027, 1), (12, 2026, 2)])
+def test_a_fiscal_year_is_that_in_which_it_ends(centre: Database, starts_in: int, year: int, quarter: int) -> None:
+    with centre.write() as connection:
+        add_call(connection, 1, NOON)
+    refresh(centre, "UTC", LATER)
+    refresh(centre, "UTC", LATER, fiscal_starts_in=starts_in)
+    # Whoever does not say leaves it as it is.
+    assert refresh(centre, "UTC", LATER) == 0
+    with centre.read() as connection:
+        found = connection.execute(sa.select(dim_date).where(dim_date.c.date_key == 20260310)).one()
+    assert (found.fiscal_year, found.fiscal_quarter) == (year, quarter)
+
+
+def test_every_reason_of_a_call_has_its_rank_and_the_first_is_that_of_the_fact(centre: Database) -> None:
+    both = {"reason_code": "repair", "secondary_reason_codes": ["order", "repair", "delivery", "unheard_of"]}
+    with centre.write() as connection:
+        add_call(connection, 1, NOON, analysis=both)
+    refresh(centre, "UTC", LATER)
+    asked = (
+        sa.select(dim_reason.c.code)
+        .join_from(fact_call_reason, dim_reason, dim_reason.c.reason_key == fact_call_reason.c.reason_key)
+        .order_by(fact_call_reason.c.rank)
+    )
+    with centre.read() as connection:
+        assert list(connection.execute(asked).scalars()) == ["repair", "order", "delivery"]
+    with centre.write() as connection:
+        add_analysis(connection, id_of("call", 1), **both | {"secondary_reason_codes": []})
+        touch_call(connection, id_of("call", 1))
+    refresh(centre, "UTC", LATER)
+    with centre.read() as connection:
+        assert list(connection.execute(asked).scalars()) == ["repair"]
+
+
+def test_only_the_call_that_changed_is_read_again(centre: Database) -> None:
+    with centre.write() as connection:
+        for number in (1, 2):
+            add_call(connection, number, NOON)
+    refresh(centre, "UTC", LATER)
+    with centre.write() as connection:
+        # Behind the back of the marks: a recompute of the day would see it.
+        _set(connection, id_of("call", 2), is_sample=True)
+        add_analysis(connection, id_of("call", 1), reason_code="repair")
+        touch_call(connection, id_of("call", 1))
+    assert refresh(centre, "UTC", LATER) == 1
+    assert not facts(centre)[id_of("call", 2)].is_sample
+
+
+def test_the_agreement_with_reviewers_compares_the_first_word_with_the_last(centre: Database) -> None:
+    calls = {"agrees": ["repair"], "corrects": ["order"], "corrects_and_takes_back": ["order", "repair"]}
+    with centre.write() as connection:
+        for number, words in enumerate(calls.values()):
+            call_id = add_call(connection, number, NOON, analysis={"reason_code": "repair"})
+            for said, code in enumerate(words):
+                correct_reason(connection, call_id, code, by="Ann", now=LATER + timedelta(hours=said))
+    refresh(centre, "UTC", LATER)
+    found = facts(centre)
+    counts = [
+        (found[id_of("call", n)].reason_reviewed_count, found[id_of("call", n)].reason_agreed_count) for n in range(3)
+    ]
+    assert counts == [(1, 1), (1, 0), (1, 1)]

@@ -1,4 +1,6 @@
-"""Alerts, themes and reports."""
+"""Alerts, themes and reports; what a day last changed by is read off an index."""
+
+from alembic import op
 
 revision = "0016"
 down_revision = "0015"
@@ -7,4 +9,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    schema = "bi" if op.get_bind().dialect.name == "postgresql" else None
+    op.drop_index("ix_fact_call_date_key", "fact_call", schema=schema)
+    op.create_index("ix_fact_call_date_key", "fact_call", ["date_key", "modified_at_utc"], schema=schema)

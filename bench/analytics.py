@@ -1,0 +1,275 @@
+"""The roll-ups and what reads them: one call's effect, a full recompute, the pages' queries, the files.
+
+`python -m bench.analytics --json [--calls N] [--database sqlite|postgres]`: made-up calls of three years in a database
+of its own. Every ratio is taken within the run: the full recompute and the group-by over the facts are measured on the
+same rows as ours.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import sqlalchemy as sa
+
+from analytics.rollup import recompute_all, refresh
+from analytics.star import agg_day, agg_period, date_key, dim_reason, fact_call
+from analytics.sums import Filters, Over
+from analytics.trends import By, heat_map, members, totals, trend
+from bench.analytics_calls import ENDS_AT, add_calls, fill, id_of
+from bench.analytics_facts import fill_facts
+from crm.database import Database
+from crm.jobs import touch_call
+from crm.schema import upgrade
+from crm.tables import call_analysis
+
+ZONE = "UTC"
+TODAY = ENDS_AT.date()
+AT_ONCE = 1_000
+ONE_BY_ONE = 30
+
+
+def main() -> None:
+    """Measure, and print one document."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--calls", type=int, default=20_000)
+    arguments.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+    arguments.add_argument("--rounds", type=int, default=5, help="how often each figure is taken; the median counts")
+    arguments.add_argument(
+        "--facts-by-sql", action="store_true", help="begin with facts that one statement makes: no full recompute"
+    )
+    arguments.add_argument("--no-exports", action="store_true", help="leave the files out")
+    arguments.add_argument("--json", action="store_true", help="one JSON document (the default prints the same)")
+    given = arguments.parse_args()
+    with _database(given.database) as database:
+        print(
+            json.dumps(
+                measure(
+                    database,
+                    given.calls,
+                    given.rounds,
+                    with_exports=not given.no_exports,
+                    facts_by_sql=given.facts_by_sql,
+                ),
+                indent=2,
+            )
+        )
+
+
+def measure(
+    database: Database, call_count: int, rounds: int, *, with_exports: bool, facts_by_sql: bool
+) -> dict[str, Any]:
+    """All figures, taken in one run."""
+    upgrade(database)
+    filled_s = _timed(lambda: fill(database, call_count))
+    now = ENDS_AT + timedelta(hours=1)
+    if facts_by_sql:
+        facts_s, recompute_s = _timed(lambda: fill_facts(database, call_count, now)), None
+    else:
+        facts_s, recompute_s = None, _timed(lambda: refresh(database, ZONE, now))
+    differing = _differing(database, call_count, now)
+    effects = _effects(database, call_count, rounds, now, with_recompute=not facts_by_sql)
+    pages = _dashboards(database, rounds)
+    found = {
+        "calls": call_count,
+        "database": database.url.get_backend_name(),
+        "rollup_us_per_call": effects["newest_day"],
+        "rollup_cpu_us_per_call": effects["newest_day_cpu"],
+        "rollup_us_per_call_spread": effects["spread"],
+        "rollup_us_lone_call": effects["lone"],
+        "recompute_s": recompute_s and round(recompute_s, 2),
+        "recompute_over_incremental": recompute_s and round(recompute_s * 1e6 / effects["newest_day"]),
+        "facts_by_sql_s": facts_s and round(facts_s, 1),
+        "facts_that_the_roll_ups_would_change": differing,
+        "sums_alone_over_incremental": round(effects["sums_s"] * 1e6 / effects["newest_day"]),
+        "equal_to_recompute": effects["is_equal"],
+        **pages,
+        "fill_s": round(filled_s, 1),
+        "load_average": [round(load, 1) for load in os.getloadavg()],
+    }
+    if with_exports:
+        from bench.analytics_exports import measure_exports
+
+        with TemporaryDirectory() as folder:
+            found |= measure_exports(database, Path(folder))
+    return found
+
+
+def _differing(database: Database, call_count: int, now: datetime) -> int:
+    """How many of some thousand calls have another fact than the roll-ups make of them now."""
+    some = random.Random(7).sample(range(call_count), min(2_000, call_count))
+    with database.write() as connection:
+        for number in some:
+            touch_call(connection, id_of("call", number))
+    later = now + timedelta(seconds=1)
+    refresh(database, ZONE, later)
+    with database.read() as connection:
+        asked = sa.select(sa.func.count()).where(fact_call.c.modified_at_utc == later)
+        return int(connection.execute(asked).scalar_one())
+
+
+def _effects(
+    database: Database, call_count: int, rounds: int, now: datetime, *, with_recompute: bool
+) -> dict[str, Any]:
+    """Microseconds of a refresh for each call that it follows; and whether the sums are those of a recompute."""
+    chance = random.Random(5)
+    now += timedelta(seconds=2)
+    last_day_s = int((ENDS_AT - timedelta(hours=12)).timestamp())
+    newest, newest_cpu, spread, lone = [], [], [], []
+    for n in range(rounds):
+        first = call_count + n * AT_ONCE
+        with database.write() as connection:
+            add_calls(connection, first, first + AT_ONCE, call_count, at=f"({last_day_s} + i % 7200)")
+            for number in range(first, first + AT_ONCE):
+                touch_call(connection, id_of("call", number))
+        cpu_s = _cpu_s(database)
+        newest.append(_timed(lambda: refresh(database, ZONE, now)) / AT_ONCE)
+        newest_cpu.append((_cpu_s(database) - cpu_s) / AT_ONCE)
+        some = chance.sample(range(call_count), min(AT_ONCE, call_count))
+        _reclassify(database, some, n)
+        spread.append(_timed(lambda: refresh(database, ZONE, now)) / len(some))
+    for n in range(ONE_BY_ONE):
+        _reclassify(database, [call_count + n], rounds + n)
+        lone.append(_timed(lambda: refresh(database, ZONE, now)))
+    before = _sums(database)
+    sums_s = _timed(lambda: _group_by(database))
+    is_equal = None
+    if with_recompute:
+        recompute_all(database, ZONE, now)
+        is_equal = before == _sums(database)
+    us = {
+        name: round(statistics.median(many) * 1e6, 1)
+        for name, many in (("newest_day", newest), ("newest_day_cpu", newest_cpu), ("spread", spread), ("lone", lone))
+    }
+    return us | {"sums_s": sums_s, "is_equal": is_equal}
+
+
+def _reclassify(database: Database, numbers: list[int], shift: int) -> None:
+    with database.write() as connection:
+        for number in numbers:
+            call_id = id_of("call", number)
+            connection.execute(
+                sa.update(call_analysis)
+                .where(call_analysis.c.call_id == call_id, call_analysis.c.is_current)
+                .values(reason_code=f"reason_{(number + shift) % 20}")
+            )
+            touch_call(connection, call_id)
+
+
+def _sums(database: Database) -> list[Any]:
+    """Every sum by day, by the names that keep their meaning."""
+    with database.read() as connection:
+        columns = [column for column in agg_day.columns if column.name != "modified_at_utc"]
+        rows = list(connection.execute(sa.select(*columns).order_by(*agg_day.primary_key)))
+        columns = [column for column in agg_period.columns if column.name != "modified_at_utc"]
+        return [*rows, *connection.execute(sa.select(*columns).order_by(*agg_period.primary_key))]
+
+
+def _group_by(database: Database) -> None:
+    """The sums of all days as one statement over the facts: what a recompute could not do without."""
+    grain = [fact_call.c[column.name] for column in agg_day.primary_key]
+    parts = [sa.func.sum(column) for column in fact_call.columns if column.name in agg_day.c and column not in grain]
+    parts = [part for part in parts if "modified" not in str(part)]
+    with database.read() as connection:
+        connection.execute(sa.select(*grain, *parts).group_by(*grain)).all()
+
+
+def _dashboards(database: Database, rounds: int) -> dict[str, float]:
+    """What pages ask: the time of each question through the sums, and of the same over the facts."""
+    half, quarter = TODAY - timedelta(weeks=26), TODAY - timedelta(weeks=13)
+    month = Filters(since=TODAY - timedelta(days=30), until=TODAY)
+    queue = Filters(since=half, until=TODAY, queue="Queue 3")
+    questions: dict[str, Callable[[sa.Connection], Any]] = {
+        "totals_30_days": lambda c: totals(c, filters=month),
+        "days_13_weeks": lambda c: _trend(c, By.DAY, None, Filters(since=quarter, until=TODAY)),
+        "reasons_by_week_26_weeks": lambda c: _trend(c, By.WEEK, Over.REASON, Filters(since=half, until=TODAY)),
+        "reasons_by_month_all": lambda c: _trend(c, By.MONTH, Over.REASON, Filters()),
+        "queues_by_week_26_weeks": lambda c: _trend(c, By.WEEK, Over.QUEUE, Filters(since=half, until=TODAY)),
+        "one_queue_by_week_26_weeks": lambda c: _trend(c, By.WEEK, None, queue),
+        "reasons_30_days": lambda c: members(c, over=Over.REASON, filters=month),
+        "teams_30_days": lambda c: members(c, over=Over.TEAM, filters=month),
+        "heat_map_13_weeks": lambda c: heat_map(c, filters=Filters(since=quarter, until=TODAY)),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in questions}
+    plain: dict[str, float] = {}
+    with database.read() as connection:
+        for _ in range(max(rounds, 3)):
+            for name, ask in questions.items():
+                seconds[name].append(_timed(lambda ask=ask: ask(connection)))  # type: ignore[misc]
+        plain["reasons_by_month_all"] = _timed(lambda: _plain(connection, None))
+        plain["reasons_by_week_26_weeks"] = _timed(lambda: _plain(connection, half))
+    everything = sorted(one for many in seconds.values() for one in many)
+    medians = {name: round(statistics.median(many) * 1000, 2) for name, many in seconds.items()}
+    return {
+        "dashboard_p95_ms": round(everything[int(len(everything) * 0.95)] * 1000, 2),
+        "dashboard_ms": medians,  # type: ignore[dict-item]
+        "group_by_over_fact_ms": {name: round(took * 1000, 2) for name, took in plain.items()},  # type: ignore[dict-item]
+    }
+
+
+def _trend(connection: sa.Connection, by: By, over: Over | None, filters: Filters) -> Any:
+    return trend(connection, by=by, over=over, filters=filters, today=TODAY)
+
+
+def _plain(connection: sa.Connection, since: date | None) -> Any:
+    """Calls by reason and day, grouped from the facts: five sums, where ours have all parts."""
+    names = ("call_count", "handled_count", "classified_count", "handle_time_ms", "sentiment_tenths")
+    asked = (
+        sa.select(fact_call.c.date_key, dim_reason.c.code, *(sa.func.sum(fact_call.c[name]) for name in names))
+        .join_from(fact_call, dim_reason)
+        .group_by(fact_call.c.date_key, dim_reason.c.code)
+    )
+    if since:
+        asked = asked.where(fact_call.c.date_key >= date_key(since))
+    return connection.execute(asked).all()
+
+
+def _cpu_s(database: Database) -> float:
+    """Seconds of processor that this process has used, and PostgreSQL's for its connection, where it can be seen."""
+    used = time.process_time()
+    if database.is_sqlite:
+        return used
+    with database.read() as connection:
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return used
+    user, system = stat.read_text().rsplit(")", 1)[1].split()[11:13]
+    return used + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+@contextmanager
+def _database(kind: str) -> Iterator[Database]:
+    if kind == "sqlite":
+        with TemporaryDirectory() as folder:
+            database = Database(f"sqlite:///{Path(folder) / 'callwise.db'}")
+            yield database
+            database.dispose()
+        return
+    from tests.servers.postgres import PostgresServer
+
+    server = PostgresServer()
+    try:
+        database = Database(server.url(server.create_database()))
+        yield database
+        database.dispose()
+    finally:
+        server.close()
+
+
+if __name__ == "__main__":
+    main()
