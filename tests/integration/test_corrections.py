@@ -18,8 +18,9 @@ from crm.corrections import Conflict, approval_of, approve, confirm, correct, is
 from crm.results import file_call
 from crm.reviews import NotUnderstood, UnknownReason, correct_reason, reviewed_reasons, reviews_of
 from crm.swaps import NoChannels
-from crm.tables import agent, call, call_analysis, contact, touched_day, utterance
+from crm.tables import agent, call, call_analysis, contact, utterance
 from crm.taxonomies import store_taxonomy
+from crm.touched_tables import touched_call
 from engines.language_fake import FakeLanguage, first_words
 from tests.integration.test_late_facts import sums
 from tests.integration.test_reclassify import NEWER, queue
@@ -242,14 +243,14 @@ def test_a_call_moves_to_another_customer_and_out_of_the_chain_of_the_first(fill
         for one in ids:
             file_call(connection, one)
         contacts = dict(connection.execute(sa.select(contact.c.phone_e164, contact.c.id)).all())
-        connection.execute(sa.delete(touched_day))
+        connection.execute(sa.delete(touched_call))
     first, moved, last, others = ids
     assert say(filled, moved, customer="+15550102") == 3
     with filled.read() as connection:
         chain = dict(connection.execute(sa.select(call.c.id, call.c.earlier_call_id)).all())
-        days_marked = set(connection.execute(sa.select(touched_day.c.utc_day)).scalars())
+        marked = set(connection.execute(sa.select(touched_call.c.call_id)).scalars())
     assert chain == {first: None, last: first, moved: None, others: moved}
-    assert days_marked == {(NOW + days[1]).date()}
+    assert marked == {moved}
     assert history(filled, moved) == [("customer", str(contacts["+15550101"]), str(contacts["+15550102"]), "Ada")]
     # Filed again, since telephony told its time late: the person's word stands.
     for said in (str(contacts["+15550102"]), ""):
