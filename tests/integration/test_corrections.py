@@ -288,7 +288,7 @@ def test_the_roll_ups_follow_at_once_and_equal_a_recompute(filled):
     def figures():
         columns = (fact_call.c[name] for name in ("call_id", "reason_key", "outcome", "customer_key", "repeated_count"))
         with filled.read() as connection:
-            return sums(filled), sorted(map(str, connection.execute(sa.select(*columns))))
+            return [sorted(one) for one in sums(filled)], sorted(map(str, connection.execute(sa.select(*columns))))
 
     refresh(filled, "UTC", LATER)
     followed = figures()
