@@ -17,7 +17,7 @@ from crm.database import insert
 from crm.erased import doom, is_erased
 from crm.erasing import Surroundings, forget_classifiers
 from crm.erasing_rules import ROWS_OF_WORDS, blank_words
-from crm.privacy_tables import upkeep
+from crm.privacy_tables import sensitive_finding, upkeep
 from crm.tables import call, call_analysis, heard_piece, metadata, queue, recording, transcript, utterance
 
 _ENDED = [str(stage) for stage in sorted(TERMINAL_STAGES)]
@@ -101,7 +101,8 @@ def clear_words(connection: sa.Connection, ids: Collection[UUID], around: Surrou
         table = metadata.tables[name]
         connection.execute(sa.delete(table).where(among(connection, table.c.call_id, ids)))
     of_calls = sa.select(transcript.c.id).where(among(connection, transcript.c.call_id, ids))
-    connection.execute(sa.delete(utterance).where(utterance.c.transcript_id.in_(of_calls)))
+    for table in (utterance, sensitive_finding):
+        connection.execute(sa.delete(table).where(table.c.transcript_id.in_(of_calls)))
     for table in (call_analysis, transcript):
         # What is not current is history of words.
         connection.execute(sa.update(table).where(among(connection, table.c.call_id, ids)).values(**blank_words(table)))

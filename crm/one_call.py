@@ -18,7 +18,8 @@ from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
 from crm.corrections import revision_column
-from crm.redacted import shown_call
+from crm.findings import recall
+from crm.redacted import is_redacted, shown_call
 from crm.results import GIVEN, analysis_of, utterance_of
 from crm.reviews import Review, reviews_of
 from crm.tables import call, call_analysis, job, paid_request, reason, recording, transcript, utterance
@@ -248,6 +249,8 @@ def call_in_full(
         paid_request_count=paid_request_count,
         cost_microusd=cost_microusd,
     )
+    if found.transcript and is_redacted(viewer):
+        recall(connection, {call_id: found.transcript.turns}, find)
     return shown_call(viewer, found, find)
 
 
