@@ -450,7 +450,9 @@ class WebSettings(Part):
     secure_cookies: bool = Field(False, description="Set when the pages are served over HTTPS.")
     max_upload_mb: int = Field(500, ge=1, description="So many megabytes of files are taken at once by the upload.")
     passwords: bool = Field(True, description="Whether people may sign in with passwords of Callwise, too.")
-    oidc: OidcSettings = OidcSettings()
+    oidc: OidcSettings = Field(
+        OidcSettings(), description="Where people sign in elsewhere: an OpenID Connect provider (docs/access.md)."
+    )
     api_requests_per_minute: int = Field(
         6000, ge=0, description="How many requests one caller may send to the API; 0: as many as one likes."
     )

@@ -27,7 +27,7 @@ from crm.jobs import first_job
 from crm.money import note_charge
 from crm.one_call import call_in_full
 from crm.operations import failed_calls, failure_groups, spending, unreadable_events, waiting_groups
-from crm.users import UserError, create_user, find_user, has_users, is_password_of, set_password
+from crm.users import UserError, create_user, find_user, has_users, is_password_of
 from tests.seeds import NOW, SAID, seed_call, seed_failed_call, seed_taxonomy
 
 
