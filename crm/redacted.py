@@ -24,6 +24,7 @@ from crm.access import Permission, Viewer
 if TYPE_CHECKING:
     from crm.call_lines import CallLine
     from crm.one_call import AnalysisRow, CallInFull, TranscriptRow
+    from crm.reviews import Review
 
 # What is left of a number that one may not see whole: enough to know a customer again, too little to call.
 SHOWN_DIGITS = 4
@@ -195,9 +196,7 @@ def shown_analysis(viewer: Viewer, given: "AnalysisRow", find: SensitiveFinder =
         next_steps=tuple(_shown_values(step, shown) for step in given.next_steps),
         evidence=tuple(_shown_values(item, shown) for item in given.evidence),
         answers=_shown_values(given.answers, shown),
-        reviews=tuple(
-            replace(said, before=said.before and shown(said.before), after=shown(said.after)) for said in given.reviews
-        ),
+        reviews=_shown_reviews(given.reviews, shown),
     )
 
 
@@ -225,6 +224,7 @@ def shown_call(viewer: Viewer, found: "CallInFull", find: SensitiveFinder = find
         recording=held and replace(held, object_key=_without(held.object_key, numbers)),
         transcript=found.transcript and shown_transcript(viewer, found.transcript, find),
         analysis=found.analysis and shown_analysis(viewer, found.analysis, find),
+        reviews=_shown_reviews(found.reviews, lambda text: shown_text(viewer, text, find)),
     )
 
 
@@ -236,6 +236,10 @@ def _without(text: str, numbers: Sequence[str | None]) -> str:
         if len(end) > SHOWN_DIGITS:
             text = re.sub(rf"\+?\d*{re.escape(end)}", f"\N{HORIZONTAL ELLIPSIS}{end[-SHOWN_DIGITS:]}", text)
     return text
+
+
+def _shown_reviews(said: "Sequence[Review]", shown: Callable[[str], str]) -> "tuple[Review, ...]":
+    return tuple(replace(one, before=one.before and shown(one.before), after=shown(one.after)) for one in said)
 
 
 def _shown_values(values: Mapping[str, Any], shown: Callable[[str], str]) -> dict[str, Any]:

@@ -87,12 +87,12 @@ def answers_of(
     ]
 
 
-def history_of(analysis: AnalysisRow | None, taxonomy: Taxonomy | None) -> list[Change]:
+def history_of(found: AnalysisRow | CallInFull | None, taxonomy: Taxonomy | None) -> list[Change]:
     """What people said of the call, newest first."""
-    if analysis is None:
+    if found is None:
         return []
     changes = []
-    for said in reversed(analysis.reviews):
+    for said in reversed(found.reviews):
         field = Field(said.field)
         is_confirmed = said.before == said.after
         before, after = (_in_words(field, word, taxonomy) for word in (said.before, said.after))

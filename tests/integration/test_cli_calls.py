@@ -13,7 +13,6 @@ from cli import calls as commands
 from cli import tokens as token_commands
 from cli import users as user_commands
 from crm.calls import NoSuchCall, WrongQuery
-from crm.reviews import reviews_of
 from crm.swaps import NoChannels
 from crm.users import UserError, find_user, is_password_of
 from tests.seeds import seed_call, seed_failed_call
@@ -146,9 +145,8 @@ def test_a_swap_at_the_terminal_shows_the_corrected_call_and_says_what_it_costs(
     shown = json.loads(ended.stdout)
     assert (shown["stage"], shown["analysis"], shown["transcript"]["agent_channel"]) == ("transcribed", None, 0)
     assert [turn["speaker"] for turn in shown["turns"]][:2] == ["customer", "agent"]
-    with hall.wiring.database.read() as connection:
-        [said] = reviews_of(connection, call_id)
-    assert (said.field, said.before, said.after) == ("speakers", "1", "0")
+    [said] = shown["reviews"]
+    assert (said["field"], said["before"], said["after"]) == ("speakers", "1", "0")
     assert isinstance(run(hall, "call", str(seed(hall)), "--swap-channels").exception, NoChannels)
 
 
