@@ -233,7 +233,11 @@ def _all(connection: sa.Connection, found: Conditions, leading: _Chosen | None) 
 
 
 def _is_one_of(connection: sa.Connection, column: sa.Column[Any], values: tuple[Any, ...]) -> sa.ColumnElement[bool]:
-    return column == values[0] if len(values) == 1 else among(connection, column, values)
+    if len(values) > _MANY_AGENTS:
+        return among(connection, column, values)
+    # PostgreSQL plans by the values themselves, where they are few enough to be written out.
+    found: sa.ColumnElement[bool] = column == values[0] if len(values) == 1 else column.in_(values)
+    return found
 
 
 def _unindexed(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
