@@ -54,7 +54,16 @@ def redact_turns(turns: Sequence[Turn], find: SensitiveFinder | None = None) -> 
     A number may be spread over several turns of one speaker ("four one one one" - "mm-hm" - "one one one one"), and
     the other side's question says what it is ("the security code, please?").
     """
-    found = (find or find_sensitive)([turn.text for turn in turns], [turn.speaker for turn in turns])
+    return mark_turns(turns, find_in_turns(turns, find))
+
+
+def find_in_turns(turns: Sequence[Turn], find: SensitiveFinder | None = None) -> list[list[Finding]]:
+    """What must not leave, turn by turn of one conversation."""
+    return (find or find_sensitive)([turn.text for turn in turns], [turn.speaker for turn in turns])
+
+
+def mark_turns(turns: Sequence[Turn], found: Sequence[Sequence[Finding]]) -> list[Turn]:
+    """The turns with each finding replaced by its mark."""
     return [replace(turn, text=mark(turn.text, here)) for turn, here in zip(turns, found, strict=True)]
 
 

@@ -1,5 +1,6 @@
 """`calls`, `call`: reading calls at the terminal."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from getpass import getuser
 from typing import Annotated
@@ -11,17 +12,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from calls.corrections import Changes
 from calls.pipeline import Stage
 from calls.words import clock, doubt_words, outcome_words, readable, stage_words
 from cli.common import HomeOption, JsonFlag, emit, say, wire
 from crm.access import OPERATOR
+from crm.audit import Action, note
 from crm.call_documents import call_document, page_document
 from crm.call_lines import CallLine
 from crm.calls import CallFilter, find_call, list_calls, parse_moment
+from crm.corrections import correct, revision_of
 from crm.one_call import AnalysisRow, CallInFull, call_in_full
 from crm.reviews import correct_reason
 from crm.schema import require_current
-from crm.swaps import swap_channels
+from crm.swaps import stated_agent_channel
 
 
 def register(app: typer.Typer) -> None:
@@ -105,14 +109,20 @@ def call(
     """Show one call in full, or correct who is who in it, or what it was about."""
     wired = wire(home)
     require_current(wired.database)
+    person, now = replace(OPERATOR, name=by or getuser()), datetime.now(UTC)
     if reason:
         with wired.database.write() as connection:
             call_id = find_call(connection, reference)
-            is_news = correct_reason(connection, call_id, reason, by=by or getuser(), now=datetime.now(UTC))
+            is_news = correct_reason(connection, call_id, reason, by=person.name, now=now)
+            if is_news:
+                note(connection, person, Action.CORRECT, call_id=call_id, detail="reason", now=now)
         say(f"The reason is {reason}, by a person's word." if is_news else "That was said before.")
     if swapped:
         with wired.database.write() as connection:
-            channel = swap_channels(connection, find_call(connection, reference), now=datetime.now(UTC))
+            call_id = find_call(connection, reference)
+            channel = 1 - stated_agent_channel(connection, call_id)
+            looked_at = revision_of(connection, call_id)
+            correct(connection, person, call_id, looked_at, Changes(agent_channel=channel), now=now)
         say(
             f"The agent is on channel {channel} now. Where there was a summary, it is made anew: one more request to"
             " the language engine, in the order of the queue."

@@ -112,6 +112,7 @@ def reconcile(
                 "queued": report.queued_count,
                 "documents": report.document_count,
                 "unread_documents": report.unread_count,
+                "erased": report.erased_count,
                 "stranded": report.stranded_count,
                 "requeued": report.requeued_count,
             }
@@ -125,6 +126,8 @@ def reconcile(
         )
         if report.document_count:
             say(f"{report.document_count} documents and texts, {report.unread_count} of them had not been read")
+        if report.erased_count:
+            say(f"{report.erased_count} erased objects lie in the bucket again; they are no calls: delete them")
         if report.stranded_count:
             say(f"{report.stranded_count} unfinished calls had no work queued, {report.requeued_count} have it again")
         if kept:

@@ -77,6 +77,8 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
                 table.add_row(f"handed over to {destination}: paused", "see `callwise handover status`")
         if document["awaited_objects"]:
             table.add_row("announced, and not in the store yet", str(document["awaited_objects"]))
+        if document["objects_to_delete"]:
+            table.add_row("erased, and not deleted in the store yet", str(document["objects_to_delete"]))
         if document["unread_names"]:
             table.add_row("names that no telephony profile reads", str(document["unread_names"]))
         if document["unreadable_events"]:

@@ -95,6 +95,7 @@ def call_document(found: CallInFull) -> dict[str, Any]:
         "analysis": _analysis(analysis, found.cost_microusd) if analysis else None,
         "timing": timing_document(found),
         "skipped": _skipped(found),
+        "reviews": [_review(said) for said in found.reviews],
         "cost_microusd": found.cost_microusd,
     }
 

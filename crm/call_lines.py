@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -59,6 +60,16 @@ def select_lines(source: sa.FromClause = call) -> sa.Select[Any]:
     `source` is `call`, or a join that begins with the few calls that are wanted: PostgreSQL plans so many tables in
     the order in which they are named.
     """
+    return _lines_of_calls() if source is call else _lines(source)
+
+
+@cache
+def _lines_of_calls() -> sa.Select[Any]:
+    # Putting the query together takes longer than sending it.
+    return _lines(call)
+
+
+def _lines(source: sa.FromClause) -> sa.Select[Any]:
     return (
         sa.select(
             *(call.c[name] for name in _OF_CALL),

@@ -7,6 +7,7 @@ call at once do not overwrite each other: the second is told.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -175,6 +176,7 @@ def revision_of(connection: sa.Connection, call_id: UUID) -> int:
     return int(found or 0)
 
 
+@cache
 def revision_column() -> sa.ColumnElement[int]:
     """`revision_of` for the `call` of each row."""
     customer_words = (

@@ -25,7 +25,7 @@ from crm.database import insert
 from crm.erased import doom, erased_among, mark_of
 from crm.erasing_rules import ROWS_THAT_GO, blank
 from crm.people import leave_chain
-from crm.privacy_tables import erased_call, erased_mark, taught_call
+from crm.privacy_tables import erased_call, erased_mark, sensitive_finding, taught_call
 from crm.tables import (
     awaited_object,
     call,
@@ -256,7 +256,8 @@ def _take_rows(connection: sa.Connection, ids: Sequence[UUID], traces: Mapping[U
             table = metadata.tables[name]
             connection.execute(sa.delete(table).where(among(connection, table.c[columns.call], ids)))
     of_calls = sa.select(transcript.c.id).where(among(connection, transcript.c.call_id, ids))
-    connection.execute(sa.delete(utterance).where(utterance.c.transcript_id.in_(of_calls)))
+    for table in (utterance, sensitive_finding):
+        connection.execute(sa.delete(table).where(table.c.transcript_id.in_(of_calls)))
     connection.execute(
         sa.delete(call_analysis).where(among(connection, call_analysis.c.call_id, ids), ~call_analysis.c.is_current)
     )

@@ -76,6 +76,7 @@ HANDLED = frozenset(
             "job",
             "recording",
             "utterance",
+            "sensitive_finding",
             "heard_piece",
             "batch_question",
             "telling",

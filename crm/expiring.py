@@ -15,9 +15,10 @@ from crm.batches import forget_questions
 from crm.bulk import among
 from crm.database import insert
 from crm.erased import doom, is_erased
-from crm.erasing import Surroundings, forget_classifiers
+from crm.erasing import Surroundings, erase_calls, forget_classifiers
 from crm.erasing_rules import ROWS_OF_WORDS, blank_words
-from crm.privacy_tables import upkeep
+from crm.privacy import Place, is_behind
+from crm.privacy_tables import sensitive_finding, upkeep
 from crm.tables import call, call_analysis, heard_piece, metadata, queue, recording, transcript, utterance
 
 _ENDED = [str(stage) for stage in sorted(TERMINAL_STAGES)]
@@ -36,6 +37,14 @@ class Kept:
     calls: timedelta | None
 
 
+@dataclass(frozen=True)
+class Portion:
+    """How many of a portion went; `after` is where the next one begins, None behind the last."""
+
+    count: int
+    after: Place | None
+
+
 def is_due(connection: sa.Connection, name: str, *, every: timedelta, now: datetime) -> bool:
     """Whether this work is to be done now, by whoever asks: nobody else is told so before `every` has passed."""
     made = insert(connection, upkeep).values(name=name, due_at=now).on_conflict_do_nothing()
@@ -46,49 +55,62 @@ def is_due(connection: sa.Connection, name: str, *, every: timedelta, now: datet
     return taken.rowcount == 1
 
 
-def remove_recordings(connection: sa.Connection, kept: Kept, around: Surroundings, *, now: datetime, limit: int) -> int:
-    """Have the sound of at most `limit` recordings deleted whose time is over; returns how many. Their rows stay."""
+def remove_recordings(
+    connection: sa.Connection, kept: Kept, around: Surroundings, *, now: datetime, limit: int, after: Place | None
+) -> Portion:
+    """Have the sound of at most `limit` recordings deleted whose time is over. Their rows stay."""
     if kept.recordings is None:
-        return 0
+        return Portion(0, None)
     rows = connection.execute(
-        sa.select(recording.c.id, recording.c.call_id, recording.c.bucket, recording.c.object_key)
+        sa.select(call.c.happened_at, recording.c.id, recording.c.call_id, recording.c.bucket, recording.c.object_key)
         .join_from(recording, call, call.c.id == recording.c.call_id)
         .where(*_of(kept, kept.recordings, now), recording.c.removed_at.is_(None), ~recording.c.is_text)
-        .order_by(call.c.happened_at)
+        .where(is_behind(call.c.happened_at, recording.c.id, after) if after else sa.true())
+        .order_by(call.c.happened_at, recording.c.id)
         .limit(limit)
     ).all()
     _remove(connection, rows, around, now)
-    return len(rows)
+    return _portion(rows, limit)
 
 
-def remove_words(connection: sa.Connection, kept: Kept, around: Surroundings, *, now: datetime, limit: int) -> int:
-    """Delete what was said, and what was written of it, of at most `limit` calls; returns of how many.
+def remove_words(
+    connection: sa.Connection, kept: Kept, around: Surroundings, *, now: datetime, limit: int, after: Place | None
+) -> Portion:
+    """Delete what was said, and what was written of it, of at most `limit` calls whose time is over.
 
     The customer, the reason, the outcome and the times stay.
     """
     if kept.words is None:
-        return 0
+        return Portion(0, None)
     has_words = sa.exists().where(transcript.c.call_id == call.c.id, transcript.c.recording_id.is_not(None))
-    ids = list(
-        connection.execute(
-            sa.select(call.c.id)
-            .where(*_of(kept, kept.words, now), has_words)
-            .order_by(call.c.happened_at)
-            .limit(limit)
-            .with_for_update()
-        ).scalars()
-    )
-    if ids:
-        clear_words(connection, ids, around, now=now)
-    return len(ids)
+    rows = connection.execute(_oldest(kept, kept.words, now, limit, after).where(has_words).with_for_update()).all()
+    if rows:
+        clear_words(connection, [row.id for row in rows], around, now=now)
+    return _portion(rows, limit)
 
 
-def calls_to_erase(connection: sa.Connection, kept: Kept, *, now: datetime, limit: int) -> list[UUID]:
-    """Calls of which nothing but the figures is to be kept any more."""
+def erase_over(
+    connection: sa.Connection, kept: Kept, around: Surroundings, *, now: datetime, limit: int, after: Place | None
+) -> Portion:
+    """Erase at most `limit` calls of which nothing but the figures is to be kept any more."""
     if kept.calls is None:
-        return []
-    wanted = sa.select(call.c.id).where(*_of(kept, kept.calls, now), ~is_erased())
-    return list(connection.execute(wanted.order_by(call.c.happened_at).limit(limit)).scalars())
+        return Portion(0, None)
+    rows = connection.execute(_oldest(kept, kept.calls, now, limit, after).where(~is_erased())).all()
+    erase_calls(connection, [row.id for row in rows], around, cause="retention", now=now)
+    return _portion(rows, limit)
+
+
+def _oldest(
+    kept: Kept, how_long: timedelta, now: datetime, limit: int, after: Place | None
+) -> sa.Select[tuple[datetime, UUID]]:
+    wanted = sa.select(call.c.happened_at, call.c.id).where(*_of(kept, how_long, now))
+    if after is not None:
+        wanted = wanted.where(is_behind(call.c.happened_at, call.c.id, after))
+    return wanted.order_by(call.c.happened_at, call.c.id).limit(limit)
+
+
+def _portion(rows: Sequence[Any], limit: int) -> Portion:
+    return Portion(len(rows), (rows[-1].happened_at, rows[-1].id) if len(rows) == limit else None)
 
 
 def clear_words(connection: sa.Connection, ids: Collection[UUID], around: Surroundings, *, now: datetime) -> None:
@@ -101,7 +123,8 @@ def clear_words(connection: sa.Connection, ids: Collection[UUID], around: Surrou
         table = metadata.tables[name]
         connection.execute(sa.delete(table).where(among(connection, table.c.call_id, ids)))
     of_calls = sa.select(transcript.c.id).where(among(connection, transcript.c.call_id, ids))
-    connection.execute(sa.delete(utterance).where(utterance.c.transcript_id.in_(of_calls)))
+    for table in (utterance, sensitive_finding):
+        connection.execute(sa.delete(table).where(table.c.transcript_id.in_(of_calls)))
     for table in (call_analysis, transcript):
         # What is not current is history of words.
         connection.execute(sa.update(table).where(among(connection, table.c.call_id, ids)).values(**blank_words(table)))

@@ -18,7 +18,8 @@ from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import NoSuchCall
 from crm.corrections import revision_column
-from crm.redacted import shown_call
+from crm.findings import recall
+from crm.redacted import is_redacted, shown_call
 from crm.results import GIVEN, analysis_of, utterance_of
 from crm.reviews import Review, reviews_of
 from crm.tables import call, call_analysis, job, paid_request, reason, recording, transcript, utterance
@@ -200,6 +201,8 @@ class CallInFull:
     attempt: Attempt | None
     paid_request_count: int
     cost_microusd: int | None
+    # What people said of the call, in order, also while it is being understood anew.
+    reviews: tuple[Review, ...] = ()
 
 
 _OF_CALL = (
@@ -237,17 +240,21 @@ def call_in_full(
     facts = connection.execute(sa.select(*columns).where(call.c.id == call_id)).one()
     paid_request_count, cost_microusd = _cost(connection, call_id)
     held = recording_of(connection, call_id)
+    analysis = _analysis(connection, call_id)
     found = CallInFull(
         line=line_of(row),
         revision=facts.revision,
         **{name: getattr(facts, name) for name in _OF_CALL},
         recording=held,
         transcript=_transcript(connection, call_id, held.channel_count if held else None),
-        analysis=_analysis(connection, call_id),
+        analysis=analysis,
         attempt=_attempt(connection, call_id),
         paid_request_count=paid_request_count,
         cost_microusd=cost_microusd,
+        reviews=analysis.reviews if analysis else tuple(reviews_of(connection, call_id)),
     )
+    if found.transcript and is_redacted(viewer):
+        recall(connection, {call_id: found.transcript.turns}, find)
     return shown_call(viewer, found, find)
 
 

@@ -30,6 +30,10 @@ class NoSuchContact(CallwiseError):
     code = "no_such_customer"
 
 
+# The moment of a call, and the id by which rows of one moment are told apart.
+Place = tuple[datetime, UUID]
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody who asked to be erased: by the number (E.164), or as the contacts that are theirs."""
@@ -79,10 +83,20 @@ def calls_of_person(connection: sa.Connection, person: Person, *, limit: int | N
     return connection.execute(wanted.limit(limit)).all()
 
 
-def calls_before(connection: sa.Connection, before: datetime, *, limit: int) -> list[UUID]:
-    """The oldest calls that happened before then and are not erased yet."""
-    wanted = sa.select(call.c.id).where(call.c.happened_at < before, ~is_erased())
-    return list(connection.execute(wanted.order_by(call.c.happened_at, call.c.id).limit(limit)).scalars())
+def calls_before(
+    connection: sa.Connection, before: datetime, *, limit: int, after: Place | None = None
+) -> Sequence[Any]:
+    """The oldest calls behind `after` that happened before then and are not erased yet: when, and their ids."""
+    wanted = sa.select(call.c.happened_at, call.c.id).where(call.c.happened_at < before, ~is_erased())
+    if after is not None:
+        wanted = wanted.where(is_behind(call.c.happened_at, call.c.id, after))
+    return connection.execute(wanted.order_by(call.c.happened_at, call.c.id).limit(limit)).all()
+
+
+def is_behind(moment: sa.ColumnElement[Any], id_: sa.ColumnElement[Any], after: Place) -> sa.ColumnElement[bool]:
+    """Whether a row of this moment and id comes behind that place: portions do not look at those before them again."""
+    here = sa.tuple_(sa.literal(after[0], moment.type), sa.literal(after[1], id_.type))
+    return sa.tuple_(moment, id_) > here
 
 
 def count_before(connection: sa.Connection, before: datetime) -> int:

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from crm.tables import UtcDateTime, metadata
+from crm.tables import JSON, UtcDateTime, metadata
 
 erased_call = sa.Table(
     "erased_call",
@@ -34,6 +34,17 @@ doomed_object = sa.Table(
     sa.Column("due_at", UtcDateTime, nullable=False, index=True),
     # A worker may be writing it at this moment: it is deleted once more then.
     sa.Column("again_at", UtcDateTime),
+)
+
+sensitive_finding = sa.Table(
+    "sensitive_finding",
+    metadata,
+    # Where in the turns of a transcript something stands that must not leave: [[turn, start, end, kind], ...], no word.
+    sa.Column("transcript_id", sa.Uuid, sa.ForeignKey("transcript.id"), primary_key=True),
+    # Which rules found it; other rules look again.
+    sa.Column("rules", sa.Text, nullable=False),
+    sa.Column("turn_count", sa.Integer, nullable=False),
+    sa.Column("findings", JSON, nullable=False),
 )
 
 taught_call = sa.Table(

@@ -9,17 +9,22 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
+from inspect import getsourcefile
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from calls.redaction import Finding, SensitiveFinder, find_sensitive, mark
+import calls
+from calls.redaction import Finding, SensitiveFinder, find_sensitive, mark, mark_turns
 from calls.transcript import Turn, Utterance, Word
 from crm.access import Permission, Viewer
 
 if TYPE_CHECKING:
     from crm.call_lines import CallLine
     from crm.one_call import AnalysisRow, CallInFull, TranscriptRow
+    from crm.reviews import Review
 
 # What is left of a number that one may not see whole: enough to know a customer again, too little to call.
 SHOWN_DIGITS = 4
@@ -31,6 +36,26 @@ _TELLING = re.compile(r"\d{3}|(?:\d[\W_]*){4}|@")
 
 Findings = list[list[Finding]]
 
+# What the rules are made of, in `calls`.
+_RULES = ("redaction*.py", "spoken_digits.py")
+
+
+def rules_of(find: SensitiveFinder) -> str:
+    """What tells the rules of one finder from others, and from those of another version of the same."""
+    kind = find if hasattr(find, "__qualname__") else type(find)
+    return _rules(f"{kind.__module__}.{kind.__qualname__}", getsourcefile(kind) or "")
+
+
+@cache
+def _rules(name: str, file: str) -> str:
+    folder = Path(calls.__file__ or "").parent
+    files = sorted({path for pattern in _RULES for path in folder.glob(pattern)} | {Path(file)})
+    digest = sha256(name.encode())
+    for path in files:
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
 
 class _Known:
     """What was found in the latest conversations, by a hash of their words: places and kinds, no word of them."""
@@ -39,19 +64,31 @@ class _Known:
         self._found: OrderedDict[bytes, Findings] = OrderedDict()
         self._lock = Lock()
 
+    def remember(self, find: SensitiveFinder, texts: Sequence[str], speakers: Sequence[str], found: Findings) -> None:
+        """What `find` would say, known from elsewhere."""
+        self._keep(_key(find, texts, speakers), found)
+
     def find(self, find: SensitiveFinder, texts: Sequence[str], speakers: Sequence[str] | None) -> Findings:
         """As `find`, which takes a tenth of a second for a long conversation."""
-        said = sha256(repr((id(find), list(texts), list(speakers or ()))).encode("utf-8", "surrogatepass")).digest()
+        said = _key(find, texts, speakers)
         with self._lock:
             if said in self._found:
                 self._found.move_to_end(said)
                 return self._found[said]
         found = find(texts, speakers)
+        self._keep(said, found)
+        return found
+
+    def _keep(self, said: bytes, found: Findings) -> None:
         with self._lock:
             self._found[said] = found
             if len(self._found) > _KNOWN_CALLS:
                 self._found.popitem(last=False)
-        return found
+
+
+def _key(find: SensitiveFinder, texts: Sequence[str], speakers: Sequence[str] | None) -> bytes:
+    said = repr((rules_of(find), list(texts), [str(one) for one in speakers or ()]))
+    return sha256(said.encode("utf-8", "surrogatepass")).digest()
 
 
 _known = _Known()
@@ -60,6 +97,11 @@ _known = _Known()
 def remembering(find: SensitiveFinder) -> SensitiveFinder:
     """The same finder, which need not look through one of the latest conversations again."""
     return lambda texts, speakers=None: _known.find(find, texts, speakers)
+
+
+def remember(find: SensitiveFinder, turns: Sequence[Turn], found: Findings) -> None:
+    """That `find` found this in the turns of a conversation: the next look need not search."""
+    _known.remember(find, [turn.text for turn in turns], [turn.speaker for turn in turns], found)
 
 
 def is_redacted(viewer: Viewer) -> bool:
@@ -99,7 +141,7 @@ def shown_turns(viewer: Viewer, turns: Sequence[Turn], find: SensitiveFinder = f
     if not is_redacted(viewer):
         return list(turns)
     found = _known.find(find, [turn.text for turn in turns], [turn.speaker for turn in turns])
-    return [replace(turn, text=mark(turn.text, here)) for turn, here in zip(turns, found, strict=True)]
+    return mark_turns(turns, found)
 
 
 def shown_number(viewer: Viewer, number: str | None) -> str | None:
@@ -154,9 +196,7 @@ def shown_analysis(viewer: Viewer, given: "AnalysisRow", find: SensitiveFinder =
         next_steps=tuple(_shown_values(step, shown) for step in given.next_steps),
         evidence=tuple(_shown_values(item, shown) for item in given.evidence),
         answers=_shown_values(given.answers, shown),
-        reviews=tuple(
-            replace(said, before=said.before and shown(said.before), after=shown(said.after)) for said in given.reviews
-        ),
+        reviews=_shown_reviews(given.reviews, shown),
     )
 
 
@@ -184,6 +224,7 @@ def shown_call(viewer: Viewer, found: "CallInFull", find: SensitiveFinder = find
         recording=held and replace(held, object_key=_without(held.object_key, numbers)),
         transcript=found.transcript and shown_transcript(viewer, found.transcript, find),
         analysis=found.analysis and shown_analysis(viewer, found.analysis, find),
+        reviews=_shown_reviews(found.reviews, lambda text: shown_text(viewer, text, find)),
     )
 
 
@@ -195,6 +236,10 @@ def _without(text: str, numbers: Sequence[str | None]) -> str:
         if len(end) > SHOWN_DIGITS:
             text = re.sub(rf"\+?\d*{re.escape(end)}", f"\N{HORIZONTAL ELLIPSIS}{end[-SHOWN_DIGITS:]}", text)
     return text
+
+
+def _shown_reviews(said: "Sequence[Review]", shown: Callable[[str], str]) -> "tuple[Review, ...]":
+    return tuple(replace(one, before=one.before and shown(one.before), after=shown(one.after)) for one in said)
 
 
 def _shown_values(values: Mapping[str, Any], shown: Callable[[str], str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from calls.redaction import find_sensitive
 from calls.search_terms import Excerpt, Terms, excerpt, read_terms
 from calls.transcript import Speaker, Turn, Utterance, take_turns
 from crm.access import Permission, Viewer
@@ -15,7 +16,8 @@ from crm.bulk import among
 from crm.call_filters import CallFilter, WrongQuery
 from crm.call_lines import CallLine
 from crm.calls import lines_of
-from crm.redacted import shown_text, shown_turns
+from crm.findings import recall
+from crm.redacted import is_redacted, shown_text, shown_turns
 from crm.search_tables import NUMBER_BITS, call_text
 from crm.search_words import matching, newest_with_any
 from crm.tables import call_analysis, transcript, utterance
@@ -126,6 +128,8 @@ def _hits(
         return
     scores = dict(chosen)
     said = conversations(connection, scores)
+    if is_redacted(viewer):
+        recall(connection, said, find_sensitive)
     abouts = _abouts(connection, scores)
     for line in lines_of(connection, viewer, list(scores)):
         about = shown_text(viewer, abouts.get(line.id, ""))

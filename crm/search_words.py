@@ -20,6 +20,15 @@ from crm.tables import call
 # So many calls that have the words are looked at for the other filters; what is older is left to the next page.
 LOOKED_AT = 3000
 _FIRST_LOOK = 4
+# Of fewer calls than these PostgreSQL reads all that have a word and puts them in order; of more it walks the newest
+# until it has enough. Its own choice takes a word that its statistics do not know for ten times as common as it may be.
+_FEW_CALLS = 20_000
+_SHARES = sa.text(
+    "SELECT given.word, given.share * (SELECT reltuples FROM pg_class WHERE oid = 'call_text'::regclass)"
+    " FROM pg_stats, unnest(most_common_elems::text::text[], most_common_elem_freqs) AS given (word, share)"
+    " WHERE schemaname = current_schema() AND tablename = 'call_text' AND attname = 'words'"
+    " AND given.word = ANY (:words)"
+)
 _FTS5 = sa.table("call_words", sa.column("rowid", sa.Integer))
 
 
@@ -52,8 +61,9 @@ def matching(
         # A plan for any words would be one for rare words.
         connection.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
     fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
+    is_rare = _is_rare(connection, terms)
     for look in _looks(limit):
-        having = _having(connection, terms, before, wanted).limit(look).subquery("having_words")
+        having = _having(connection, terms, before, wanted, is_rare=is_rare).limit(look).subquery("having_words")
         rows = connection.execute(
             sa.select(having.c.number, having.c.call_id)
             .join(call, call.c.id == having.c.call_id)
@@ -67,7 +77,10 @@ def matching(
                 tuple(row.call_id for row in kept), tuple(row.number for row in kept), f"t{kept[-1].number}"
             )
         last = connection.execute(
-            _having(connection, terms, before, wanted).with_only_columns(call_text.c.number).offset(look - 1).limit(1)
+            _having(connection, terms, before, wanted, is_rare=is_rare)
+            .with_only_columns(call_text.c.number)
+            .offset(look - 1)
+            .limit(1)
         ).scalar_one_or_none()
         if last is None:
             break
@@ -86,8 +99,11 @@ def newest_with_any(
         return ()
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
-    having = _having(connection, Terms(tuple(known)), None, wanted, joined=("OR", "|")).limit(LOOKED_AT)
-    looked_at = having.subquery("having_words")
+    asked = Terms(tuple(known))
+    having = _having(
+        connection, asked, None, wanted, joined=("OR", "|"), is_rare=_is_rare(connection, asked, of_any=True)
+    )
+    looked_at = having.limit(LOOKED_AT).subquery("having_words")
     fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
     rows = connection.execute(
         sa.select(looked_at.c.number)
@@ -121,6 +137,7 @@ def _having(
     wanted: CallFilter,
     *,
     joined: tuple[str, str] = ("AND", "&"),
+    is_rare: bool,
 ) -> sa.Select[Any]:
     """Numbers and ids of the calls that have the words, in the period that is wanted, the newest first."""
     found = sa.select(call_text.c.number, call_text.c.call_id)
@@ -141,4 +158,16 @@ def _having(
         found = found.where(number >= int(wanted.since.timestamp() * 1000) << NUMBER_BITS)
     if wanted.until:
         found = found.where(number < (int(wanted.until.timestamp() * 1000) + 1) << NUMBER_BITS)
-    return found.order_by(number.desc())
+    # An order that no index has: all that have the words are read.
+    return found.order_by((number + 0).desc() if is_rare else number.desc())
+
+
+def _is_rare(connection: sa.Connection, terms: Terms, *, of_any: bool = False) -> bool:
+    """Whether so few calls have the words that PostgreSQL reads them all; FTS5 has its rows in order of time."""
+    if connection.dialect.name != "postgresql":
+        return False
+    words = sorted({word for run in terms.runs for word in run})
+    rows = connection.execute(_SHARES, {"words": words}).all()
+    counts: dict[str, float] = {row[0]: row[1] for row in rows}
+    each = [counts.get(word, 0.0) for word in words]
+    return (sum(each) if of_any else min(each)) < _FEW_CALLS

@@ -9,6 +9,7 @@ from calls.pipeline import RECLASSIFY, Lane, Stage
 from crm.awaited import awaited_count
 from crm.database import insert
 from crm.handover_status import handover_counts
+from crm.privacy_tables import doomed_object
 from crm.tables import call, call_analysis, job, process_beat, unreadable_event
 
 
@@ -19,6 +20,7 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     counts unfinished calls by the code of their last failed attempt, `backfill` those in the lane behind the live ones,
     `reclassifying` done calls that are to be asked about under other reasons,
     `handover` those of each destination by state, `awaited_objects` what was announced and is not in the store yet,
+    `objects_to_delete` what erasures left in it,
     `language_tiers` how many current analyses came from engines in tiers and which share of them (0..1) was not left to
     the first, None where there are none.
     """
@@ -57,6 +59,9 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
         sa.select(sa.func.count()).where(call.c.profile.is_(None), call.c.is_sample.is_(False))
     ).scalar_one()
     document["awaited_objects"] = awaited_count(connection)
+    document["objects_to_delete"] = connection.execute(
+        sa.select(sa.func.count()).select_from(doomed_object).where(doomed_object.c.due_at <= now)
+    ).scalar_one()
     document["backfill"] = connection.execute(
         sa.select(sa.func.count()).where(job.c.lane == Lane.BACKFILL, job.c.step != RECLASSIFY.name)
     ).scalar_one()

@@ -1,7 +1,7 @@
 """Calls as Tasks of Salesforce, kept apart by an external id: sending one again makes no second one.
 
 Source: Salesforce, REST API Developer Guide: Upsert Multiple Records with Fewer Round-Trips, Status Codes and Error
-Responses, Search with Parameters; OAuth 2.0 client-credentials and refresh-token flows.
+Responses, Search with Parameters; OAuth 2.0 client-credentials, refresh-token and JWT bearer flows (RFC 7523).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ import httpx2
 from calls.crm_payloads import TASK_CREATE_ONLY
 from calls.errors import CallwiseError, EngineMisconfigured, TransientError
 from engines.crm_http import json_of, make_client, passing, translated, wait_of
+from engines.crm_salesforce_key import SigningKey
 from engines.handover import Outgoing, Person, Refused, Sent
 
 _WHO = "Salesforce"
@@ -23,13 +24,15 @@ _SECRET_SETTING = "CALLWISE_HANDOVER__SALESFORCE__CLIENT_SECRET"  # noqa: S105 -
 # What the same record may be taken with a little later.
 _PASSING = frozenset({"UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG"})
 _STALE = frozenset({"INVALID_CROSS_REFERENCE_KEY", "ENTITY_IS_DELETED", "INACTIVE_OWNER_OR_USER"})
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _NOT_WRITABLE = "INVALID_FIELD_FOR_INSERT_UPDATE"
 
 
 class SalesforceCrm:
     """One org. Nothing is asked of it before the first call.
 
-    `url` is the org's My Domain; with a `refresh_token` that flow gives access, else the client's own credentials.
+    `url` is the org's My Domain; with a `key` the JWT flow gives access, with a `refresh_token` that flow, else the
+    client's own credentials.
     """
 
     batch_size = 200
@@ -39,8 +42,9 @@ class SalesforceCrm:
         url: str,
         *,
         client_id: str,
-        client_secret: str,
+        client_secret: str = "",
         refresh_token: str = "",
+        key: SigningKey | None = None,
         api_version: str = "62.0",
         external_id_field: str = "Callwise_Id__c",
         timeout_s: float = 30.0,
@@ -49,6 +53,7 @@ class SalesforceCrm:
         self._client_id = client_id
         self._client_secret = client_secret
         self._refresh_token = refresh_token
+        self._key = key
         self._base = f"/services/data/v{api_version}"
         self._field = external_id_field
         self._client = make_client(timeout_s)
@@ -138,17 +143,20 @@ class SalesforceCrm:
                 self._access = None
 
     def _sign_in(self) -> tuple[str, str]:
-        form = {"client_id": self._client_id, "client_secret": self._client_secret}
-        if self._refresh_token:
-            form |= {"grant_type": "refresh_token", "refresh_token": self._refresh_token}
+        if self._key is not None:
+            form = {"grant_type": _JWT_BEARER, "assertion": self._key.assertion()}
         else:
-            form |= {"grant_type": "client_credentials"}
+            form = {"client_id": self._client_id, "client_secret": self._client_secret}
+            if self._refresh_token:
+                form |= {"grant_type": "refresh_token", "refresh_token": self._refresh_token}
+            else:
+                form |= {"grant_type": "client_credentials"}
         with translated(_WHO):
             response = self._client.post(f"{self._url}/services/oauth2/token", data=form)
         if response.status_code in {400, 401, 403}:
             raise EngineMisconfigured(
-                f"Salesforce refuses handover.salesforce.client_id with its secret ({_word(response, 'error')}):"
-                f" correct {_SECRET_SETTING}, or the app's OAuth policies",
+                f"Salesforce refuses handover.salesforce.client_id with its secret or key ({_word(response, 'error')}):"
+                f" correct {_SECRET_SETTING} or the key, or the app's OAuth policies",
                 code="wrong_credentials",
             )
         if response.status_code != 200:

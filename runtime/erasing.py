@@ -1,6 +1,7 @@
 """Erasure and retention as they are run: in the database, then in the store, each part such that it can be repeated."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,9 +18,10 @@ from crm.anonymizing import anonymize, crm_objects, take_from_side_tables
 from crm.audit import Action, note
 from crm.erased import erased_among
 from crm.erasing import Erasure, Trace, erase_calls
-from crm.expiring import Kept, calls_to_erase, is_due, remove_recordings, remove_words
+from crm.expiring import Kept, erase_over, is_due, remove_recordings, remove_words
 from crm.privacy import (
     Person,
+    Place,
     calls_before,
     calls_of_person,
     count_before,
@@ -120,6 +122,8 @@ class Eraser:
 
     wired: Wiring
     viewer: Viewer = WORKER
+    # Calls to a transaction.
+    at_once: int = CALLS_AT_ONCE
 
     @cached_property
     def _around(self) -> StoreSurroundings:
@@ -159,7 +163,7 @@ class Eraser:
         theirs = set(person.contact_ids)
         while True:
             with self.wired.database.write() as connection:
-                rows = calls_of_person(connection, person, limit=CALLS_AT_ONCE)
+                rows = calls_of_person(connection, person, limit=self.at_once)
                 for leaves, ids in (
                     (False, [row.id for row in rows if row.contact_id in theirs]),
                     (True, [row.id for row in rows if row.contact_id not in theirs]),
@@ -167,7 +171,7 @@ class Eraser:
                     whole.add(erase_calls(connection, ids, self._around, cause="request", now=now, leaves_chain=leaves))
                 for row in rows:
                     note(connection, self.viewer, Action.ERASE, call_id=row.id, detail="person", now=now)
-                if len(rows) < CALLS_AT_ONCE:
+                if len(rows) < self.at_once:
                     # Last, so that whoever repeats this finds the rest by the same number.
                     whole.crm_objects += crm_objects(connection, person.contact_ids)
                     whole.contact_count += anonymize(connection, person.contact_ids, now=now)
@@ -191,24 +195,27 @@ class Eraser:
     def purge(self, before: datetime, *, now: datetime) -> Erasure:
         """Erase every call that happened before then."""
         whole = Erasure()
+        after: Place | None = None
         while True:
             with self.wired.database.write() as connection:
-                ids = calls_before(connection, before, limit=CALLS_AT_ONCE)
+                rows = calls_before(connection, before, limit=self.at_once, after=after)
+                ids = [row.id for row in rows]
                 whole.add(erase_calls(connection, ids, self._around, cause="purge", now=now))
                 detail = f"purge before={before.isoformat()} calls={len(ids)}"
                 note(connection, self.viewer, Action.ERASE, detail=detail, now=now)
-                if not ids:
+                if len(rows) < self.at_once:
                     want_scrub(connection, now=now)
                     break
+                after = (rows[-1].happened_at, rows[-1].id)
         self._finish(whole, now)
         return whole
 
     def expire(self, *, now: datetime) -> dict[str, int]:
         """Do what the settings say of how long things are kept; how many recordings, words of calls, and calls went."""
-        counts = {"recordings": 0, "words": 0, "calls": 0}
+        whole: Counter[str] = Counter()
         for kept in rules_of(self.wired.settings.retention):
-            for _ in self._portions(counts, kept, now):
-                pass
+            whole += self._apply(kept, now)
+        counts = {name: whole[name] for name in ("recordings", "words", "calls")}
         if any(counts.values()):
             with self.wired.database.write() as connection:
                 want_scrub(connection, now=now)
@@ -217,24 +224,19 @@ class Eraser:
             log.info("retention_applied", **counts)
         return counts
 
-    def _portions(self, counts: dict[str, int], kept: Kept, now: datetime) -> Iterator[None]:
-        """One transaction each, so that nobody waits long for the database."""
-        limit = CALLS_AT_ONCE
-        while True:
-            with self.wired.database.write() as connection:
-                ids = calls_to_erase(connection, kept, now=now, limit=limit)
-                counts["calls"] += erase_calls(connection, ids, self._around, cause="retention", now=now).call_count
-            yield
-            if len(ids) < limit:
-                break
-        for name, remove in (("words", remove_words), ("recordings", remove_recordings)):
+    def _apply(self, kept: Kept, now: datetime) -> Counter[str]:
+        """One rule, a transaction for each portion, so that nobody waits long for the database."""
+        counts: Counter[str] = Counter()
+        for name, let_go in (("calls", erase_over), ("words", remove_words), ("recordings", remove_recordings)):
+            after: Place | None = None
             while True:
                 with self.wired.database.write() as connection:
-                    gone = remove(connection, kept, self._around, now=now, limit=limit)
-                counts[name] += gone
-                yield
-                if gone < limit:
+                    gone = let_go(connection, kept, self._around, now=now, limit=self.at_once, after=after)
+                counts[name] += gone.count
+                after = gone.after
+                if after is None:
                     break
+        return counts
 
     def delete_doomed(self, *, now: datetime) -> int:
         """Delete in the store what is noted to be deleted; returns how many objects are left to delete now.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
+from typing import TYPE_CHECKING
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,9 @@ from crm.access import Viewer
 from crm.handover import MARKED, UNMARKED
 from engines.handover import Destination
 from runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from engines.crm_salesforce_key import SigningKey
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,23 @@ class Handovers:
             client_id=chosen.client_id,
             client_secret=chosen.client_secret.get_secret_value(),
             refresh_token=chosen.refresh_token.get_secret_value(),
+            key=self._salesforce_key(),
             api_version=chosen.api_version,
             external_id_field=chosen.external_id_field,
+        )
+
+    def _salesforce_key(self) -> "SigningKey | None":
+        chosen = self.settings.handover.salesforce
+        if chosen.private_key_file is None or not chosen.username:
+            return None
+        from engines.crm_salesforce_key import SigningKey
+
+        return SigningKey(
+            chosen.private_key_file.expanduser(),
+            issuer=chosen.client_id,
+            subject=chosen.username,
+            audience=chosen.audience,
+            clock=self.clock,
         )
 
     def _hubspot(self) -> Destination:

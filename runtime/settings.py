@@ -453,7 +453,9 @@ class WebSettings(Part):
     secure_cookies: bool = Field(False, description="Set when the pages are served over HTTPS.")
     max_upload_mb: int = Field(500, ge=1, description="So many megabytes of files are taken at once by the upload.")
     passwords: bool = Field(True, description="Whether people may sign in with passwords of Callwise, too.")
-    oidc: OidcSettings = OidcSettings()
+    oidc: OidcSettings = Field(
+        OidcSettings(), description="Where people sign in elsewhere: an OpenID Connect provider (docs/access.md)."
+    )
     api_requests_per_minute: int = Field(
         6000, ge=0, description="How many requests one caller may send to the API; 0: as many as one likes."
     )
@@ -464,9 +466,17 @@ class SalesforceSettings(Part):
         "", description="My Domain of the org (https://example.my.salesforce.com). Empty: nothing is sent there."
     )
     client_id: str = Field("", description="Consumer key of the connected app.")
-    client_secret: SecretStr = Field(SecretStr(""), description="Consumer secret of the connected app.")
-    refresh_token: SecretStr = Field(
-        SecretStr(""), description="For the refresh-token flow. Empty: the client-credentials flow."
+    client_secret: SecretStr = Field(
+        SecretStr(""), description="Consumer secret of the connected app: for the client-credentials flow."
+    )
+    refresh_token: SecretStr = Field(SecretStr(""), description="For the refresh-token flow, beside the secret.")
+    private_key_file: Path | None = Field(
+        None,
+        description="For the JWT flow (extra `salesforce`), in place of a secret: the app's RSA key, as PEM.",
+    )
+    username: str = Field("", description="For the JWT flow: the user in whose name calls are sent.")
+    audience: str = Field(
+        "https://login.salesforce.com", description="For the JWT flow; https://test.salesforce.com for a sandbox."
     )
     api_version: str = Field("62.0", pattern=r"^\d+\.\d$", description="Version of the REST API.")
     external_id_field: str = Field(
@@ -478,7 +488,8 @@ class SalesforceSettings(Part):
     @property
     def is_configured(self) -> bool:
         """Whether calls are handed over to Salesforce."""
-        return bool(self.url and self.client_id and self.client_secret.get_secret_value())
+        has_key = bool(self.private_key_file and self.username)
+        return bool(self.url and self.client_id and (has_key or self.client_secret.get_secret_value()))
 
 
 class HubSpotSettings(Part):

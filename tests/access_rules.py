@@ -2,6 +2,8 @@
 tests hold the product against it.
 """
 
+import io
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -50,6 +52,8 @@ MAY = {
         *("upload", "edit_reasons", "operate", "manage_users", "read_audit", "erase"),
     },
 }
+# Said in every call, and nobody's to read without `read_unredacted`.
+CARD = "4111 1111 1111 1111"
 _AGENT_OF = {"own": "Ann Agent", "team": "Abe Agent", "other": "Bob Agent", "nobodys": None}
 
 
@@ -63,6 +67,15 @@ class Centre:
     marks: dict[str, str]
 
 
+def _sound() -> bytes:
+    """Ten seconds of two channels, in which somebody might speak."""
+    held = io.BytesIO()
+    with wave.open(held, "wb") as written:
+        written.setparams((2, 2, 8000, 0, "NONE", ""))
+        written.writeframes(b"\x00\x01" * 2 * 8000 * 10)
+    return held.getvalue()
+
+
 def make_centre(home: Path) -> Centre:
     """The site of these people, with a call of each kind."""
     hall = make_hall(home)
@@ -73,21 +86,25 @@ def make_centre(home: Path) -> Centre:
         for number, (name, agent_name) in enumerate(_AGENT_OF.items()):
             mark = marks[name]
             key = f"2026/{mark}.wav"
-            hall.wiring.objects.put(key, b"RIFF" + mark.encode() * 400)
+            hall.wiring.objects.put(key, _sound() + mark.encode())
+            kept = hall.wiring.objects.head(key).ref
             call_id = calls[name] = seed_call(
                 connection,
                 agent=agent_name,
                 queue="Deliveries",
                 contact_number=f"+1555020{number:04d}",
-                said=[(0, "customer", 0.0, 4.0, f"The word is {mark} today.")],
+                said=[
+                    (0, "customer", 0.0, 4.0, f"The word is {mark} today."),
+                    (0, "customer", 4.0, 9.0, f"My card number is {CARD}, please charge it."),
+                ],
                 analysis={
                     "headline": f"Headline {mark}",
-                    "summary": f"Summary {mark}.",
+                    "summary": f"Summary {mark}. Card number {CARD}.",
                     "subject": mark,
                     "next_steps": [{"text": f"Step {mark}", "owner": "agent", "due_on": None}],
                     "evidence": [{"field": "reason", "turn": 0, "quote": mark}],
                 },
-                recording={"object_key": key},
+                recording={"bucket": kept.bucket, "object_key": key, "etag": kept.etag, "duration_s": 10.0},
                 external_call_id=f"ext-{mark}",
                 customer_name=f"Customer {mark}",
                 attributes={"ticket": mark},

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from tests.browser import FLAGS, chromium_path
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-PAGES = ("calls", "call", "trends", "operations")
+PAGES = ("calls", "call", "customer", "review", "reasons", "trends", "operations")
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
@@ -37,7 +37,7 @@ class Shoot:
             browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
             made = self._take(browser, DESKTOP, "light", PAGES)
             made += self._take(browser, DESKTOP, "dark", ("call", "trends"))
-            made += self._take(browser, PHONE, "light", ("calls", "call"))
+            made += self._take(browser, PHONE, "light", ("calls", "call", "customer"))
             browser.close()
         return made
 
@@ -61,14 +61,17 @@ class Shoot:
         page.goto(f"{self.address}/login")
         page.get_by_label("Name").fill(self.name)
         page.get_by_label("Password").fill(self.password)
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         expect(page.get_by_role("heading", name="Calls", exact=True)).to_be_visible()
 
     def _open(self, page: Page, shown: str) -> None:
-        if shown == "call":
+        if shown in {"call", "customer"}:
             page.goto(f"{self.address}/calls?text={quote(self.call)}&stage=done")
             page.locator("a.headline").first.click()
             expect(page.locator(".turn").first).to_be_visible()
+            if shown == "customer":
+                page.locator(".byline a").first.click()
+                expect(page.locator("table.timeline")).to_be_visible()
             return
         page.goto(f"{self.address}/{shown}")
         if shown == "trends":

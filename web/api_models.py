@@ -240,6 +240,7 @@ class Call(Model):
     analysis: Analysis | None
     timing: dict[str, float | None]
     skipped: list[dict[str, str]]
+    reviews: list[ReviewOfCall] = Field(description="What people said of the call, in order.")
     cost_microusd: int | None
 
 

@@ -87,12 +87,12 @@ def answers_of(
     ]
 
 
-def history_of(analysis: AnalysisRow | None, taxonomy: Taxonomy | None) -> list[Change]:
+def history_of(found: AnalysisRow | CallInFull | None, taxonomy: Taxonomy | None) -> list[Change]:
     """What people said of the call, newest first."""
-    if analysis is None:
+    if found is None:
         return []
     changes = []
-    for said in reversed(analysis.reviews):
+    for said in reversed(found.reviews):
         field = Field(said.field)
         is_confirmed = said.before == said.after
         before, after = (_in_words(field, word, taxonomy) for word in (said.before, said.after))
@@ -116,5 +116,13 @@ def _in_words(field: Field, word: str | None, taxonomy: Taxonomy | None) -> str:
     if field is Field.OUTCOME:
         return outcome_words(word) or "Not known"
     if field is Field.NEXT_STEPS:
-        return "; ".join(step["text"] for step in json.loads(word)) or "none"
+        return _steps_in_words(word)
     return word
+
+
+def _steps_in_words(word: str) -> str:
+    try:
+        return "; ".join(step["text"] for step in json.loads(word)) or "none"
+    except ValueError:
+        # What must not leave was marked across the bounds of a step: what is left is no list any more.
+        return ""

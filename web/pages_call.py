@@ -205,7 +205,7 @@ def _call_context(
         "orders": behind.get(ORDERS, []),
         "earlier": earlier,
         "handover": handover,
-        "history": history_of(found.analysis, taxonomy),
+        "history": history_of(found, taxonomy),
         "has_ended": found.line.stage in TERMINAL_STAGES,
         "can_play": viewer.may(Permission.HEAR_CALLS)
         and found.recording is not None

@@ -1,8 +1,5 @@
 """Upload: recordings and conversations that somebody has as files, by drag and drop or by a form."""
 
-from pathlib import Path
-from tempfile import NamedTemporaryFile
-
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
@@ -10,21 +7,20 @@ from starlette.formparsers import MultiPartException
 from starlette.responses import Response
 
 from crm.access import Permission
-from crm.audit import note
-from ingest.uploads import Uploaded, take_upload
+from ingest.uploads import Uploaded
 from web.auth import PageVisitor, Visitor, checked_form, needs
-from web.errors import TooLarge, WrongRequest
+from web.errors import WrongRequest
 from web.site import OurSite, Site
+from web.uploads import require_bounded, take_file
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.UPLOAD))])
 MAX_FILES = 50
-_COPIED_AT_ONCE = 1 << 20
-_UPLOADED = "upload"
 _WHY_NOT = {
     "sidecar": "kept: it tells of a call, and is none itself",
-    "conversation_without_call": "kept: it tells of a call, and is none itself",
+    "beside_recording": "kept: it belongs to a recording that is there",
     "not_audio": "no recording: its name ends like that of another kind of file",
     "folder_marker": "empty",
+    "too_large": "kept, and too large to be read",
 }
 
 
@@ -37,12 +33,7 @@ def upload_page(request: Request, site: OurSite, visitor: PageVisitor) -> Respon
 @router.post("/upload")
 async def upload_files(request: Request, site: OurSite, visitor: PageVisitor) -> Response:
     """Take the files of the form; each becomes a call, or it is said why not."""
-    limit = site.wiring.settings.web.max_upload_mb << 20
-    length = request.headers.get("content-length", "")
-    if not length.isdigit():
-        raise WrongRequest("The form does not say how long it is.")
-    if int(length) > limit:
-        raise TooLarge(f"Files of at most {limit >> 20} MB are taken at once.")
+    require_bounded(request, site.wiring.settings.web.max_upload_mb << 20)
     try:
         async with request.form(max_files=MAX_FILES, max_fields=5) as form:
             checked_form(request, str(form.get("form_token", "")))
@@ -53,19 +44,8 @@ async def upload_files(request: Request, site: OurSite, visitor: PageVisitor) ->
 
 
 def _take(site: Site, visitor: Visitor, form: FormData) -> list[tuple[str, Uploaded]]:
-    taken = []
-    for given in form.getlist("file"):
-        if not isinstance(given, UploadFile) or not given.filename:
-            continue
-        with NamedTemporaryFile(prefix="callwise-upload-") as kept:
-            while chunk := given.file.read(_COPIED_AT_ONCE):
-                kept.write(chunk)
-            kept.flush()
-            uploaded = take_upload(site.intake, given.filename, Path(kept.name))
-        with site.wiring.database.write() as connection:
-            note(connection, visitor.viewer, _UPLOADED, call_id=uploaded.call_id, now=site.clock())
-        taken.append((given.filename, uploaded))
-    return taken
+    files = [given for given in form.getlist("file") if isinstance(given, UploadFile) and given.filename]
+    return [(given.filename or "", take_file(site, visitor.viewer, given)) for given in files]
 
 
 def _page(request: Request, site: Site, visitor: Visitor, taken: list[tuple[str, Uploaded]]) -> Response:

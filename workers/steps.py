@@ -27,12 +27,13 @@ from calls.pipeline import FETCH, RECLASSIFY, Lane, SkipReason, Step
 from calls.prompts import PROMPT_VERSION
 from calls.reasons import Taxonomy
 from calls.recording import PEAKS, PLAYBACK, own_key
-from calls.redaction import SensitiveFinder, find_sensitive, redact_turns
+from calls.redaction import SensitiveFinder, find_in_turns, find_sensitive, mark_turns, redact_turns
 from calls.sides import take_sides
 from calls.transcript import take_turns
 from crm import jobs, results
 from crm.batches import forget_questions
 from crm.database import Database
+from crm.findings import save_findings
 from crm.heard_pieces import forget_answers
 from crm.money import note_charge
 from crm.reclassify import KEPT_BY_PERSON, note_ended, settle
@@ -260,7 +261,10 @@ def understand(parts: Parts, work: results.Work, *, refuse: Callable[[sa.Connect
         taxonomy = parts.default_taxonomy()
         with parts.database.write() as connection:
             store_taxonomy(connection, taxonomy, _now())
-    turns = redact_turns(take_turns(transcript.utterances), parts.redaction())
+    find = parts.redaction()
+    said = take_turns(transcript.utterances)
+    sensitive = find_in_turns(said, find)
+    turns = mark_turns(said, sensitive)
     conversation = Conversation(
         turns=turns,
         direction=work.direction,
@@ -276,6 +280,7 @@ def understand(parts: Parts, work: results.Work, *, refuse: Callable[[sa.Connect
     analysis = check_analysis(engine.analyse(conversation, taxonomy, _ledger(parts, work.call_id)), turns, taxonomy)
 
     def write(connection: sa.Connection, now: datetime) -> None:
+        save_findings(connection, transcript.id, sensitive, find)
         if work.lane is Lane.BACKFILL:
             forget_questions(connection, work.call_id)
         onto, kept = work, analysis

@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from calls.crm_payloads import hubspot_call, salesforce_task, webhook_call
 from calls.errors import EngineMisconfigured, TransientError
@@ -15,6 +17,7 @@ from calls.handover import CrmIds, HandedCall, payload_hash
 from calls.recording import Direction
 from engines.crm_hubspot import HubSpotCrm
 from engines.crm_salesforce import SalesforceCrm
+from engines.crm_salesforce_key import SigningKey
 from engines.handover import Destination, Outgoing, Refused, Sent
 from engines.webhook import Webhook, is_public
 from tests.servers import hubspot, salesforce, webhook_receiver
@@ -246,6 +249,30 @@ def test_a_refresh_token_gives_access_too(org):
     salesforce_of(org, refresh_token=salesforce.REFRESH_TOKEN).check()
     with pytest.raises(EngineMisconfigured, match="invalid_grant"):
         salesforce_of(org, refresh_token="another").check()
+
+
+def test_a_private_key_gives_access_in_place_of_a_secret(org, tmp_path):
+    path = tmp_path / "app.pem"
+    own, other = (generate_private_key(65537, 2048) for _ in range(2))
+    org.app_key = own.public_key()
+
+    def check(key: RSAPrivateKey, **changes: str) -> None:
+        path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        who = {
+            "issuer": salesforce.CLIENT_ID,
+            "subject": salesforce.USERNAME,
+            "audience": "https://login.salesforce.com",
+        }
+        salesforce_of(org, client_secret="", key=SigningKey(path, **who | changes)).check()
+
+    check(own)
+    for key, changes in ((other, {}), (own, {"subject": "somebody@example.org"}), (own, {"audience": "elsewhere"})):
+        with pytest.raises(EngineMisconfigured) as error:
+            check(key, **changes)
+        assert error.value.code == "wrong_credentials"
+    path.write_text("no key")
+    with pytest.raises(EngineMisconfigured, match="private_key_file"):
+        SigningKey(path, issuer="a", subject="b", audience="c").assertion()
 
 
 def test_what_is_taken_only_at_first_is_left_out_of_what_comes_later(org):

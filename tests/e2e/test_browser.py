@@ -251,7 +251,8 @@ def test_nothing_that_a_call_says_is_executed(browser, tmp_path):
             )
             said = Changes(headline=f"{hostile} again"[:90], summary=hostile)
             correct(connection, maria, call_id, revision_of(connection, call_id), said, now=NOW)
-            paths.append(f"/calls/{call_id}?find={quote(hostile)}")
+            # Filters in an address hold no NUL: that is refused, as PostgreSQL would.
+            paths.append(f"/calls/{call_id}?find={quote(hostile.replace(chr(0), ''))}")
         connection.execute(sa.update(contact).values(first_name=XSS[0], last_name=XSS[1], email=XSS[2]))
         paths += [f"/customers/{contact_id}" for contact_id in connection.execute(sa.select(contact.c.id)).scalars()]
     recompute_all(hall.wiring.database, "UTC", NOW)

@@ -145,6 +145,8 @@ def test_a_swap_at_the_terminal_shows_the_corrected_call_and_says_what_it_costs(
     shown = json.loads(ended.stdout)
     assert (shown["stage"], shown["analysis"], shown["transcript"]["agent_channel"]) == ("transcribed", None, 0)
     assert [turn["speaker"] for turn in shown["turns"]][:2] == ["customer", "agent"]
+    [said] = shown["reviews"]
+    assert (said["field"], said["before"], said["after"]) == ("speakers", "1", "0")
     assert isinstance(run(hall, "call", str(seed(hall)), "--swap-channels").exception, NoChannels)
 
 

@@ -22,9 +22,9 @@ ROSA, BEN = "+15550100", "+15550177"
 
 
 @pytest.fixture
-def shop(database):
+def shop(any_database):
     """Four calls of Rosa's, two of them Andrew's, and one of Ben's that Priya took."""
-    with database.write() as connection:
+    with any_database.write() as connection:
         seed_taxonomy(connection)
         about = [("Andrew K", 0, "delivery_status"), ("Andrew K", 3, "delivery_status")]
         about += [("Priya N", 20, "delivery_status"), ("Priya N", 21, "repair_booking")]
@@ -42,7 +42,7 @@ def shop(database):
         connection.execute(sa.insert(account).values(id=bought, name="Diaz & Co", domain="diaz.example"))
         named = {"first_name": "Rosa", "last_name": "Diaz", "account_id": bought}
         connection.execute(sa.update(contact).where(contact.c.phone_e164 == ROSA).values(named))
-    return database
+    return any_database
 
 
 def id_of(connection, number):

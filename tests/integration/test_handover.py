@@ -471,21 +471,29 @@ def test_people_are_found_there_once_and_looked_for_again_when_they_are_gone(cen
     assert centre.org.org.tasks[str(third)]["WhoId"] == "003B"
 
 
-def test_a_call_that_is_refused_is_a_persons_matter_and_the_others_go(centre):
-    centre.begin("salesforce")
-    good = [centre.seed(), centre.seed()]
-    bad = centre.seed(direction="internal")
+def test_a_call_that_is_refused_is_a_persons_matter_and_the_others_go(centre, capsys):
+    centre.begin("salesforce", "webhook", unredacted=True)
+    said = {"headline": "planted-headline", "summary": "planted-summary"}
+    good = [centre.seed(analysis=said), centre.seed(analysis=said)]
+    bad = centre.seed(direction="internal", analysis=said, customer_name="planted-name")
+    centre.receiver.trouble(webhook_receiver.Trouble(500))
     # As an org whose owner took that value out of the list.
     salesforce._PICKLISTS["CallType"].discard("Internal")
     try:
-        assert centre.tend() == 2
+        assert centre.tend() == 4
     finally:
         salesforce._PICKLISTS["CallType"].add("Internal")
     assert centre.state(bad, "salesforce") is State.FAILED
     assert {centre.state(one, "salesforce") for one in good} == {State.SENT}
     with centre.database.read() as connection:
         [failed] = failed_handovers(connection)
+        kept = [str(row) for table in (handover, crm_link) for row in connection.execute(sa.select(table))]
     assert (failed.code, failed.detail) == ("invalid_or_null_for_restricted_picklist", "CallType")
+    # Neither what is kept nor what is logged holds a word of a call, a number or a secret.
+    told = capsys.readouterr().out + "".join(kept)
+    assert "handover_refused" in told
+    for planted in ("planted", "+15550100", CARD, webhook_receiver.SECRET):
+        assert planted not in told
 
 
 @pytest.mark.parametrize("unredacted", [False, True])

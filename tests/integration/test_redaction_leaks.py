@@ -104,12 +104,12 @@ class Centre:
         self.seen += [self.stored(), *self.sent()]
 
     def stored(self):
-        """Every row of every table but the transcript's own words."""
+        """Every row of every table but the transcript's own words, and what is searched of them."""
         with self.wired.database.read() as connection:
             return "\n".join(
                 str(row._mapping)
                 for table in tables.metadata.sorted_tables
-                if table.name != "utterance"
+                if table.name not in {"utterance", "call_text"}
                 for row in connection.execute(sa.select(table))
             )
 

@@ -110,6 +110,18 @@ def test_sound_words_and_calls_go_each_in_their_time(make) -> None:
         assert [name for name in names if name] == [f"+4915{days:08}" for days in (5, 15, 25)]
 
 
+def test_many_calls_go_in_portions_each_behind_the_one_before(make) -> None:
+    """Also of one and the same moment."""
+    house = make(recordings_days=10, words_days=20, calls_days=30)
+    ages = {5: "SWP", 15: "WP", 25: "P", 35: ""}
+    calls = [(days, house.call(days)) for days in ages for _ in range(3)]
+    Eraser(house.wired, at_once=2).tend(now=NOW)
+    assert [(days, house.left(call_id)) for days, call_id in calls] == [(days, ages[days]) for days, _ in calls]
+    erased = Eraser(house.wired, at_once=2).purge(NOW - 10 * DAY, now=NOW)
+    assert erased.call_count == 6
+    assert [house.left(call_id) for days, call_id in calls if days != 5] == [""] * 9
+
+
 def test_a_queue_of_its_own_has_its_own_times_alone(make) -> None:
     house = make(recordings_days=10, queues={"Legal": KeptFor(words_days=10), "Complaints": KeptFor()})
     calls = {queue: house.call(15, queue) for queue in ("Sales", "Legal", "Complaints", None)}

@@ -95,7 +95,7 @@ def test_status_and_trends_have_documents(hall):
 
 def test_the_api_describes_itself(hall):
     paths = hall.client.get("/api/v1/openapi.json").json()["paths"]
-    assert set(paths) == {
+    assert set(paths) >= {
         "/api/v1/calls",
         "/api/v1/calls/{call_id}",
         "/api/v1/calls/{call_id}/audio",

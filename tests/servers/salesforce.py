@@ -5,17 +5,25 @@ Sources: REST API Developer Guide (Upsert Multiple Records with Fewer Round-Trip
 Search with Parameters; Query), Object Reference (Task), OAuth 2.0 client-credentials and refresh-token flows.
 """
 
+import base64
 import json
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.servers.local_http import Ending, LocalHandler, LocalServer
 
 CLIENT_ID = "3MVG9.planted-client"
 CLIENT_SECRET = "planted-salesforce-secret-41c2"
 REFRESH_TOKEN = "planted-refresh-token-77e0"
+USERNAME = "calls@example.org"
 FIELD = "Callwise_Id__c"
 
 # Object Reference, Task: the fields that may be written, the length of text, and what is taken only at first.
@@ -66,6 +74,8 @@ class SalesforceServer(LocalServer):
         self.asked: list[tuple[str, str]] = []
         self.batches: list[list[dict[str, Any]]] = []
         self._external_id_field = external_id_field
+        # The public key of the app's certificate, for the JWT flow.
+        self.app_key: RSAPublicKey | None = None
         self._tokens: list[str] = []
         self._valid: set[str] = set()
         self._troubles: deque[Trouble] = deque()
@@ -97,11 +107,32 @@ class SalesforceServer(LocalServer):
 
     def _token(self, body: bytes) -> tuple[int, dict[str, str], Any, Ending]:
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        if form.get("grant_type") == "urn:ietf:params:oauth:grant-type:jwt-bearer":
+            if not self._is_mine(form.get("assertion", "")):
+                return 400, {}, {"error": "invalid_grant", "error_description": "invalid assertion"}, "whole"
+            return self._new_token()
         if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
             return 400, {}, {"error": "invalid_client", "error_description": "invalid client credentials"}, "whole"
         is_fresh = form.get("grant_type") == "refresh_token" and form.get("refresh_token") == REFRESH_TOKEN
         if not is_fresh and form.get("grant_type") != "client_credentials":
             return 400, {}, {"error": "invalid_grant", "error_description": "expired access/refresh token"}, "whole"
+        return self._new_token()
+
+    def _is_mine(self, assertion: str) -> bool:
+        """Whether the app's key signed it, for this org's user, for the next three minutes."""
+        told, _, signature = assertion.rpartition(".")
+        if self.app_key is None or not signature:
+            return False
+        try:
+            self.app_key.verify(_bytes(signature), told.encode(), PKCS1v15(), SHA256())
+        except InvalidSignature:
+            return False
+        claims = json.loads(_bytes(told.partition(".")[2]))
+        wanted = {"iss": CLIENT_ID, "sub": USERNAME, "aud": "https://login.salesforce.com"}
+        left_s = claims["exp"] - time.time()
+        return 0 < left_s <= 180 and {name: claims[name] for name in wanted} == wanted
+
+    def _new_token(self) -> tuple[int, dict[str, str], Any, Ending]:
         token = f"00D.token-{len(self._tokens)}"
         self._tokens.append(token)
         self._valid.add(token)
@@ -181,6 +212,10 @@ class SalesforceServer(LocalServer):
         if fields.get("OwnerId") and fields["OwnerId"] not in {user for user, _ in self.org.users}:
             return _error("INVALID_CROSS_REFERENCE_KEY", "Owner ID: id value of incorrect type", ["OwnerId"])
         return None
+
+
+def _bytes(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def _error(code: str, message: str, fields: list[str] | None = None) -> dict[str, Any]:

@@ -120,3 +120,24 @@ def test_a_model_has_one_price_or_several_of_different_days(tmp_path):
     assert prices["two"][1].valid_from == date(2026, 5, 1)
     with pytest.raises(SettingsError, match="same day"):
         read_settings(home=tmp_path, prices={"two": [{"input": 1}, {"input": 2}]})
+
+
+@pytest.mark.parametrize(
+    ("webhooks", "told"),
+    [
+        ([{"name": "a", "url": "http://hooks.example.org", "secret": "s" * 24}], "needs https"),
+        ([{"name": "a", "url": "https://hooks.example.org", "secret": "short"}], "at least 24"),
+        ([{"name": "hubspot", "url": "https://hooks.example.org", "secret": "s" * 24}], "is taken"),
+        ([{"name": "a", "url": "https://hooks.example.org", "secret": "s" * 24}] * 2, "is taken"),
+        ([{"name": "a", "url": "https://user@hooks.example.org", "secret": "s" * 24}], "no such address"),
+    ],
+)
+def test_a_webhook_that_could_be_read_or_forged_is_refused(webhooks, told):
+    with pytest.raises(SettingsError, match=told):
+        read_settings(handover={"webhooks": webhooks})
+
+
+def test_a_webhook_of_ones_own_network_may_be_without_https():
+    private = {"name": "a", "url": "http://10.0.0.1/calls", "secret": "s" * 24, "allow_private": True}
+    assert read_settings(handover={"webhooks": [private]}).handover.is_configured
+    assert not read_settings().handover.is_configured

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from crm.tables import UtcDateTime
+from crm.tables import JSON, UtcDateTime
 
 revision = "0014"
 down_revision = "0013"
@@ -41,6 +41,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bucket", "object_key", name="pk_doomed_object"),
     )
     op.create_index("ix_doomed_object_due_at", "doomed_object", ["due_at"])
+    op.create_table(
+        "sensitive_finding",
+        sa.Column("transcript_id", sa.Uuid, nullable=False),
+        sa.Column("rules", sa.Text, nullable=False),
+        sa.Column("turn_count", sa.Integer, nullable=False),
+        sa.Column("findings", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("transcript_id", name="pk_sensitive_finding"),
+        sa.ForeignKeyConstraint(
+            ["transcript_id"], ["transcript.id"], name="fk_sensitive_finding_transcript_id_transcript"
+        ),
+    )
     op.create_table(
         "taught_call",
         sa.Column("taxonomy_version", sa.Text, nullable=False),
