@@ -43,6 +43,7 @@ def centre(database: Database) -> Database:
             **people,
             duration_s=12.0,
             direction="inbound",
+            from_number_e164="+12065550101",
             transcript=heard,
             analysis={
                 "summary": f"Gave the card {CARD}; the boiler leaks.",
