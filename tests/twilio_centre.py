@@ -11,6 +11,7 @@ from calls.pipeline import QUEUES
 from calls.recording import ObjectRef
 from crm import tables, waiting
 from crm.taxonomies import store_taxonomy
+from crm.touched_tables import touched_call
 from engines.language_fake import FakeLanguage
 from engines.speech import SpeechHints
 from engines.speech_fake import FakeSpeech
@@ -140,4 +141,5 @@ class Centre:
         return {table.name: self.rows(table) for table in tables.metadata.sorted_tables if table is not tables.telling}
 
     def touched(self):
-        return {row.utc_day for row in self.rows(tables.touched_day)}
+        """The calls that the roll-ups are to look at."""
+        return {row.call_id for row in self.rows(touched_call)}

@@ -14,8 +14,9 @@ from crm import jobs
 from crm.database import Database
 from crm.facts import set_facts
 from crm.intake import Arrival, Received, insert_batch, insert_received, note_unreadable
-from crm.tables import agent, call, job, queue, recording, team, touched_day, unreadable_event
+from crm.tables import agent, call, job, queue, recording, team, unreadable_event
 from crm.told_calls import calls_of
+from crm.touched_tables import touched_call
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -44,7 +45,7 @@ def end_call(database: Database, received: Received, now: datetime = NOW) -> Non
         claim = jobs.claim(connection, received.call_id, step_named("call.transcribe"), now=now, lease_s=9)
         assert claim is not None
         jobs.skip(connection, claim, SkipReason.NO_SPEECH, now=now)
-        connection.execute(sa.delete(touched_day))
+        connection.execute(sa.delete(touched_call))
 
 
 def test_a_recording_becomes_a_call_a_recording_and_a_job(any_database):
@@ -162,7 +163,7 @@ def test_other_content_under_a_known_key_starts_the_call_anew(any_database):
     assert (stored.stage, stored.skip_reason, stored.finished_at) == (Stage.RECEIVED, None, None)
     assert {(row.etag, row.is_current) for row in rows(any_database, recording)} == {("e1", False), ("e2", True)}
     assert rows(any_database, job)[0].step == "call.transcribe"
-    assert rows(any_database, touched_day)[0].utc_day == NOW.date()
+    assert {row.call_id for row in rows(any_database, touched_call)} == {first.call_id}
 
 
 def test_old_content_that_is_back_becomes_current_again(any_database):
@@ -244,7 +245,7 @@ def test_facts_that_come_late_are_added_and_mark_both_days(any_database):
     assert stored.attributes == {"a": "1", "b": "2"}
     assert (stored.id, stored.external_call_id) == (received.call_id, "c-9")
     assert stored.agent_id is not None
-    assert {row.utc_day for row in rows(any_database, touched_day)} == {NOW.date(), NOW.date() - timedelta(days=2)}
+    assert {row.call_id for row in rows(any_database, touched_call)} == {received.call_id}
 
 
 def test_a_finished_call_whose_customer_is_told_late_is_filed_again(any_database):

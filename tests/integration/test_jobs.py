@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from calls.pipeline import FILE, QUEUES, TRANSCRIBE, UNDERSTAND, Lane, Stage
 from crm import jobs, retries, waiting
-from crm.tables import call, job, touched_day
+from crm.tables import call, job
+from crm.touched_tables import touched_call
 from tests.servers.process import wait_until
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -104,7 +105,7 @@ def test_a_call_walks_through_every_stage_and_leaves_no_job_behind(any_database,
     assert held is None
     with any_database.read() as connection:
         assert waiting.unfinished_count(connection) == 0
-        assert connection.execute(sa.select(touched_day.c.utc_day)).scalars().all() == [NOW.date()]
+        assert connection.execute(sa.select(touched_call.c.call_id)).scalars().all() == [call_id]
 
 
 def test_the_next_step_is_claimed_at_once_only_by_a_worker_that_does_it(any_database, call_id):
