@@ -26,10 +26,10 @@ import xlsxwriter
 from analytics.dimensions import date_row, follow
 from analytics.export_parquet import write_parquet
 from analytics.export_tables import ExportTable, export_tables
-from analytics.export_xlsx import CallsSheet, calls_sheet
 from analytics.exports import export
 from analytics.parts import PARTS
 from analytics.star import agg_hour, dim_date, fact_call, refresh_state
+from analytics.xlsx_calls import CallsSheet, calls_sheet
 from analytics.xlsx_rows import Cells, Filling, fill
 from crm.database import Database
 
