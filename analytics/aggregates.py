@@ -151,7 +151,8 @@ def _by_period(of_day: Mapping[sa.Table, Mapping[Key, Any]]) -> dict[Key, Any]:
                 into = (period, dimension, start, member_key, key[-1])
                 held = found.get(into)
                 found[into] = amounts if held is None else held + amounts
-    return found
+    # A call that has another reason now changes nothing for its queue.
+    return {key: amounts for key, amounts in found.items() if amounts.any()}
 
 
 def _add(connection: sa.Connection, table: sa.Table, sums: Mapping[Key, Any], now: datetime) -> None:

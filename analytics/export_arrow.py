@@ -5,15 +5,16 @@ database row by row.
 """
 
 from collections.abc import Generator
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from analytics.export_copy import copied
-from analytics.export_tables import ColumnType, ExportTable, Rows
+from analytics.export_tables import ColumnType, ExportColumn, ExportTable, Rows
 
-BATCH_ROWS = 32_768
+BATCH_ROWS = 16_384
 _SLOW_BATCH_ROWS = 5_000
 
 TYPES = {
@@ -27,6 +28,11 @@ TYPES = {
 
 def schema(table: ExportTable) -> pa.Schema:
     """The Arrow schema of a table, descriptions included: the same whatever the rows hold."""
+    return _schema(table.columns)
+
+
+@cache
+def _schema(columns: tuple[ExportColumn, ...]) -> pa.Schema:
     return pa.schema(
         [
             pa.field(
@@ -35,7 +41,7 @@ def schema(table: ExportTable) -> pa.Schema:
                 nullable=not column.is_required,
                 metadata={"description": column.description},
             )
-            for column in table.columns
+            for column in columns
         ]
     )
 

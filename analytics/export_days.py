@@ -18,8 +18,6 @@ from analytics.star import agg_hour, agg_period, date_key, date_of, fact_call
 
 # A month of more rows is written in one file for each day.
 MONTH_ROWS = 50_000
-# A week that begins in a month ends at most so many days after it.
-_REACH = timedelta(days=6)
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,13 @@ def days(connection: sa.Connection) -> dict[int, Day]:
 def stretches(found: Mapping[int, Day], table: ExportTable) -> Iterator[Stretch]:
     """The files that hold the table's rows, in order of the days."""
     months: dict[int, list[int]] = defaultdict(list)
+    is_of_periods = table.name == agg_period.name
     for key in found:
-        for month in _months_of(key, table):
+        for month in _months_of(key) if is_of_periods else (key // 100,):
             months[month].append(key)
     for month, keys in sorted(months.items()):
         folder = f"month={month // 100:04}-{month % 100:02}"
-        by_day = not _is_of_periods(table) and sum(found[key].calls for key in keys) > MONTH_ROWS
+        by_day = not is_of_periods and sum(found[key].calls for key in keys) > MONTH_ROWS
         if by_day:
             for key in keys:
                 yield Stretch(key, key, f"{folder}/day-{key % 100:02}.parquet", found[key].state)
@@ -73,17 +72,10 @@ def stretches(found: Mapping[int, Day], table: ExportTable) -> Iterator[Stretch]
             yield Stretch(month * 100, month * 100 + 99, f"{folder}/part-0.parquet", state)
 
 
-def _is_of_periods(table: ExportTable) -> bool:
-    return table.name == agg_period.name
-
-
-def _months_of(key: int, table: ExportTable) -> set[int]:
-    """The months in whose files the day counts: a row for a week stands in the month in which the week begins."""
-    months = {key // 100}
-    if _is_of_periods(table):
-        day = date_of(key)
-        months.add(date_key(day - timedelta(days=day.weekday())) // 100)
-    return months
+def _months_of(key: int) -> set[int]:
+    """The months whose sums by period the day counts in: a week stands in the month in which it begins."""
+    day = date_of(key)
+    return {key // 100, date_key(day - timedelta(days=day.weekday())) // 100}
 
 
 def chunks_of(connection: sa.Connection, table: ExportTable) -> Iterator[Stretch]:

@@ -29,26 +29,27 @@ _IN_HAND = 2
 def pieces(context: Context) -> Iterator[Piece]:
     """The files of every table."""
     for table in context.tables:
+        form = digest(f"{_FORM} {schema(table)}")
         if table.day:
             for stretch in stretches(context.days_of(table), table):
-                yield _piece(table, f"{table.name}/{stretch.path}", stretch, stretch.state)
+                yield _piece(table, stretch, form, stretch.state)
         elif table.chunk:
             for stretch in chunks_of(context.connection, table):
                 # What people are called changes without a trace here: it is always looked at.
-                state = "" if context.personal_data else stretch.state
-                yield _piece(table, f"{table.name}/{stretch.path}", stretch, state)
+                yield _piece(table, stretch, form, "" if context.personal_data else stretch.state)
         else:
-            yield _piece(table, f"{table.name}/part-0.parquet", None, "")
+            yield _piece(table, None, form, "")
 
 
-def _piece(table: ExportTable, path: str, stretch: Stretch | None, state: str) -> Piece:
-    part = table if stretch is None else table.part(stretch.low, stretch.high)
-    form = f"{_FORM} {schema(table)}"
-    return Piece(f"parquet/{path}", "parquet", digest(form, state) if state else "", partial(_write, part))
+def _piece(table: ExportTable, stretch: Stretch | None, form: str, state: str) -> Piece:
+    path = stretch.path if stretch else "part-0.parquet"
+    mark = f"{form} {state}" if state else ""
+    return Piece(f"parquet/{table.name}/{path}", "parquet", mark, partial(_write, table, stretch))
 
 
-def _write(table: ExportTable, context: Context, path: Path, _done: Mapping[str, Any]) -> int:
-    return write_parquet(context.connection, table, path)
+def _write(table: ExportTable, stretch: Stretch | None, context: Context, path: Path, _done: Mapping[str, Any]) -> int:
+    part = table.part(stretch.low, stretch.high) if stretch else table
+    return write_parquet(context.connection, part, path)
 
 
 def write_parquet(connection: sa.Connection, table: ExportTable, path: Path) -> int:

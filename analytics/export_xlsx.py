@@ -1,7 +1,6 @@
 """The Excel workbook: a README, trend tables, calls and charts. Real tables, numbers as numbers, and no formula."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,17 @@ import sqlalchemy as sa
 import xlsxwriter
 
 from analytics.export_pieces import Context, Entry, Piece
-from analytics.export_tables import customer_name
 from analytics.measures import BY_SLUG, MEASURES
-from analytics.star import dim_agent, dim_customer, dim_queue, dim_reason, dim_team, fact_call
 from analytics.sums import Over
 from analytics.trends import By, Trend, TrendRow, local_today, time_zone, totals, trend
-from analytics.xlsx_rows import Cells, Filling, fill
-from crm.tables import UtcDateTime, contact
+from analytics.xlsx_calls import Row, Sheet, calls_sheet
+from analytics.xlsx_rows import Filling, fill
 
-# A spreadsheet program holds all cells in memory; whoever wants more calls takes the Parquet or CSV files.
-MAX_CALL_ROWS = 100_000
 MAX_CHART_REASONS = 8
 _LONGEST_HEADER = 200
-_ROWS_AT_ONCE = 2_000
 _FORMATS = {"share": "0.0%", "s": "0.0", "USD": "0.0000", "per call": "0.00", "-5..+5": "0.0", "-10..+10": "0.0"}
 
 WORKBOOK = "callwise.xlsx"
-
-Row = Sequence[Any]
 
 
 def pieces(_context: Context) -> Iterator[Piece]:
@@ -43,26 +35,6 @@ def _write(context: Context, path: Path, _done: Mapping[str, Entry]) -> int:
 
 
 _HEADER_ROW = 2
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """One sheet with one table: columns as (header, number format), and a line above that says what it is."""
-
-    name: str
-    about: str
-    columns: Sequence[tuple[str, str]]
-    rows: Sequence[Row]
-
-
-@dataclass(frozen=True)
-class CallsSheet:
-    """The sheet of single calls: its rows come one after the other, and `count` says how many there will be."""
-
-    sheet: Sheet
-    cells: Sequence[Cells]
-    count: int
-    rows: Iterator[Row]
 
 
 def write_workbook(
@@ -160,79 +132,6 @@ def _pivot_sheet(found: Trend) -> Sheet:
             for week, of_week in weeks.items()
         ],
     )
-
-
-_CALL_PARTS = (
-    *("handled_count", "handle_time_ms", "hold_time_ms", "acw_time_ms", "talk_time_agent_ms", "talk_time_customer_ms"),
-    *("non_talk_time_ms", "interruption_count", "transferred_count", "classified_count", "resolved_count"),
-    *(
-        "sentiment_tenths",
-        "sentiment_shift_tenths",
-        "repeat_window_count",
-        "repeated_count",
-        "sales_count",
-        "sale_count",
-    ),
-    "cost_microusd",
-)
-
-
-def calls_sheet(connection: sa.Connection, *, personal_data: bool) -> CallsSheet:
-    """The sheet of single calls; its rows are read while they are written."""
-    fact = fact_call.c
-    people: list[tuple[str, sa.ColumnElement[Any]]] = (
-        [("Customer", customer_name()), ("Number", contact.c.phone_e164)] if personal_data else []
-    )
-    named: list[tuple[str, sa.ColumnElement[Any]]] = [
-        ("Call", fact.call_id),
-        ("Happened at (UTC)", fact.happened_at_utc),
-        ("Date key", fact.date_key),
-        ("Hour", fact.hour_of_day),
-        ("Reason", dim_reason.c.label),
-        ("Reason code", dim_reason.c.code),
-        ("Queue", dim_queue.c.name),
-        ("Agent", dim_agent.c.name),
-        ("Team", dim_team.c.name),
-        ("Customer key", fact.customer_key),
-        *people,
-        ("Stage", fact.stage),
-        ("Skip reason", fact.skip_reason),
-        ("Failed code", fact.failed_code),
-        ("Direction", fact.direction),
-        ("Outcome", fact.outcome),
-        ("Generated", fact.is_sample),
-        ("Demo engine", fact.is_demo),
-        *((name, fact[name]) for name in _CALL_PARTS),
-    ]
-    joined: sa.FromClause = fact_call
-    for dimension in (dim_reason, dim_queue, dim_agent, dim_team, dim_customer):
-        joined = joined.join(
-            dimension, fact[next(iter(dimension.primary_key)).name] == next(iter(dimension.primary_key))
-        )
-    joined = joined.outerjoin(contact, contact.c.id == dim_customer.c.contact_id)
-    chosen = sa.select(*(column for _, column in named)).select_from(joined)
-    chosen = chosen.order_by(fact.happened_at_utc.desc(), fact.call_key.desc()).limit(MAX_CALL_ROWS)
-    there = connection.execute(sa.select(sa.func.count()).select_from(fact_call)).scalar_one()
-    formats = {"Happened at (UTC)": "yyyy-mm-dd hh:mm:ss"}
-    return CallsSheet(
-        Sheet(
-            name="Calls",
-            about=f"One call a row, newest first, {MAX_CALL_ROWS:,} at most. Columns named like_this are the parts.",
-            columns=[(header, formats.get(header, "")) for header, _ in named],
-            rows=[],
-        ),
-        cells=[_cells_of(column.type) for _, column in named],
-        count=min(there, MAX_CALL_ROWS),
-        rows=iter(connection.execute(chosen, execution_options={"yield_per": _ROWS_AT_ONCE})),
-    )
-
-
-def _cells_of(kind: Any) -> Cells:
-    if isinstance(kind, sa.Boolean):
-        return Cells.FLAG
-    if isinstance(kind, UtcDateTime):
-        return Cells.MOMENT
-    return Cells.COUNT if isinstance(kind, sa.Integer) else Cells.TEXT
 
 
 def _add_sheet(book: Any, sheet: Sheet, number: int, row_count: int) -> Any:

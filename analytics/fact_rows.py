@@ -205,3 +205,9 @@ def _write_reasons(
         if known.get(key) != values
     ]
     _INSERT_REASONS.execute(connection, new)
+    # An export asks the facts whether anything about a day has changed (export_days.py).
+    held = {fact["call_key"] for fact in stored.values()}
+    changed = held & ({call_key for call_key, _ in gone} | {row["call_key"] for row in new})
+    for some in parts_of(sorted(changed)):
+        stamped = sa.update(fact_call).where(fact_call.c.call_key.in_(some))
+        connection.execute(stamped.values(modified_at_utc=changes.now))

@@ -23,12 +23,13 @@ from typing import Any
 import sqlalchemy as sa
 import xlsxwriter
 
+from analytics.dimensions import date_row, follow
 from analytics.export_parquet import write_parquet
 from analytics.export_tables import ExportTable, export_tables
-from analytics.export_xlsx import CallsSheet, calls_sheet
 from analytics.exports import export
 from analytics.parts import PARTS
 from analytics.star import agg_hour, dim_date, fact_call, refresh_state
+from analytics.xlsx_calls import CallsSheet, calls_sheet
 from analytics.xlsx_rows import Cells, Filling, fill
 from crm.database import Database
 
@@ -261,7 +262,7 @@ def fill_facts(database: Database, count: int) -> None:
         connection.exec_driver_sql("SET LOCAL timezone = 'UTC'")
         connection.execute(
             sa.insert(dim_date),
-            [_date_row(begins + timedelta(days=n)) for n in range(-10, DAYS + 10)],
+            [date_row((begins + timedelta(days=n)).date(), 1) for n in range(-10, DAYS + 10)],
         )
         for first in range(0, count, 1_000_000):
             connection.exec_driver_sql(
@@ -276,17 +277,12 @@ def fill_facts(database: Database, count: int) -> None:
             f"INSERT INTO bi.agg_hour ({listed}, modified_at_utc) SELECT {sums}, max(modified_at_utc)"
             f" FROM bi.fact_call GROUP BY {', '.join(grain)}"
         )
+        follow(connection)
         connection.execute(
             sa.insert(refresh_state).values(id=1, time_zone="UTC", fiscal_starts_in=1, refreshed_at_utc=ENDS_AT)
         )
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE bi.fact_call")
-
-
-def _date_row(at: datetime) -> dict[str, Any]:
-    from analytics.dimensions import date_row
-
-    return date_row(at.date(), 1)
 
 
 def _timed(work: Callable[[], Any]) -> float:

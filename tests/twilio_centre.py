@@ -141,4 +141,5 @@ class Centre:
         return {table.name: self.rows(table) for table in tables.metadata.sorted_tables if table is not tables.telling}
 
     def touched(self):
+        """The calls that the roll-ups are to look at."""
         return {row.call_id for row in self.rows(touched_call)}

@@ -9,9 +9,10 @@ from structlog.testing import capture_logs
 
 from calls.pipeline import FETCH, TRANSCRIBE
 from calls.recording import CallFacts, call_id_for
-from calls.telling import Rank, Telling, call_subject
+from calls.telling import Rank, Telling
 from crm import retries, tables
 from crm.tellings import ToldOf, store_tellings
+from ingest.tellings import call_subject
 from ingest.twilio import recording_key
 from tests.servers.process import wait_until
 from tests.servers.twilio import Trouble
@@ -97,7 +98,7 @@ def test_a_call_without_a_recording_is_seen_as_skipped_and_its_day_is_counted(ce
     assert call.finished_at is not None
     assert call.attributes["error_code"] == "16102"
     assert centre.rows(tables.recording) == centre.rows(tables.job) == []
-    assert centre.touched() == {centre.call().id}
+    assert centre.touched() == {call.id}
     before = centre.everything()
     for again in (ABSENT, ABSENT | {"RecordingStatus": "failed"}, UNDER_WAY):
         assert centre.send(again).status_code == 204

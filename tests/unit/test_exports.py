@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -188,6 +190,24 @@ def test_the_workbook_has_a_readme_charts_and_no_formula(book: Any) -> None:
     assert len(book["Charts"]._charts) == 2
     assert {"Handle time (s)", "Cost (microusd)", "Cost per call (USD)"} <= sheet_rows(book, "Weeks")[0].keys()
     assert not [cell for page in book for row in page.iter_rows() for cell in row if cell.data_type == "f"]
+
+
+def test_libreoffice_opens_the_workbook_and_reads_the_same_calls(
+    out: Path, sums: dict[str, int], tmp_path: Path
+) -> None:
+    office = shutil.which("soffice") or shutil.which("libreoffice")
+    if office is None:
+        pytest.skip("LibreOffice is not installed: apt-get install libreoffice-calc-nogui")
+    # The last sheet but the charts, as LibreOffice counts them from 1.
+    names = openpyxl.load_workbook(out / "callwise.xlsx", read_only=True).sheetnames
+    form = f"csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,{names.index('Calls') + 1}"
+    asked = [office, f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", form]
+    subprocess.run([*asked, "--outdir", str(tmp_path), str(out / "callwise.xlsx")], check=True, capture_output=True)
+    (path,) = tmp_path.glob("*.csv")
+    _, _, head, *rows = csv.reader(path.open(encoding="utf-8", newline=""))
+    for name in ("handle_time_ms", "sentiment_tenths", "repeated_count", "cost_microusd", "sale_count"):
+        assert sum(int(row[head.index(name)]) for row in rows) == sums[name]
+    assert len({row[head.index("Call")] for row in rows}) == sums["call_count"]
 
 
 def test_the_manifest_says_what_every_file_holds(out: Path) -> None:

@@ -19,7 +19,7 @@ from analytics.exports import MANIFEST, ExportFailed, export
 from analytics.star import date_key
 from crm.database import Database
 from crm.jobs import touch
-from crm.tables import call
+from crm.tables import call, call_analysis
 from engines.objects_memory import MemoryStore
 from tests.calls_made_up import NOON, add_call, id_of, prepare
 
@@ -69,6 +69,22 @@ def test_only_the_months_that_a_change_touches_are_written_again(centre: Databas
     cut = {path for path in new if "month=" in path}
     assert {path.split("/")[2] for path in cut} == {f"month={month}"}
     assert {path.split("/")[1] for path in cut} == {name for name, table in TABLES.items() if table.day}
+
+
+def test_a_reason_besides_that_changes_writes_its_month_again(centre: Database, out: Path) -> None:
+    again(centre, out)
+    with centre.write() as connection:
+        one = connection.execute(sa.select(call.c.id, call.c.happened_at).order_by(call.c.happened_at)).first()
+        assert one
+        connection.execute(
+            sa.update(call_analysis).where(call_analysis.c.call_id == one.id).values(secondary_reason_codes=["repair"])
+        )
+        touch(connection, one.happened_at)
+    new = again(centre, out, 1)
+    month = f"month={NOON - timedelta(days=61):%Y-%m}"
+    assert f"parquet/fact_call_reason/{month}/part-0.parquet" in new
+    rows = pyarrow.parquet.read_table(out / "parquet" / "fact_call_reason").to_pylist()
+    assert sorted(row["rank"] for row in rows) == [1, 1, 1, 2]
 
 
 def test_a_call_that_goes_or_moves_changes_the_months_that_it_leaves(centre: Database, out: Path) -> None:
