@@ -23,7 +23,7 @@ __all__ = ["history"]
 
 
 def test_a_tableau_extract_holds_every_table_with_the_same_sums(history: Database, tmp_path: Path) -> None:
-    hyper = pytest.importorskip("tableauhyperapi")
+    hyper = pytest.importorskip("tableauhyperapi", reason="the extra `tableau` is not installed")
     (file,) = export(history, ("hyper",), tmp_path, zone=ZONE, now=NOW)
     assert {path.name for path in tmp_path.iterdir()} == {"callwise.hyper", "manifest.json"}
     sums = [sa.func.sum(fact_call.c[name]) for name in PART_NAMES]
@@ -62,7 +62,7 @@ def test_spark_knows_the_star_as_it_is() -> None:
 @pytest.fixture
 def spark(tmp_path: Path) -> Any:
     """Spark on this machine alone."""
-    sql = pytest.importorskip("pyspark.sql")
+    sql = pytest.importorskip("pyspark.sql", reason="the extra `spark` is not installed")
     if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
         pytest.skip("Spark needs Java: apt-get install openjdk-17-jre-headless")
     session = (
