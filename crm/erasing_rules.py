@@ -99,7 +99,7 @@ STAYS = frozenset(
         "batch_prompt",
         *("agent", "team", "queue", "app_user", "app_user_team", "web_session", "api_token", "upkeep"),
         *("taxonomy", "reason", "reason_successor", "reclassification", "language_batch"),
-        *("touched_day", "process_beat", "handover_destination", "meter"),
+        *("touched_day", "touched_call", "process_beat", "handover_destination", "meter"),
     }
 )
 
