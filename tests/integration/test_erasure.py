@@ -90,7 +90,7 @@ def _hits(found: list[tuple[str, bytes]], *words: str) -> list[tuple[str, str]]:
 
 
 def _export(home: Home) -> None:
-    export(home.database, ("csv", "parquet", "xlsx"), home.folder / "exports", zone="UTC", now=LATER)
+    export(home.database, ("csv", "parquet", "xlsx", "vcon", "pca"), home.folder / "exports", zone="UTC", now=LATER)
 
 
 def test_of_an_erased_person_no_byte_is_left_anywhere_and_others_are_untouched(home: Home, dumped: Any) -> None:
