@@ -89,7 +89,7 @@ def create_user(
     added = connection.execute(
         insert(connection, app_user)
         .values({column: getattr(made, column) for column in _COLUMNS})
-        .on_conflict_do_nothing(index_elements=["name"])
+        .on_conflict_do_nothing()
         .returning(app_user.c.id)
     ).one_or_none()
     if added is None:

@@ -134,3 +134,5 @@ def sign_in(visit: Visit, name: str = "maria") -> None:
     visit.page.get_by_label("Password").fill(PASSWORD)
     visit.page.get_by_role("button", name="Sign in", exact=True).click()
     visit.page.get_by_role("heading", name="Calls", exact=True).wait_for()
+    # By then the scripts listen to the keys.
+    visit.page.wait_for_load_state("load")

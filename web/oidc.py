@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from crm.access import Role
 from crm.outside_users import Outsider, admit
+from crm.users import UserError
 from engines.identity import Begun, IdentityProvider, SignInRefused
 from runtime.settings import OidcSettings
 from web.auth import let_in, own_path
@@ -62,8 +63,12 @@ def come_back(request: Request, site: OurSite) -> Response:
         _log.info("sign_in_failed", code=error.code)
         return _refused(request, error.detail)
     who = outsider_of(claims, provider, site.wiring.settings.web.oidc)
-    with site.wiring.database.write() as connection:
-        user = admit(connection, who, now)
+    try:
+        with site.wiring.database.write() as connection:
+            user = admit(connection, who, now)
+    except UserError as error:
+        _log.info("sign_in_failed", code=error.code)
+        return _refused(request, error.detail)
     if user is None:
         _log.info("sign_in_failed", code="no_role")
         return _refused(request, "You are known, but have no role here: who looks after the provider can give one.")

@@ -210,6 +210,17 @@ def test_no_page_is_wider_than_the_screen(visit, site):
         assert wider == 0, path
 
 
+def test_a_call_prints_dark_on_white_without_its_controls(visit, site):
+    visit.go(f"/calls/{site.ids['played']}")
+    visit.page.emulate_media(media="print")
+    for away in (".player", ".top", ".edit", "#find"):
+        expect(visit.page.locator(away).first).to_be_hidden()
+    ink, paper = visit.page.evaluate(
+        "[getComputedStyle(document.querySelector('h1')).color, getComputedStyle(document.body).backgroundColor]"
+    )
+    assert (ink, paper) == ("rgb(27, 35, 40)", "rgb(255, 255, 255)")
+
+
 def test_axe_finds_nothing_to_object_to(visit, site):
     source = axe_source()
     if source is None:

@@ -117,6 +117,7 @@ def test_find_a_call_by_words_and_by_the_keyboard(desk):
     expect(page.locator("a.headline")).to_have_text(["Oven does not heat"])
     page.get_by_role("link", name="“oven heat”").click()
     expect(page.locator("a.headline")).to_have_count(3)
+    page.wait_for_load_state("load")
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("k")
@@ -220,6 +221,7 @@ def test_review_with_one_key(desk):
     page = desk.page
     page.get_by_role("link", name="Review", exact=True).click()
     expect(page.get_by_role("heading", level=2)).to_have_text("Nobody finds it")
+    page.wait_for_load_state("load")
     page.keyboard.press("2")
     expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
     assert desk.analysis("invoice").reason_code == "repair_booking"

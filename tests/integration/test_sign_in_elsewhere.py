@@ -209,3 +209,13 @@ def test_passwords_can_be_switched_off(server, tmp_path):
     with hall.wiring.database.write() as connection:
         create_user(connection, "ben", PASSWORD, "admin", NOW)
     assert hall.client.get("/api/v1/calls", auth=("ben", PASSWORD)).status_code == 401
+
+
+def test_a_third_person_of_one_name_whom_nobody_can_tell_apart_is_told_so(visit):
+    with visit.hall.wiring.database.write() as connection:
+        subject = f"{visit.provider.url} u-1001"
+        for taken in ("nora", f"nora ({subject[-12:]})"):
+            create_user(connection, taken, PASSWORD, "analyst", NOW)
+    answer = visit.come()
+    assert answer.status_code == 403
+    assert "there is a user named" in answer.text
