@@ -1,7 +1,7 @@
 """Trends: measures by day, ISO week or month, over reasons, queues, agents or teams. What pages and commands show."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -107,7 +107,7 @@ def trend(connection: sa.Connection, *, by: By, over: Over | None = None, filter
     for starts_on, members in sorted(grouped.items()):
         ends_on = _end_of(by, starts_on)
         is_complete = begins <= starts_on and ends_on <= min(today, filters.until or today)
-        of_period = total(members.values())
+        of_period = _shared(members.values())
         rows += [
             TrendRow(
                 period=_name_of(by, starts_on),
@@ -129,7 +129,7 @@ def members(connection: sa.Connection, *, over: Over, filters: Filters = ALL) ->
     labels = labels_of(connection, over)
     by_code = whole_sums(connection, over, filters)
     shares = _has_shares(over, filters)
-    totals = total(by_code.values())
+    totals = _shared(by_code.values())
     return tuple(
         Member(code, labels.get(code, code), sums, _Figures(sums, totals, shares=shares))
         for code, sums in sorted(by_code.items(), key=lambda item: (-item[1]["call_count"], item[0]))
@@ -183,6 +183,14 @@ def row_document(row: TrendRow) -> dict[str, object]:
 def _has_shares(over: Over | None, filters: Filters) -> bool:
     # A share of the reasons needs the other reasons beside it.
     return over is Over.REASON and not filters.reason
+
+
+def _shared(members: Collection[Sums]) -> Mapping[str, int]:
+    """What shares are shares of, summed over the members."""
+    return {name: sum(sums[name] for sums in members) for name in _SHARED}
+
+
+_SHARED = {measure.denominator for measure in BY_SLUG.values() if measure.kind is Kind.SHARE and measure.denominator}
 
 
 class _Figures(Mapping[str, Figure]):
