@@ -19,9 +19,7 @@ def retry(
 
     `call_ids` None means every failed call; `code` restricts it to one failure code.
     """
-    failed = sa.select(call.c.id, call.c.failed_step, call.c.received_at).where(
-        call.c.stage == Stage.FAILED
-    )
+    failed = sa.select(call.c.id, call.c.failed_step, call.c.received_at).where(call.c.stage == Stage.FAILED)
     if call_ids is not None:
         failed = failed.where(call.c.id.in_(call_ids))
     if code is not None:

@@ -39,9 +39,13 @@ def fill(database: Database) -> None:
         add_call(connection, 4, last + timedelta(days=1), transcript={"is_demo": True}, contact_id=id_of("contact", 1))
         add_call(connection, 5, last, stage="received", analysis=None)
         timing = {
-            "talk_time_agent_s": 30.0, "talk_time_customer_s": 12.5, "conversation_s": 51.25,
-            "interruption_time_agent_s": 0.7, "interruption_time_customer_s": 1.1,
-            "longest_monologue_agent_s": 21.3, "longest_monologue_customer_s": 9.9,
+            "talk_time_agent_s": 30.0,
+            "talk_time_customer_s": 12.5,
+            "conversation_s": 51.25,
+            "interruption_time_agent_s": 0.7,
+            "interruption_time_customer_s": 1.1,
+            "longest_monologue_agent_s": 21.3,
+            "longest_monologue_customer_s": 9.9,
         }
         for number, code in ((6, "delivery"), (7, "repair")):
             reviewed = add_call(connection, number, last, transcript=timing)
