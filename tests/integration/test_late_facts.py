@@ -96,7 +96,7 @@ def sums(database: Database) -> list[object]:
     """Every roll-up, but for when it was written."""
     with database.read() as connection:
         return [
-            connection.execute(sa.select(*[column for column in table.c if column.name != "modified_at_utc"])).all()
+            sorted(connection.execute(sa.select(*[one for one in table.c if one.name != "modified_at_utc"])).all())
             for table in AGGREGATES
         ]
 
