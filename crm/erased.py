@@ -13,7 +13,7 @@ from calls.telling import object_subject
 from crm.bulk import among
 from crm.database import insert
 from crm.privacy_tables import doomed_object, erased_call, erased_mark
-from crm.tables import call
+from crm.tables import call, transcript
 
 _IS_ANY = sa.select(sa.exists().select_from(erased_mark))
 
@@ -68,7 +68,12 @@ def doom(
         new = statement.excluded
         connection.execute(
             statement.on_conflict_do_update(
-                index_elements=["bucket", "object_key"], set_={"due_at": new.due_at, "again_at": new.again_at}
+                index_elements=["bucket", "object_key"],
+                set_={
+                    "due_at": new.due_at,
+                    # What was to be deleted once more still is.
+                    "again_at": sa.func.coalesce(new.again_at, doomed_object.c.again_at),
+                },
             ),
             rows,
         )
@@ -77,6 +82,15 @@ def doom(
 def is_erased() -> sa.ColumnElement[bool]:
     """Whether the call of the row was erased."""
     return sa.exists().where(erased_call.c.call_id == call.c.id).correlate(call)
+
+
+def words_are_gone() -> sa.ColumnElement[bool]:
+    """Whether the words of the row's call have been deleted because their time was over: nobody can look at them."""
+    return (
+        sa.exists()
+        .where(transcript.c.call_id == call.c.id, transcript.c.is_current, transcript.c.recording_id.is_(None))
+        .correlate(call)
+    )
 
 
 def erased_among(connection: sa.Connection, call_ids: Collection[UUID]) -> set[UUID]:

@@ -143,13 +143,19 @@ def erase_calls(
     _mark(connection, subjects, [*documents, *recordings])
     busy = _stop_work(connection, ids)
     classifiers = forget_classifiers(connection, ids)
-    doomed |= {(around.bucket, around.classifier_key(version)) for version in classifiers}
     linked = crm_objects(connection, ids)
     _take_rows(connection, ids, traces)
     for row in rows:
         _leave_what_counts(connection, row, leaves_chain=leaves_chain, cause=cause, now=now)
-    doom(connection, doomed, now=now, again_at=now + WORK_MAY_LAST if busy else None)
-    erased = Erasure(len(ids), len(doomed), 0, len(classifiers), linked)
+    copies = {(around.bucket, own_key(kind, one.id)) for held in places.values() for one in held for kind in OWN_KINDS}
+    again_at = now + WORK_MAY_LAST
+    doom(connection, doomed - copies, now=now, again_at=again_at if busy else None)
+    # Always once more: a page makes silenced copies, without a job.
+    doom(connection, copies, now=now, again_at=again_at)
+    # Not once more: by then others may have taught a new one.
+    taught = {(around.bucket, around.classifier_key(version)) for version in classifiers}
+    doom(connection, taught, now=now)
+    erased = Erasure(len(ids), len(doomed | taught), 0, len(classifiers), linked)
     if leaves_chain:
         erased.contact_count = anonymize_lonely(
             connection, {row.contact_id for row in rows if row.contact_id is not None}, now=now

@@ -5,6 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from calls.corrections import Field
+
 # Of a call that is erased, what counts: no word, no name, no number, no id of telephony.
 KEPT: dict[str, frozenset[str]] = {
     "call": frozenset(
@@ -66,7 +68,9 @@ ROWS_THAT_GO: dict[str, Columns] = {
 }
 
 # Rows that hold words, where the words go and the call stays.
-ROWS_OF_WORDS = ("review", "call_text")
+ROWS_OF_WORDS = ("call_text",)
+# What people said of a call in words of their own; that they corrected its reason, outcome or customer stays, in codes.
+CORRECTED_WORDS = (Field.HEADLINE, Field.SUMMARY, Field.NEXT_STEPS)
 _NO_MORE_WORDS = "Not kept any more"
 
 # Rows that erasing.py and the privacy of customers deal with by themselves.

@@ -15,10 +15,11 @@ from crm.batches import forget_questions
 from crm.bulk import among
 from crm.database import insert
 from crm.erased import doom, is_erased
-from crm.erasing import Surroundings, erase_calls, forget_classifiers
-from crm.erasing_rules import ROWS_OF_WORDS, blank_words
+from crm.erasing import WORK_MAY_LAST, Surroundings, erase_calls, forget_classifiers
+from crm.erasing_rules import CORRECTED_WORDS, ROWS_OF_WORDS, blank_words
 from crm.privacy import Place, is_behind
 from crm.privacy_tables import sensitive_finding, upkeep
+from crm.reason_tables import review
 from crm.tables import call, call_analysis, heard_piece, metadata, queue, recording, transcript, utterance
 
 _ENDED = [str(stage) for stage in sorted(TERMINAL_STAGES)]
@@ -122,6 +123,8 @@ def clear_words(connection: sa.Connection, ids: Collection[UUID], around: Surrou
     for name in ROWS_OF_WORDS:
         table = metadata.tables[name]
         connection.execute(sa.delete(table).where(among(connection, table.c.call_id, ids)))
+    of_words = (among(connection, review.c.call_id, ids), review.c.field.in_(CORRECTED_WORDS))
+    connection.execute(sa.delete(review).where(*of_words))
     of_calls = sa.select(transcript.c.id).where(among(connection, transcript.c.call_id, ids))
     for table in (utterance, sensitive_finding):
         connection.execute(sa.delete(table).where(table.c.transcript_id.in_(of_calls)))
@@ -129,6 +132,8 @@ def clear_words(connection: sa.Connection, ids: Collection[UUID], around: Surrou
         # What is not current is history of words.
         connection.execute(sa.update(table).where(among(connection, table.c.call_id, ids)).values(**blank_words(table)))
         connection.execute(sa.delete(table).where(among(connection, table.c.call_id, ids), ~table.c.is_current))
+    # By now the triggers have said it anew: there is nothing left to look at.
+    connection.execute(sa.update(call).where(among(connection, call.c.id, ids)).values(needs_review=False))
     classifiers = forget_classifiers(connection, ids)
     doom(connection, [(around.bucket, around.classifier_key(version)) for version in classifiers], now=now)
     texts = connection.execute(
@@ -137,7 +142,7 @@ def clear_words(connection: sa.Connection, ids: Collection[UUID], around: Surrou
         )
     ).all()
     _remove(connection, texts, around, now)
-    _touch(connection, ids, now)
+    _touch(connection, ids)
 
 
 def _of(kept: Kept, how_long: timedelta, now: datetime) -> list[sa.ColumnElement[bool]]:
@@ -155,18 +160,19 @@ def _of(kept: Kept, how_long: timedelta, now: datetime) -> list[sa.ColumnElement
 def _remove(connection: sa.Connection, rows: Sequence[Any], around: Surroundings, now: datetime) -> None:
     if not rows:
         return
-    places = {(row.bucket, row.object_key) for row in rows}
-    places |= {(around.bucket, own_key(kind, row.id)) for row in rows for kind in OWN_KINDS}
-    doom(connection, places, now=now)
+    doom(connection, {(row.bucket, row.object_key) for row in rows}, now=now)
+    copies = {(around.bucket, own_key(kind, row.id)) for row in rows for kind in OWN_KINDS}
+    # Somebody may be making one at this moment: a page makes silenced copies, without a job.
+    doom(connection, copies, now=now, again_at=now + WORK_MAY_LAST)
     connection.execute(
         sa.update(recording)
         .where(among(connection, recording.c.id, [row.id for row in rows]))
         .values(removed_at=now, playback_key="")
     )
-    _touch(connection, {row.call_id for row in rows}, now)
+    _touch(connection, {row.call_id for row in rows})
 
 
-def _touch(connection: sa.Connection, ids: Collection[UUID], now: datetime) -> None:
-    connection.execute(sa.update(call).where(among(connection, call.c.id, ids)).values(modified_at=now))
+def _touch(connection: sa.Connection, ids: Collection[UUID]) -> None:
+    # Not call.modified_at, by which a hand-over finds what to send: a CRM keeps the summary that it has.
     for call_id in ids:
         jobs.touch_call(connection, call_id)

@@ -15,7 +15,7 @@ from calls.handover import Rules, State, first_state
 from calls.pipeline import Stage
 from crm.corrections import is_approved
 from crm.database import insert
-from crm.erased import is_erased
+from crm.erased import is_erased, words_are_gone
 from crm.handover_tables import handover, handover_destination
 from crm.reason_tables import review
 from crm.tables import call, call_analysis, transcript
@@ -85,8 +85,8 @@ def _with_analysis(destination: str) -> sa.Select[tuple[UUID, datetime, bool, bo
         .join_from(call, call_analysis, sa.and_(call_analysis.c.call_id == call.c.id, call_analysis.c.is_current))
         .outerjoin(transcript, sa.and_(transcript.c.call_id == call.c.id, transcript.c.is_current))
         .outerjoin(handover, sa.and_(handover.c.call_id == call.c.id, handover.c.destination == destination))
-        # Of what was erased, nothing is told to anybody.
-        .where(~is_erased())
+        # Of what was erased, nothing is told to anybody; a summary that is not kept any more replaces none at a CRM.
+        .where(~is_erased(), sa.or_(call.c.is_sample, ~words_are_gone()))
     )
 
 

@@ -14,7 +14,7 @@ from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, line_of, select_lines
 from crm.calls import MAX_PAGE, WrongQuery, key_of, position_of
 from crm.corrections import revision_column
-from crm.erased import is_erased
+from crm.erased import is_erased, words_are_gone
 from crm.reason_tables import review
 from crm.redacted import shown_line
 from crm.tables import call, call_analysis
@@ -121,7 +121,7 @@ def _analysis(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
 
 def _unread() -> list[sa.ColumnElement[bool]]:
     nobody_spoke = ~sa.exists().where(review.c.call_id == call.c.id).correlate(call)
-    return [call.c.profile.is_(None), call.c.is_sample.is_(False), nobody_spoke, ~is_erased()]
+    return [call.c.profile.is_(None), call.c.is_sample.is_(False), nobody_spoke, ~is_erased(), ~words_are_gone()]
 
 
 def _each_once(found: Sequence[Sequence[sa.Row[Any]]]) -> Iterator[sa.Row[Any]]:

@@ -14,6 +14,7 @@ import crm.schema
 from analytics.exports import export
 from analytics.rollup import recompute_all, refresh
 from analytics.star import AGGREGATES, fact_call
+from calls.corrections import Changes
 from calls.errors import TransientError
 from calls.handover import Rules
 from calls.recording import own_key
@@ -22,10 +23,13 @@ from crm.access import OPERATOR
 from crm.announced import is_known
 from crm.batch_tables import batch_question
 from crm.batches import book
+from crm.calls import NoSuchCall
+from crm.corrections import confirm, correct, revision_of
 from crm.database import Database
 from crm.erasing import erase_calls
 from crm.handover_queue import know_destinations, look
-from crm.privacy_tables import doomed_object, erased_call
+from crm.handover_status import ask_for
+from crm.privacy_tables import doomed_object, erased_call, taught_call
 from crm.reason_tables import review
 from crm.review_queue import review_page
 from crm.tables import (
@@ -44,7 +48,7 @@ from runtime.erasing import Eraser, StoreSurroundings
 from runtime.wiring import Wiring
 from tests.integration.listening import s3_event
 from tests.planted_call import LATER, MUCH_LATER, NUMBER, OTHER_NUMBER, Home
-from tests.seeds import NOW
+from tests.seeds import NOW, TAXONOMY
 from tests.servers.postgres import PostgresServer
 
 
@@ -257,6 +261,36 @@ def test_what_a_worker_was_writing_is_deleted_once_more(home: Home) -> None:
     with home.database.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(doomed_object)).scalar_one() == 0
         assert connection.execute(sa.select(call.c.stage)).scalar_one() == "skipped"
+
+
+def test_a_silenced_copy_that_a_page_was_making_is_deleted_once_more(home: Home) -> None:
+    """No job tells of it; a classifier that others taught meanwhile stays."""
+    theirs = home.plant(NUMBER, "zqxvqj")
+    with home.database.write() as connection:
+        recording_id = connection.execute(sa.select(recording.c.id).where(recording.c.call_id == theirs)).scalar_one()
+        connection.execute(sa.delete(taught_call))
+        connection.execute(sa.insert(taught_call).values(taxonomy_version=TAXONOMY.version, call_id=theirs))
+    eraser = Eraser(home.wired)
+    eraser.erase_call(theirs, now=LATER)
+    taught = StoreSurroundings("recordings").classifier_key(TAXONOMY.version)
+    for key in (own_key("silenced", recording_id), taught):
+        home.objects.put(key, b"late")
+    eraser.tend(now=LATER + timedelta(hours=3))
+    assert [ref.key for ref in home.objects.list()] == [taught]
+
+
+def test_nobody_corrects_or_hands_over_an_erased_call(home: Home) -> None:
+    theirs = home.plant(NUMBER, "zqxvqj")
+    Eraser(home.wired).erase_call(theirs, now=LATER)
+    with home.database.write() as connection:
+        know_destinations(connection, [("hook", "webhook")], now=NOW)
+        revision = revision_of(connection, theirs)
+        with pytest.raises(NoSuchCall):
+            correct(connection, OPERATOR, theirs, revision, Changes(summary="They moved."), now=LATER)
+        with pytest.raises(NoSuchCall):
+            confirm(connection, OPERATOR, theirs, revision, now=LATER)
+        with pytest.raises(NoSuchCall):
+            ask_for(connection, OPERATOR, theirs, "hook", Rules(), now=LATER)
 
 
 def test_an_answer_that_comes_late_for_an_erased_call_is_paid_and_not_kept(home: Home) -> None:

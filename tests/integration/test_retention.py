@@ -10,19 +10,24 @@ import sqlalchemy as sa
 
 from analytics.rollup import recompute_all, refresh
 from analytics.star import agg_day
+from calls.corrections import Changes
 from calls.errors import TerminalError
-from calls.recording import OWN_KINDS, own_key
+from calls.handover import Rules
+from calls.recording import OWN_KINDS, SILENCED, own_key
 from crm import retries
 from crm.access import OPERATOR
+from crm.corrections import correct, revision_of
 from crm.database import Database
 from crm.expiring import is_due
+from crm.handover_queue import know_destinations, look
 from crm.one_call import call_in_full
 from crm.privacy_tables import erased_call
 from crm.reason_tables import review
 from crm.results import current_transcript
+from crm.review_queue import review_page
 from crm.search_tables import call_text
 from crm.swaps import NoChannels, swap_channels
-from crm.tables import call, contact, recording, utterance
+from crm.tables import call, call_analysis, contact, recording, utterance
 from runtime.erasing import EXPIRE_EVERY, Eraser
 from runtime.settings import DatabaseSettings, KeptFor, RetentionSettings, Settings
 from runtime.wiring import Wiring
@@ -142,6 +147,60 @@ def test_nothing_goes_by_itself_where_nothing_is_set_and_the_clock_strikes_once_
     with house.database.write() as connection:
         asked = [NOW, NOW, NOW + EXPIRE_EVERY - timedelta(seconds=1), NOW + EXPIRE_EVERY]
         assert [is_due(connection, "x", every=EXPIRE_EVERY, now=now) for now in asked] == [True, False, False, True]
+
+
+def test_what_people_corrected_outlives_the_words_and_no_call_without_words_is_to_be_reviewed(make) -> None:
+    """Their own words go; that the reason was corrected stays, in codes."""
+    house = make(words_days=1)
+    corrected, worded, doubted, unread = (house.call(days) for days in (5, 6, 7, 8))
+    with house.database.write() as connection:
+        changes = {corrected: Changes(reason="repair_booking", customer="+4915999"), worded: Changes(summary="Mine.")}
+        for call_id, change in changes.items():
+            correct(connection, OPERATOR, call_id, revision_of(connection, call_id), change, now=NOW)
+        doubtful = sa.update(call_analysis).where(call_analysis.c.call_id.in_([worded, doubted]))
+        connection.execute(doubtful.values(reason_confidence=0.1))
+        connection.execute(sa.update(call).where(call.c.id == unread).values(profile=None))
+        assert {item.line.id for item in review_page(connection, OPERATOR).items} == {doubted, unread}
+    Eraser(house.wired).tend(now=NOW)
+    with house.database.read() as connection:
+        assert review_page(connection, OPERATOR).items == ()
+        assert connection.execute(sa.select(sa.func.count()).where(call.c.needs_review)).scalar_one() == 0
+        said = connection.execute(sa.select(review.c.call_id, review.c.field).order_by(review.c.field)).all()
+        assert said == [(corrected, "customer"), (corrected, "reason")]
+
+
+def test_a_crm_keeps_the_summary_of_a_call_whose_words_or_sound_go(make) -> None:
+    """No hand-over finds it as changed, also where somebody corrects it later."""
+    house = make(words_days=10, recordings_days=5)
+    calls = [house.call(15), house.call(7)]
+    with house.database.write() as connection:
+        know_destinations(connection, [("hook", "webhook")], now=NOW - 20 * DAY)
+        look(connection, "hook", Rules(), now=NOW)
+    before = _changed_at(house)
+    Eraser(house.wired).tend(now=NOW + DAY)
+    assert [house.left(call_id) for call_id in calls] == ["P", "WP"]
+    assert _changed_at(house) == before
+    with house.database.write() as connection:
+        assert look(connection, "hook", Rules(), now=NOW + DAY) == 0
+        change = Changes(reason="repair_booking")
+        correct(connection, OPERATOR, calls[0], revision_of(connection, calls[0]), change, now=NOW + 2 * DAY)
+        assert look(connection, "hook", Rules(), now=NOW + 2 * DAY) == 0
+
+
+def _changed_at(house: House) -> dict[UUID, datetime]:
+    with house.database.read() as connection:
+        return {row.id: row.modified_at for row in connection.execute(sa.select(call.c.id, call.c.modified_at))}
+
+
+def test_a_copy_that_is_made_while_the_sound_goes_is_deleted_once_more(make) -> None:
+    house = make(recordings_days=1)
+    call_id = house.call(5)
+    Eraser(house.wired).tend(now=NOW)
+    with house.database.read() as connection:
+        recording_id = connection.execute(sa.select(recording.c.id).where(recording.c.call_id == call_id)).scalar_one()
+    house.wired.objects.put(own_key(SILENCED, recording_id), b"late copy")
+    Eraser(house.wired).tend(now=NOW + timedelta(hours=3))
+    assert list(house.wired.objects.list()) == []
 
 
 def test_the_figures_stay_and_equal_a_recompute(make) -> None:
