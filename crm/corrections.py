@@ -29,6 +29,7 @@ from crm import jobs
 from crm.access import Permission, Viewer, visible_calls
 from crm.audit import Action, note
 from crm.calls import NoSuchCall
+from crm.erased import is_erased
 from crm.people import file_under_contact, leave_chain, match_contact
 from crm.reason_tables import review
 from crm.results import analysis_of
@@ -120,6 +121,7 @@ def confirm(connection: sa.Connection, viewer: Viewer, call_id: UUID, revision: 
     if last is None or (last.after, last.revision) != (code, analysis["revision"]):
         saying = _Saying(connection, call_id, analysis["revision"], viewer.name, now)
         saying.note(Field.REASON, analysis["reason_code"], code)
+        jobs.touch_call(connection, call_id)
         note(connection, viewer, Action.CORRECT, call_id=call_id, detail="reason confirmed", now=now)
     return revision_of(connection, call_id)
 
@@ -222,10 +224,12 @@ class _Saying:
 
 
 def _locked(connection: sa.Connection, viewer: Viewer, call_id: UUID) -> sa.RowMapping:
-    """The call, which whoever else corrects it waits for. Raises NoSuchCall where the viewer may not see it."""
+    """The call, which whoever else corrects it waits for. Raises NoSuchCall where the viewer may not see it, and for
+    one that was erased.
+    """
     asked = sa.select(call.c.id, call.c.contact_id, call.c.happened_at)
     found = connection.execute(
-        asked.where(call.c.id == call_id, visible_calls(viewer)).with_for_update(of=call)
+        asked.where(call.c.id == call_id, visible_calls(viewer), ~is_erased()).with_for_update(of=call)
     ).mappings()
     row = found.one_or_none()
     if row is None:

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from calls.errors import CallwiseError
 from calls.handover import Rules, State, first_state
 from crm.access import Permission, Viewer
-from crm.calls import see_call
+from crm.calls import NoSuchCall, see_call
 from crm.corrections import approval_of
 from crm.crm_links import Entity
 from crm.database import insert
+from crm.erased import is_erased
 from crm.handover_tables import crm_link, handover, handover_destination
 from crm.reviews import NotUnderstood
 from crm.tables import call, call_analysis
@@ -117,8 +118,10 @@ def ask_for(
     row = connection.execute(
         sa.select(call.c.modified_at, call.c.stage, call_analysis.c.id.label("analysis_id"))
         .outerjoin_from(call, call_analysis, sa.and_(call_analysis.c.call_id == call.c.id, call_analysis.c.is_current))
-        .where(call.c.id == call_id)
-    ).one()
+        .where(call.c.id == call_id, ~is_erased())
+    ).one_or_none()
+    if row is None:
+        raise NoSuchCall(f"no call has the id {call_id}")
     told = first_state(
         stage=row.stage,
         is_sample=False,

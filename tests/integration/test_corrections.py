@@ -204,6 +204,16 @@ def test_a_confirmed_reason_teaches_as_a_correction_does_and_is_said_once(filled
         ]
 
 
+def test_the_roll_ups_know_at_once_that_a_person_confirmed_the_reason(filled, call_id):
+    refresh(filled, "UTC", NOW)
+    with filled.write() as connection:
+        confirm(connection, ADA, call_id, 2, now=LATER)
+    refresh(filled, "UTC", LATER)
+    with filled.read() as connection:
+        facts = connection.execute(sa.select(fact_call.c.reason_reviewed_count, fact_call.c.reason_agreed_count)).one()
+    assert facts == (1, 1)
+
+
 def test_words_on_other_things_are_no_words_on_the_reason(filled, call_id):
     say(filled, call_id, outcome=Outcome.RESOLVED, summary="A van is sent.", customer="+15550177")
     with filled.read() as connection:
