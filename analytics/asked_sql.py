@@ -1,8 +1,8 @@
 """Queries that a question about calls needs: checked word by word, run read-only within a time, and shown.
 
 A query sees the calls in question as `asked_call`, which is cut out of `fact_call` by the filter of the question, and
-the dimensions of the schema `bi`; nothing else. On SQLite the engine itself refuses to read anything else, on
-PostgreSQL the transaction is read-only and only what the words of the query name can be reached.
+the dimensions of the schema `bi`; nothing else. The words are one wall. Behind it stands the database: SQLite's
+authorizer refuses to read anything else; of PostgreSQL's plan every table is looked at before it is run, read-only.
 """
 
 # ruff: noqa: S608, S105 - statements out of our own words, and tokens of theirs
@@ -19,10 +19,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from analytics.parts import PARTS
-from analytics.star import dim_agent, dim_date, dim_queue, dim_reason, dim_team, fact_call
+from analytics.star import SCHEMA, dim_agent, dim_date, dim_queue, dim_reason, dim_team, fact_call
+from analytics.star import metadata as star_metadata
 from calls.errors import CallwiseError
 from crm.call_filters import CallFilter
 from crm.database import Database
+from crm.tables import metadata as crm_metadata
 
 ASKED = "asked_call"
 MAX_ROWS = 200
@@ -38,9 +40,23 @@ _SQL = (
     " precision true false over partition filter nulls first last exists interval date"
 )
 _KEYWORDS = frozenset(_SQL.split())
+_TYPES = frozenset(("integer", "bigint", "real", "numeric", "float", "text", "double", "date", "interval"))
+# Words that mean something to a database and may therefore be no name here (SQL's reserved ones, and what begins a
+# statement, a source or a function without brackets), beside the schemas.
+_WORDS = (
+    "table only lateral values into for public bi main temp insert update delete merge returning set reset show do"
+    " copy call execute prepare declare fetch offset window using natural except intersect recursive materialized"
+    " tablesample ordinality rows range groups within array row any some all both leading trailing collate cube"
+    " rollup grouping sets session_user current_user current_role current_catalog current_schema user analyze"
+    " analyse localtime localtimestamp current_date current_time current_timestamp system_user similar ilike isnull"
+    " notnull overlaps symmetric asymmetric initially deferrable variadic verbose concurrently freeze binary full"
+    " create drop alter grant revoke attach detach pragma vacuum explain replace glob regexp match indexed escape"
+)
+_RESERVED = frozenset(_WORDS.split())
 _CALLABLE = "count sum avg min max round coalesce nullif abs rank row_number dense_rank lower upper"
 _FUNCTIONS = frozenset(_CALLABLE.split())
 _TOKEN = re.compile(r"\s+|'(?:[^']|'')*'|\d+(?:\.\d+)?|[A-Za-z_][A-Za-z0-9_]*|<=|>=|<>|!=|\|\||[-+*/%=<>(),.]")
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _SHADOWS = re.compile(r"(?:pg_|sqlite_|information_schema)")
 
 
@@ -113,31 +129,28 @@ def unheeded(wanted: CallFilter) -> tuple[str, ...]:
 def check_query(sql: str) -> str:
     """The query as it is run. Raises RefusedQuery unless it is one SELECT over the tables that it may read."""
     text = sql.strip().rstrip(";").strip()
-    if "--" in text or "/*" in text:
-        raise RefusedQuery("a query may have no comments")
-    tokens: list[str] = []
-    at = 0
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
-            raise RefusedQuery(f"a query may not have {text[at]!r} in it")
-        at = found.end()
-        if not found[0].isspace():
-            tokens.append(found[0].lower() if not found[0].startswith("'") else found[0])
+    tokens = _tokens(text)
     if not tokens or tokens[0] not in {"select", "with"}:
         raise RefusedQuery("a query begins with SELECT")
-    tables = {ASKED, *(table.name for table in _DIMENSIONS)}
     named = _names_given(tokens)
-    known = tables | set(_OF_FACT) | {column.name for table in _DIMENSIONS for column in table.c}
-    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+    columns = set(_OF_FACT) | {column.name for table in _DIMENSIONS for column in table.c}
+    known = _tables() | columns | named
+    for before, token, following in zip(["", *tokens], tokens, [*tokens[1:], ""], strict=False):
+        if before == "." and token not in columns | named | {"*"}:
+            raise RefusedQuery(f"a query may not name {token} behind a dot")
+        if token == "." and before not in _tables() | named:
+            raise RefusedQuery(f"a query may not have a dot behind {before}")
         if not (token[0].isalpha() or token[0] == "_"):
             continue
-        if following == "(" and token not in _FUNCTIONS | _KEYWORDS and token not in named:
+        if following == "(" and token not in _FUNCTIONS | _KEYWORDS:
             raise RefusedQuery(f"a query may not call {token}")
-        if token not in _KEYWORDS | _FUNCTIONS | known | named:
+        if token not in _KEYWORDS | _FUNCTIONS | known:
             raise RefusedQuery(f"a query may not name {token}")
-    for name in _sources(tokens):
-        if name not in tables | _common_tables(tokens):
+    readable = _tables() | _common_tables(tokens)
+    for name, following in _sources(tokens):
+        if name == "(" and following not in {"select", "with"}:
+            raise RefusedQuery("a query may read SELECTs in brackets and nothing else in them")
+        if name != "(" and (name not in readable or following == "."):
             raise RefusedQuery(f"a query may not read {name}")
     return text
 
@@ -148,28 +161,70 @@ def run_query(database: Database, sql: str, wanted: CallFilter) -> Counted:
     condition, parameters = _condition(wanted)
     fact = "fact_call" if database.is_sqlite else "bi.fact_call"
     asked = f"{ASKED} AS (SELECT {fact}.* FROM {fact} WHERE {condition})"
-    rest = checked[4:].lstrip() if checked[:4].lower() == "with" else ""
-    whole = f"WITH {asked}, {rest}" if rest else f"WITH {asked} {checked}"
-    statement = sa.text(f"SELECT * FROM ({whole}) AS counted LIMIT {MAX_ROWS + 1}").bindparams(**parameters)
     with database.read() as connection, _confined(connection):
         try:
-            result = connection.execute(statement)
+            # What stands behind a colon in a literal is no parameter.
+            whole = _whole(asked, checked.replace(":", "\\:"))
+            statement = f"SELECT * FROM ({whole}) AS counted LIMIT {MAX_ROWS + 1}"
+            _look_through(connection, statement, parameters)
+            result = connection.execute(sa.text(statement).bindparams(**parameters))
             columns, rows = tuple(result.keys()), [tuple(row) for row in result]
-        except sa.exc.DBAPIError as error:
-            raise RefusedQuery(f"the query cannot be run: {str(error.orig).splitlines()[0][:200]}") from None
-    return Counted(whole, parameters, columns, tuple(rows[:MAX_ROWS]), len(rows) > MAX_ROWS)
+        except sa.exc.StatementError as error:
+            reason = str(error.orig or error).splitlines()[0][:200]
+            raise RefusedQuery(f"the query cannot be run: {reason}") from None
+    return Counted(_whole(asked, checked), parameters, columns, tuple(rows[:MAX_ROWS]), len(rows) > MAX_ROWS)
+
+
+def _whole(asked: str, checked: str) -> str:
+    rest = checked[4:].lstrip() if checked[:4].lower() == "with" else ""
+    return f"WITH {asked}, {rest}" if rest else f"WITH {asked} {checked}"
+
+
+def _tables() -> set[str]:
+    return {ASKED, *(table.name for table in _DIMENSIONS)}
+
+
+def _tokens(text: str) -> list[str]:
+    """The words and signs, lower case but for literals; read as either database reads them."""
+    if "--" in text or "/*" in text:
+        raise RefusedQuery("a query may have no comments")
+    if "\\" in text:
+        raise RefusedQuery("a query may have no backslashes")
+    tokens: list[str] = []
+    at = depth = 0
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None:
+            raise RefusedQuery(f"a query may not have {text[at]!r} in it")
+        # A letter before the quotation mark would have the literal read by other rules (E'', B'', U&'').
+        if found[0][0] == "'" and at and (text[at - 1].isalnum() or text[at - 1] == "_"):
+            raise RefusedQuery("a query has a space before each literal")
+        at = found.end()
+        if found[0].isspace():
+            continue
+        tokens.append(found[0].lower() if found[0][0] != "'" else found[0])
+        depth += (tokens[-1] == "(") - (tokens[-1] == ")")
+        if depth < 0:
+            raise RefusedQuery("a query closes no bracket that it has not opened")
+    return tokens
 
 
 def _names_given(tokens: Sequence[str]) -> set[str]:
-    """Names that the query gives to columns, tables and subqueries; none may hide what it may not read."""
-    given = {name for before, name in pairwise(tokens) if before == "as" and name not in _KEYWORDS}
+    """Names that the query gives to columns, tables and subqueries; none may hide what it may not read.
+
+    No name is a word of SQL's: a word that stood for a name here and for itself there would be read in two ways.
+    """
+    given = {name for before, name in pairwise(tokens) if before == "as" and name != "("} - _TYPES
     given |= _common_tables(tokens)
     for table, alias in pairwise(tokens):
         is_table = table == ASKED or any(table == one.name for one in _DIMENSIONS)
         if is_table and alias[0].isalpha() and alias not in _KEYWORDS:
             given.add(alias)
+    stored = {table.name for metadata in (crm_metadata, star_metadata) for table in metadata.tables.values()}
+    # What is read as a table is called like no stored one; a column may well be called reason or team.
+    forbidden = _KEYWORDS | _RESERVED | _FUNCTIONS | (_common_tables(tokens) & stored)
     for name in given:
-        if _SHADOWS.match(name) or name in _FUNCTIONS:
+        if _SHADOWS.match(name) or name in forbidden or not _NAME.fullmatch(name):
             raise RefusedQuery(f"a query may not call something {name}")
     return given
 
@@ -187,13 +242,13 @@ def _common_tables(tokens: Sequence[str]) -> set[str]:
     return found
 
 
-def _sources(tokens: Sequence[str]) -> Iterator[str]:
-    """What stands behind FROM, JOIN and the commas of a FROM, at any depth."""
+def _sources(tokens: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What stands behind FROM, JOIN and the commas of a FROM, at any depth, with what follows it."""
     lists: list[bool] = [False]
     is_next = False
-    for token in tokens:
-        if is_next and token != "(":
-            yield token
+    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+        if is_next:
+            yield token, following
         is_next = False
         if token == "(":
             lists.append(False)
@@ -226,6 +281,22 @@ def _condition(wanted: CallFilter) -> tuple[str, dict[str, Any]]:
             conditions.append(condition.format(""))
             parameters[name] = value
     return " AND ".join(conditions), parameters
+
+
+def _look_through(connection: sa.Connection, statement: str, parameters: Mapping[str, Any]) -> None:
+    """Raises RefusedQuery where PostgreSQL would read a table beside the star schema, or a function as one."""
+    if connection.dialect.name == "sqlite":
+        return
+    explained = sa.text(f"EXPLAIN (VERBOSE, FORMAT JSON) {statement}").bindparams(**parameters)
+    readable = {(SCHEMA, fact_call.name), *((SCHEMA, table.name) for table in _DIMENSIONS)}
+    nodes = [one["Plan"] for one in connection.execute(explained).scalar_one()]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        if "Relation Name" in node and (node.get("Schema"), node["Relation Name"]) not in readable:
+            raise RefusedQuery(f"a query may not read {node['Relation Name']}")
+        if "Function Name" in node or "Table Function Name" in node:
+            raise RefusedQuery("a query may read no function")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from crm.access import OPERATOR, NotAllowed, Role, Viewer
 from crm.calls import CallFilter, NoSuchCall, WrongQuery
 from crm.database import Database
 from crm.tables import paid_request
+from crm.users import create_user
 from engines.language_requests import Answer
 from runtime.ask import Asked, ModelAnswerer, OfflineAnswerer, ask
 from runtime.settings import DatabaseSettings, Settings
@@ -159,12 +160,53 @@ def test_a_query_reads_nothing_but_the_star_schema_even_where_the_check_would_le
             for sql in ("SELECT * FROM app_user", "SELECT * FROM utterance", "SELECT name FROM sqlite_master"):
                 with pytest.raises(sa.exc.DatabaseError):
                     connection.exec_driver_sql(sql)
+    else:
+        for sql in (
+            "SELECT * FROM public.app_user",
+            "SELECT 1 FROM fact_call, public.utterance",
+            "TABLE bi.dim_customer",
+        ):
+            with (
+                wiring.database.read() as connection,
+                asked_sql._confined(connection),
+                pytest.raises(RefusedQuery, match="may not read"),
+            ):
+                asked_sql._look_through(connection, sql, {})
     with wiring.database.read() as connection, asked_sql._confined(connection):
         for sql in ("DELETE FROM fact_call", "CREATE TABLE x (y int)"):
             with pytest.raises(sa.exc.DBAPIError), connection.begin_nested():
                 connection.exec_driver_sql(sql)
     with wiring.database.read() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM app_user")).scalar_one() == 0
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "WITH public AS (SELECT 1 AS app_user, 1 AS password_hash FROM asked_call)"
+        " SELECT app_user.password_hash FROM public.app_user",
+        "WITH x AS (TABLE public.app_user) SELECT 1 AS table, 1 AS public, 1 AS app_user,"
+        " password_hash AS password_hash FROM x",
+        "SELECT 1 AS query_to_xml, query_to_xml('select * from public.app_user', true, false, '') FROM asked_call",
+        "SELECT 1 AS set_config, set_config('statement_timeout', '0', false) FROM asked_call",
+        "SELECT 1 AS public, 1 AS app_user FROM (public.app_user CROSS JOIN asked_call)",
+        "SELECT 1 AS e, 1 AS app_user, 1 AS password_hash, e'\\', ' , password_hash FROM public.app_user WHERE '' = '",
+    ],
+)
+def test_no_disguise_of_a_query_reaches_the_users(wiring, call_id, sql):
+    with wiring.database.write() as connection:
+        create_user(connection, "maria", "a secret of hers", Role.ADMIN, NOW)
+    refresh(wiring.database, "UTC")
+    with pytest.raises(RefusedQuery, match="a query"):
+        run_query(wiring.database, sql, CallFilter())
+
+
+def test_a_literal_is_text_whatever_stands_in_it(wiring, call_id):
+    refresh(wiring.database, "UTC")
+    sql = "SELECT count(*) AS n, 'at 10:30 :b 5% ''x' AS said FROM asked_call WHERE stage <> ':reason'"
+    counted = run_query(wiring.database, sql, CallFilter(reason="delivery_status"))
+    assert counted.rows == ((1, "at 10:30 :b 5% 'x"),)
+    assert sql in counted.sql
 
 
 def test_what_cannot_be_run_is_said(wiring, call_id):

@@ -103,6 +103,10 @@ GOOD = (
     "WITH by_day AS (SELECT date_key, count(*) AS n FROM asked_call GROUP BY date_key) SELECT avg(n) FROM by_day",
     "select c.hour_of_day, sum(c.resolved_count) * 100.0 / nullif(count(*), 0) from asked_call c group by 1",
     "select q.name from (select queue_key from asked_call) as k, dim_queue q where k.queue_key = q.queue_key",
+    "select stage, count(*) as n from asked_call where stage = 'a :b' and dim_date.date > date '2026-01-01' group by 1",
+    "select t.name as team, r.label as reason from asked_call c join dim_team t on t.team_key = c.team_key"
+    " join dim_reason r on r.reason_key = c.reason_key",
+    "select cast(sum(talk_time_ms) as bigint) as date, asked_call.* from asked_call",
     *(counts_by(asked) for asked in ("how many", "by reason", "per queue", "per week", "by outcome", "per agent")),
 )
 BAD = (
@@ -131,6 +135,27 @@ BAD = (
     "pragma query_only = off",
     "select $$x$$ from asked_call",
     "select e'\\\\x' from asked_call",
+    "with public as (select 1 as app_user, 1 as password_hash from asked_call)"
+    " select app_user.password_hash from public.app_user",
+    "with x as (table public.app_user) select 1 as table, 1 as public, 1 as app_user, password_hash as password_hash"
+    " from x",
+    "select 1 as query_to_xml, query_to_xml('select * from public.app_user', true, false, '') from asked_call",
+    "select 1 as set_config, set_config('statement_timeout', '0', false) from asked_call",
+    "select 1 as public, 1 as app_user, 1 as k from (public.app_user cross join asked_call)",
+    "select * from (asked_call cross join dim_date)",
+    # A literal that PostgreSQL would read by other rules: what we took for its text would be run.
+    "select 1 as e, e'\\' , ' , password_hash from app_user where '' = ' from asked_call",
+    "select 1 as b, b'1' from asked_call",
+    # A word of SQL's as the name of a column, so that the list of sources would seem to end.
+    "with k as (select 1 as limit from asked_call) select * from k join asked_call on k.limit = 1, dim_date",
+    # A name that is defined only later stands for a table until then.
+    "with x as (select * from dim_customer), dim_customer as (select 1 as n) select * from x",
+    "select only.stage from asked_call only",
+    "select 1 from asked_call) as counted, (select 1",
+    "select asked_call.stage.label from asked_call",
+    "select asked_call.query_to_xml from asked_call",
+    "select current_user from asked_call",
+    "select 1 as current_user, current_user from asked_call",
 )
 
 
