@@ -41,6 +41,10 @@ class Terms:
                 joined.append((begin, end))
         return joined
 
+    def count_in(self, text: str) -> int:
+        """How many of the runs stand in the text."""
+        return sum(pattern.search(text) is not None for pattern in self._patterns)
+
     def score(self, about: str, said: str) -> float:
         """How well a call fits: the more often its runs are there, and the more in what it was about."""
         weighed = 0.0

@@ -1,6 +1,5 @@
 """Search by words in transcripts and summaries: the newest calls that have them, the best of these first."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,17 +9,17 @@ import sqlalchemy as sa
 
 from calls.redaction import find_sensitive
 from calls.search_terms import Excerpt, Terms, excerpt, read_terms
-from calls.transcript import Speaker, Turn, Utterance, take_turns
+from calls.transcript import Speaker, Turn
 from crm.access import Permission, Viewer
-from crm.bulk import among
 from crm.call_filters import CallFilter, WrongQuery
 from crm.call_lines import CallLine
 from crm.calls import lines_of
 from crm.findings import recall
 from crm.redacted import is_redacted, shown_text, shown_turns
-from crm.search_tables import NUMBER_BITS, call_text
+from crm.search_shown import conversations, words_of
+from crm.search_tables import NUMBER_BITS
 from crm.search_words import matching, newest_with_any
-from crm.tables import call_analysis, transcript, utterance
+from crm.tables import call_analysis
 
 # So many of the newest calls with the words are put in order of how well they fit: what search costs has a bound.
 RANKED = 60
@@ -75,7 +74,7 @@ def search(
     terms = read_terms(text)
     key, passed = _read_key(after)
     window = matching(connection, viewer, text, wanted, limit=RANKED, after=key)
-    ranked = _ranked(connection, terms, window.numbers)
+    ranked = _ranked(connection, viewer, terms, window.numbers)
     chosen = ranked[passed : passed + limit]
     next_key = f"{window.next_key}.0" if window.next_key else None
     if passed + limit < len(ranked):
@@ -92,32 +91,20 @@ def best_matching(
         numbers = matching(connection, viewer, wanted.text, wanted, limit=RANKED).numbers
     else:
         numbers = newest_with_any(connection, viewer, terms, wanted, limit=RANKED)
-    return [call_id for call_id, _ in _ranked(connection, terms, numbers)[:limit]]
+    return [call_id for call_id, _ in _ranked(connection, viewer, terms, numbers)[:limit]]
 
 
-def conversations(connection: sa.Connection, call_ids: Iterable[UUID]) -> dict[UUID, list[Turn]]:
-    """The turns of these calls by their current transcripts, as they were said."""
-    rows = connection.execute(
-        sa.select(
-            transcript.c.call_id,
-            *(utterance.c[name] for name in ("channel", "start_s", "end_s", "text", "speaker")),
-        )
-        .join_from(transcript, utterance, utterance.c.transcript_id == transcript.c.id)
-        .where(transcript.c.is_current, transcript.c.call_id.in_(list(call_ids)))
-        .order_by(transcript.c.call_id, utterance.c.seq)
-    )
-    said: dict[UUID, list[Utterance]] = defaultdict(list)
-    for row in rows:
-        said[row.call_id].append(Utterance(row.channel, row.start_s, row.end_s, row.text, speaker=Speaker(row.speaker)))
-    return {call_id: take_turns(utterances) for call_id, utterances in said.items()}
+def _ranked(
+    connection: sa.Connection, viewer: Viewer, terms: Terms, numbers: Sequence[int]
+) -> list[tuple[UUID, float]]:
+    """Ids and scores, the best first, of equals the newest; a score of 0 is a call that has not the words after all.
 
-
-def _ranked(connection: sa.Connection, terms: Terms, numbers: Sequence[int]) -> list[tuple[UUID, float]]:
-    """Ids and scores, the best first, of equals the newest; a score of 0 is a call that has not the words after all."""
-    if not numbers:
-        return []
-    rows = connection.execute(sa.select(call_text).where(among(connection, call_text.c.number, numbers)))
-    scored = [(terms.score(row.about, row.said), row.number, row.call_id) for row in rows]
+    What the viewer cannot read counts for nothing: a score would tell of it.
+    """
+    scored = [
+        (terms.score(words.about, words.said), words.number, words.call_id)
+        for words in words_of(connection, viewer, numbers)
+    ]
     return [(call_id, score) for score, _, call_id in sorted(scored, reverse=True, key=lambda one: one[:2])]
 
 

@@ -14,6 +14,7 @@ from calls.search_terms import Terms, read_terms
 from crm.access import Viewer
 from crm.call_filters import CallFilter, WrongQuery, conditions_of
 from crm.redacted import may_look_for
+from crm.search_shown import that_show
 from crm.search_tables import NUMBER_BITS, call_text
 from crm.tables import call
 
@@ -37,7 +38,7 @@ class Matching:
     """Calls that have the words and fit the filter, the newest first, with their numbers (crm.search_tables).
 
     `next_key` is the key of what lies behind them, None where nothing does; there may be one where there are fewer
-    calls than were asked for, because so many others had to be looked at.
+    calls than were asked for, because so many others had to be looked at, or because the viewer reads marks in them.
     """
 
     call_ids: tuple[UUID, ...] = ()
@@ -50,8 +51,19 @@ def matching(
 ) -> Matching:
     """At most `limit` calls behind the key `after` that have every word and "phrase" of `text`. Raises WrongQuery.
 
-    What `wanted` says of text is not asked. Text without a word in it fits no call.
+    Who reads marks gets those calls alone in which every word can be read: what is hidden is not to be guessed by
+    looking for it. What `wanted` says of text is not asked. Text without a word in it fits no call.
     """
+    terms = read_terms(text)
+    found = _matching(connection, viewer, text, wanted, limit=limit, after=after)
+    shown = that_show(connection, viewer, terms, found.numbers, at_least=len(terms.runs))
+    pairs = [pair for pair in zip(found.call_ids, found.numbers, strict=True) if pair[1] in shown]
+    return Matching(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs), found.next_key)
+
+
+def _matching(
+    connection: sa.Connection, viewer: Viewer, text: str, wanted: CallFilter, *, limit: int, after: str
+) -> Matching:
     terms = read_terms(text)
     before = number_of(after)
     conditions = conditions_of(connection, viewer, wanted)
@@ -112,7 +124,9 @@ def newest_with_any(
         .order_by(looked_at.c.number.desc())
         .limit(limit)
     )
-    return tuple(rows.scalars())
+    numbers = list(rows.scalars())
+    shown = that_show(connection, viewer, asked, numbers, at_least=1)
+    return tuple(number for number in numbers if number in shown)
 
 
 def number_of(key: str) -> int | None:

@@ -20,7 +20,8 @@ from crm.call_filters import CallFilter, WrongQuery
 from crm.calls import list_calls, see_call
 from crm.database import Database
 from crm.money import note_charge
-from crm.search import best_matching, conversations
+from crm.search import best_matching
+from crm.search_shown import conversations
 from crm.tables import call
 
 if TYPE_CHECKING:

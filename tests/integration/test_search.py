@@ -9,13 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from bench.web_calls import fill, names_of, phone_of, rare_words
+from calls.search_terms import Terms, read_terms
 from crm import tables
 from crm.access import OPERATOR, Role, Viewer
 from crm.calls import CallFilter, count_calls, list_calls
 from crm.database import Database
 from crm.reason_tables import review
 from crm.reviews import correct_reason
-from crm.search import RANKED, search
+from crm.search import RANKED, best_matching, search
 from crm.search_tables import call_text
 from tests.seeds import NOW, SAID, TAXONOMY, seed_call, seed_taxonomy
 
@@ -104,6 +105,55 @@ def test_who_reads_marks_finds_nothing_out_by_searching(connection):
     [hit] = search(connection, ANALYST, "card", CallFilter()).hits
     assert all("4111" not in part.excerpt.text for part in hit.said)
     assert len(search(connection, OPERATOR, "4111", CallFilter()).hits) == 1
+
+
+SPOKEN = said(
+    "I would like to pay for the kettle.",
+    "May I have your card number please?",
+    "It is four two four two, four two four two, four two four two, four two four two.",
+    "And your address?",
+    "My address is 12 Larkspur Road, Bristol.",
+)
+
+
+@pytest.mark.parametrize(
+    "text", ["four", '"two four"', "larkspur", "larkspur kettle", "four or two", '"please it is four"']
+)
+def test_what_stands_behind_a_mark_is_found_by_nobody_who_reads_marks(connection, text):
+    """Else a card number would be guessed word by word, by search, by a list, by a count, by what a question reads."""
+    call_id = seed_call(
+        connection, said=SPOKEN, analysis={"summary": "Ships to: my address is 12 Larkspur Road, Bristol."}
+    )
+    wanted = CallFilter(text=text)
+    assert found(connection, text, ANALYST) == []
+    assert list_calls(connection, ANALYST, wanted).calls == ()
+    assert count_calls(connection, ANALYST, wanted) == 0
+    hidden = Terms(tuple(run for run in read_terms(text).runs if run != ("kettle",) and run != ("or",)))
+    assert best_matching(connection, ANALYST, hidden, CallFilter(), limit=8) == []
+    if "or" not in text.split():
+        assert found(connection, text) == [call_id]
+        assert count_calls(connection, OPERATOR, wanted) == 1
+        assert best_matching(connection, OPERATOR, hidden, CallFilter(), limit=8) == [call_id]
+
+
+def test_what_can_be_read_is_found_whoever_reads_and_ranked_by_that_alone(connection):
+    masked = seed_call(connection, said=said("Within four days?", "Yes.", *(text for *_, text in SPOKEN)))
+    plain = seed_call(connection, happened_at=NOW - timedelta(days=1), said=said("It takes four days, four at most."))
+    assert found(connection, "kettle", ANALYST) == [masked]
+    assert found(connection, '"card number"', ANALYST) == [masked]
+    assert found(connection, "four", ANALYST) == [plain, masked]
+    assert found(connection, "four") == [masked, plain]
+    assert count_calls(connection, ANALYST, CallFilter(text="four")) == 2
+
+
+def test_a_page_whose_calls_hide_the_words_goes_on_to_the_next(connection):
+    plain = seed_call(connection, happened_at=NOW - timedelta(days=9), said=said("It takes four days."))
+    for hours in range(3):
+        seed_call(connection, happened_at=NOW - timedelta(hours=hours), said=SPOKEN)
+    first = list_calls(connection, ANALYST, CallFilter(text="four"), limit=2)
+    assert (first.calls, bool(first.next_key)) == ((), True)
+    second = list_calls(connection, ANALYST, CallFilter(text="four"), limit=2, after=first.next_key or "")
+    assert [line.id for line in second.calls] == [plain]
 
 
 def test_words_follow_what_happens_to_a_call(connection):
