@@ -238,13 +238,16 @@ def call_in_full(
         raise NoSuchCall(f"no call has the id {call_id}")
     columns = (*(call.c[name] for name in _OF_CALL), revision_column().label("revision"))
     facts = connection.execute(sa.select(*columns).where(call.c.id == call_id)).one()
+    # Another's call may be one that this viewer is not to know of.
+    seen = sa.select(call.c.id).where(call.c.id == facts.earlier_call_id, visible_calls(viewer))
+    earlier = connection.execute(seen).scalar_one_or_none() if facts.earlier_call_id else None
     paid_request_count, cost_microusd = _cost(connection, call_id)
     held = recording_of(connection, call_id)
     analysis = _analysis(connection, call_id)
     found = CallInFull(
         line=line_of(row),
         revision=facts.revision,
-        **{name: getattr(facts, name) for name in _OF_CALL},
+        **({name: getattr(facts, name) for name in _OF_CALL} | {"earlier_call_id": earlier}),
         recording=held,
         transcript=_transcript(connection, call_id, held.channel_count if held else None),
         analysis=analysis,

@@ -115,8 +115,9 @@ def sees_names(viewer: Viewer) -> bool:
 
 
 def may_look_for(viewer: Viewer, words: str) -> bool:
-    """Whether this viewer may look for these words in what was said: what is shown as a mark is not to be guessed by
-    looking for it.
+    """Whether this viewer may look for these words in what was said: numbers and addresses are not even looked for.
+
+    What else stands behind a mark, as numbers in words do, is left out of what was found (crm.search_shown).
     """
     return not is_redacted(viewer) or not _TELLING.search(words)
 
@@ -126,11 +127,6 @@ def shown_text(viewer: Viewer, text: str, find: SensitiveFinder = find_sensitive
     if not text or not is_redacted(viewer):
         return text
     return mark(text, _known.find(find, [text], None)[0])
-
-
-def shown_texts(viewer: Viewer, texts: Sequence[str], find: SensitiveFinder = find_sensitive) -> list[str]:
-    """Texts that each stand alone."""
-    return [shown_text(viewer, text, find) for text in texts]
 
 
 def shown_turns(viewer: Viewer, turns: Sequence[Turn], find: SensitiveFinder = find_sensitive) -> list[Turn]:
@@ -205,7 +201,7 @@ def shown_call(viewer: Viewer, found: "CallInFull", find: SensitiveFinder = find
     if not is_redacted(viewer):
         return found
     numbers = [found.from_number_e164, found.to_number_e164]
-    held = found.recording
+    held, held_up = found.recording, found.attempt
     return replace(
         found,
         line=replace(
@@ -222,6 +218,11 @@ def shown_call(viewer: Viewer, found: "CallInFull", find: SensitiveFinder = find
         if sees_names(viewer)
         else {},
         recording=held and replace(held, object_key=_without(held.object_key, numbers)),
+        attempt=held_up
+        and replace(
+            held_up,
+            last_detail=held_up.last_detail and shown_text(viewer, _without(held_up.last_detail, numbers), find),
+        ),
         transcript=found.transcript and shown_transcript(viewer, found.transcript, find),
         analysis=found.analysis and shown_analysis(viewer, found.analysis, find),
         reviews=_shown_reviews(found.reviews, lambda text: shown_text(viewer, text, find)),

@@ -1,6 +1,7 @@
 """Laws of what is read of a customer: only of calls that one may see, and repeats as docs/measures.md has them."""
 
 from datetime import timedelta
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from crm.customers import (
     find_customers,
     reasons_of_customer,
 )
+from crm.one_call import call_in_full
 from crm.tables import account, agent, call, contact
 from tests.seeds import NOW, seed_call, seed_taxonomy
 
@@ -112,6 +114,28 @@ def test_nobody_finds_by_looking_what_they_are_not_shown(shop):
         assert [found(agent, words) for words in (ROSA, ROSA[-4:], ROSA[1:6], "diaz")] == [1, 1, 0, 1]
         assert [found(analyst, words) for words in (ROSA, ROSA[1:6], "diaz")] == [1, 0, 0]
         assert {one.name for one in find_customers(connection, analyst).customers} == {""}
+
+
+def test_a_masked_address_is_not_guessed_by_its_letters(shop):
+    with shop.write() as connection:
+        rosa = contact.c.phone_e164 == ROSA
+        connection.execute(sa.update(contact).where(rosa).values(email="quaxolotl@diaz.example"))
+        viewers = (OPERATOR, agent_viewer(connection, "Andrew K"), Viewer("ann", Role.ANALYST))
+        found = [len(find_customers(connection, viewer, "quaxo").customers) for viewer in viewers]
+    assert found == [1, 0, 0]
+
+
+def test_a_call_does_not_name_the_one_before_to_whom_may_not_see_it(shop):
+    """Of Rosa's calls Andrew had the last two; what Priya had is none of his."""
+    with shop.write() as connection:
+        rosa = sa.select(call.c.id).where(call.c.contact_id == id_of(connection, ROSA)).order_by(call.c.happened_at)
+        ids = list(connection.execute(rosa).scalars())
+        for earlier, later in pairwise(ids):
+            connection.execute(sa.update(call).where(call.c.id == later).values(earlier_call_id=earlier))
+        andrew = agent_viewer(connection, "Andrew K")
+        told = [call_in_full(connection, andrew, one).earlier_call_id for one in ids[2:]]
+        assert told == [None, ids[2]]
+        assert [call_in_full(connection, OPERATOR, one).earlier_call_id for one in ids] == [None, *ids[:3]]
 
 
 def test_nobody_without_a_role_finds_anybody(shop):

@@ -11,7 +11,7 @@ from calls.timing import NOT_TIMED
 from calls.transcript import Speaker, Utterance, Word, group_turns, take_turns
 from crm.access import Permission, Role, Viewer
 from crm.call_lines import CallLine
-from crm.one_call import AnalysisRow, CallInFull, RecordingRow, TranscriptRow
+from crm.one_call import AnalysisRow, Attempt, CallInFull, RecordingRow, TranscriptRow
 from crm.redacted import shown_call, shown_number, shown_text, shown_turns
 from crm.reviews import Review
 
@@ -84,6 +84,8 @@ def _call() -> CallInFull:
         "transcript": heard,
         "analysis": AnalysisRow(**analysis_values),  # type: ignore[arg-type]
         "failed_detail": f"{NUMBER} was busy",
+        "reviews": (),
+        "attempt": Attempt("understand", 1, NOW, "refused", f"{NUMBER} said: pays by {CARD}"),
     }
     return CallInFull(**values)  # type: ignore[arg-type]
 
