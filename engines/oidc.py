@@ -88,7 +88,11 @@ class OidcProvider:
         if not isinstance(text, str):
             raise SignInRefused("The provider sent no ID token.")
         offered = self._metadata(now).get("id_token_signing_alg_values_supported") or ["RS256"]
-        registry = JWSRegistry(algorithms=[one for one in offered if one in SIGNATURES], strict_check_header=False)
+        taken = [one for one in offered if one in SIGNATURES]
+        if not taken:
+            # To joserfc no algorithms are all that it recommends, HMAC among them.
+            raise SignInRefused("The provider signs its ID tokens in no way that only it can.")
+        registry = JWSRegistry(algorithms=taken, strict_check_header=False)
         try:
             read = jwt.decode(text, self._key_set(now), registry=registry)
         except InvalidKeyIdError:

@@ -84,8 +84,9 @@ def outsider_of(claims: Mapping[str, Any], provider: IdentityProvider, chosen: O
     roles = [Role(role) for value, role in chosen.roles.items() if value in groups]
     teams = _values(claims.get(chosen.team_claim))
     keys = _values(claims.get(chosen.agent_claim))
-    if chosen.agent_claim == "email" and claims.get("email_verified") is False:
-        # Whoever can type any address at the provider must not see another agent's calls.
+    if chosen.agent_claim == "email" and claims.get("email_verified") is not True:
+        # Whoever can type any address at the provider must not see another agent's calls. One that says nothing of it
+        # has not looked, either.
         keys = ()
     return Outsider(
         subject=f"{provider.issuer} {claims['sub']}",

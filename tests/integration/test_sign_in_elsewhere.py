@@ -48,6 +48,7 @@ def server() -> Iterator[OidcServer]:
 @pytest.fixture
 def visit(server: OidcServer, tmp_path: Path) -> Visit:
     server.lie = server.refuses = ""
+    server.signs_with = ["RS256", "HS256", "none"]
     server.person.subject = "u-1001"
     server.person.claims = {
         "preferred_username": "nora",
@@ -86,6 +87,17 @@ def test_a_token_that_does_not_hold_lets_nobody_in(visit, lie):
     assert visit.hall.client.get("/calls").status_code == 303
     visit.provider.lie = ""
     assert visit.come().status_code == 303
+
+
+def test_a_provider_that_only_signs_as_others_can_lets_nobody_in(visit):
+    """To HMAC's checker, the public key would be the secret."""
+    visit.provider.signs_with = ["HS256", "none"]
+    for lie in ("", "hmac"):
+        visit.provider.lie = lie
+        answer = visit.come()
+        assert answer.status_code == 403
+        assert "signs its ID tokens" in answer.text
+    assert user(visit, "nora") is None
 
 
 def test_an_answer_without_the_state_of_this_browser_is_refused(visit):
@@ -156,9 +168,11 @@ def test_an_agent_is_known_by_a_verified_address(visit):
     with visit.hall.wiring.database.write() as connection:
         seed_call(connection, agent="Nora N")
         connection.execute(sa.update(agent).values(email="Nora@Centre.example"))
-    visit.provider.person.claims |= {"groups": ["cc-agents"], "email_verified": False}
-    visit.come()
-    assert user(visit, "nora").agent_id is None
+    visit.provider.person.claims |= {"groups": ["cc-agents"]}
+    for said in ({}, {"email_verified": False}, {"email_verified": "true"}):
+        visit.provider.person.claims |= said
+        visit.come()
+        assert user(visit, "nora").agent_id is None
     visit.provider.person.claims["email_verified"] = True
     visit.come()
     assert user(visit, "nora").agent_id is not None

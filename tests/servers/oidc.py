@@ -46,6 +46,7 @@ class OidcServer(LocalServer):
         self.person = Person()
         self.lie = ""
         self.refuses = ""
+        self.signs_with = ["RS256", "HS256", "none"]
         self.asked: list[str] = []
         self.token_requests: list[dict[str, str]] = []
         self._codes: dict[str, dict[str, str]] = {}
@@ -80,7 +81,7 @@ class OidcServer(LocalServer):
                 "token_endpoint": f"{self.url}/token",
                 "userinfo_endpoint": f"{self.url}/userinfo",
                 "jwks_uri": f"{self.url}/keys",
-                "id_token_signing_alg_values_supported": ["RS256", "HS256", "none"],
+                "id_token_signing_alg_values_supported": self.signs_with,
                 "token_endpoint_auth_methods_supported": ["client_secret_basic"],
             }
         if path == "/keys":
