@@ -89,7 +89,6 @@ def hand_over(
     with site.wiring.database.write() as connection:
         if approves:
             approve(connection, viewer, call_id, revision, now=now)
-            note(connection, viewer, Action.APPROVE, call_id=call_id, now=now)
         kinds = [(place.name, place.kind) for place in handovers.places.values()]
         know_destinations(connection, kinds, now=now)
         try:

@@ -122,6 +122,7 @@ def test_a_summary_is_approved_and_handed_over_at_once(servers, tmp_path):
     assert "Approved by maria" in desk.hall.client.get(f"/calls/{call_id}").text
     actions = [action for action, _ in desk.actions()]
     assert actions.index("approve") < actions.index("hand_over")
+    assert actions.count("approve") == 1
 
 
 def test_who_looked_at_another_revision_approves_nothing(servers, tmp_path):
