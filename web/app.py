@@ -41,6 +41,7 @@ from web import (
     users,
 )
 from web.api_reference import describe
+from web.body_limit import BodyLimit
 from web.errors import add_error_handlers
 from web.rendering import STATIC, make_templates
 from web.security import SecureHeaders
@@ -104,6 +105,7 @@ def create_app(
     allowed_hosts = [*settings.web.allowed_hosts, *_THIS_MACHINE, host or settings.web.host]
     if settings.web.public_url:
         allowed_hosts.append(urlsplit(settings.web.public_url).hostname or "")
+    app.add_middleware(BodyLimit, max_upload_bytes=settings.web.max_upload_mb << 20)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts, www_redirect=False)
     app.add_middleware(SecureHeaders, https_only=settings.web.secure_cookies)
     add_error_handlers(app)

@@ -200,7 +200,8 @@ def _to_sign_in(request: Request) -> Response:
 
 def _on_http_error(request: Request, error: HTTPException) -> Response:
     headers = dict(error.headers) if error.headers else None
-    return error_response(request, error.status_code, "http_error", str(error.detail), headers)
+    code = TooLarge.code if error.status_code == 413 else "http_error"
+    return error_response(request, error.status_code, code, str(error.detail), headers)
 
 
 def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:

@@ -21,6 +21,7 @@ MEANINGS = {
     503: "The database or the store cannot be reached at the moment: try again.",
 }
 _ALWAYS = (400, 401, 403, 422, 429, 503)
+_WRITES = frozenset({"post", "put", "patch", "delete"})
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _WAIT = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}, "required": False}}
 
@@ -51,6 +52,8 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
                 for status, response in operation["responses"].items():
                     if status >= "400":
                         response["content"] = _PROBLEM
+                if method in _WRITES:
+                    operation["responses"]["413"] = _error(413)
                 # Whatever has an id of something may be asked for what is not there.
                 for code in (*_ALWAYS, 404) if "{" in path else _ALWAYS:
                     operation["responses"][str(code)] = _error(code)
