@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from crm.access import NotAllowed, Permission
+from crm.access import PERMISSIONS, NotAllowed, Permission, Viewer
 from crm.audit import Action, entries, note, verify
 from crm.tokens import TokenError, create_token, list_tokens, revoke_token
 from crm.user_documents import audit_document, token_document, user_document
@@ -63,7 +63,8 @@ def users(site: OurSite) -> Response:
     "/users", tags=["users"], status_code=201, dependencies=[_ADMIN, BEARS_KEY], responses=answers(User, status=201)
 )
 def add_user(site: OurSite, viewer: ApiViewer, given: NewUser) -> Response:
-    """Make a user."""
+    """Make a user. A token makes none, for whoever knows a password signs in: it would outlive the token's days."""
+    _require_person(viewer)
     now = site.clock()
     with site.wiring.database.write() as connection:
         try:
@@ -85,7 +86,14 @@ def add_user(site: OurSite, viewer: ApiViewer, given: NewUser) -> Response:
 
 @router.patch("/users/{name}", tags=["users"], dependencies=[_ADMIN, BEARS_KEY], responses=answers(User, 404))
 def alter_user(site: OurSite, viewer: ApiViewer, name: Name, given: UserChange) -> Response:
-    """Change a user's role, agent, teams or password, or let them in no more; it counts from the next request on."""
+    """Change a user's role, agent, teams or password, or let them in no more; it counts from the next request on.
+
+    A token gives no passwords, and no role that may do more than its scopes.
+    """
+    if given.password is not None:
+        _require_person(viewer)
+    if given.role is not None and viewer.scopes is not None and not PERMISSIONS[given.role] <= viewer.scopes:
+        raise NotAllowed(f"the role {given.role.value} reaches further than this token's scopes")
     now = site.clock()
     with site.wiring.database.write() as connection:
         try:
@@ -160,6 +168,11 @@ def end_token(site: OurSite, viewer: ApiViewer, token_id: UUID) -> Response:
             raise NotThere(error.detail, code=error.code) from None
         note(connection, viewer, Action.TOKEN_REVOKED, detail=str(token_id), now=now)
     return answer(token_document(ended, now))
+
+
+def _require_person(viewer: Viewer) -> None:
+    if viewer.scopes is not None:
+        raise NotAllowed("a token gives no passwords: sign in, or send name and password")
 
 
 def _user(connection: sa.Connection, name: str) -> KnownUser:
