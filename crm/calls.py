@@ -18,12 +18,14 @@ from calls.errors import CallwiseError
 from crm.access import Viewer, visible_agents, visible_calls
 from crm.call_filters import CallFilter, WrongQuery, conditions_of, has_digits, newest
 from crm.call_lines import CallLine, label_of, line_of, select_lines
-from crm.redacted import shown_line
+from crm.redacted import is_redacted, shown_line
 from crm.search_words import matching
 from crm.tables import agent, call, queue, reason, recording, taxonomy, team
 from crm.taxonomies import known_successors
 
 MAX_PAGE = 500
+# Of calls that have to be read for it (crm.search_words), no more are counted.
+_READ_COUNT = 200
 __all__ = [
     "MAX_PAGE",
     "CallFilter",
@@ -32,6 +34,7 @@ __all__ = [
     "NoSuchCall",
     "WrongQuery",
     "count_calls",
+    "countable",
     "earlier_calls",
     "filter_choices",
     "find_call",
@@ -104,6 +107,11 @@ def count_calls(connection: sa.Connection, viewer: Viewer, wanted: CallFilter, *
     keys = newest(connection, conditions_of(connection, viewer, wanted), count=at_most)
     counted: int = connection.execute(sa.select(sa.func.count()).select_from(keys)).scalar_one()
     return counted
+
+
+def countable(viewer: Viewer, wanted: CallFilter, at_most: int) -> int:
+    """Up to how many calls a page should count: fewer where each has to be read, to count what is shown of it."""
+    return min(at_most, _READ_COUNT) if wanted.text and is_redacted(viewer) else at_most
 
 
 def see_call(connection: sa.Connection, viewer: Viewer, call_id: UUID) -> None:

@@ -13,13 +13,16 @@ import sqlalchemy as sa
 from calls.search_terms import Terms, read_terms
 from crm.access import Viewer
 from crm.call_filters import CallFilter, WrongQuery, conditions_of
-from crm.redacted import may_look_for
+from crm.redacted import is_redacted, may_look_for
 from crm.search_shown import that_show
 from crm.search_tables import NUMBER_BITS, call_text
 from crm.tables import call
 
 # So many calls that have the words are looked at for the other filters; what is older is left to the next page.
 LOOKED_AT = 3000
+# So many are read at most for somebody who reads marks, to see whether the words stand in what is shown.
+READ_AT_MOST = 500
+_READ_AT_ONCE = 100
 _FIRST_LOOK = 4
 # Of fewer calls than these PostgreSQL reads all that have a word and puts them in order; of more it walks the newest
 # until it has enough. Its own choice takes a word that its statistics do not know for ten times as common as it may be.
@@ -52,13 +55,28 @@ def matching(
     """At most `limit` calls behind the key `after` that have every word and "phrase" of `text`. Raises WrongQuery.
 
     Who reads marks gets those calls alone in which every word can be read: what is hidden is not to be guessed by
-    looking for it. What `wanted` says of text is not asked. Text without a word in it fits no call.
+    looking for it, nor by whether a page has a next one. What `wanted` says of text is not asked. Text without a word
+    in it fits no call.
     """
+    if not is_redacted(viewer):
+        return _matching(connection, viewer, text, wanted, limit=limit, after=after)
     terms = read_terms(text)
-    found = _matching(connection, viewer, text, wanted, limit=limit, after=after)
-    shown = that_show(connection, viewer, terms, found.numbers, at_least=len(terms.runs))
-    pairs = [pair for pair in zip(found.call_ids, found.numbers, strict=True) if pair[1] in shown]
-    return Matching(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs), found.next_key)
+    at_once = min(limit + 1, _READ_AT_ONCE)
+    shown: list[tuple[UUID, int]] = []
+    read_count = 0
+    key: str | None = after
+    while key is not None and read_count < READ_AT_MOST:
+        found = _matching(connection, viewer, text, wanted, limit=at_once, after=key)
+        visible = that_show(connection, viewer, terms, found.numbers, at_least=len(terms.runs))
+        shown += [pair for pair in zip(found.call_ids, found.numbers, strict=True) if pair[1] in visible]
+        if len(shown) > limit:
+            shown, key = shown[:limit], f"t{shown[limit - 1][1]}"
+            break
+        read_count += len(found.numbers)
+        key = found.next_key
+        if len(found.numbers) < at_once:
+            break
+    return Matching(tuple(pair[0] for pair in shown), tuple(pair[1] for pair in shown), key)
 
 
 def _matching(

@@ -16,7 +16,7 @@ from calls.words import outcome_words
 from crm.access import Permission
 from crm.audit import Action, note
 from crm.call_lines import CallLine
-from crm.calls import MAX_PAGE, CallPage, count_calls, filter_choices, has_samples, list_calls
+from crm.calls import MAX_PAGE, CallPage, count_calls, countable, filter_choices, has_samples, list_calls
 from web.auth import PageVisitor, Visitor, needs
 from web.filters import CHOICES, UrlFilter, WantedCalls
 from web.site import OurSite, Site
@@ -46,9 +46,8 @@ def calls_page(
     with site.wiring.database.read() as connection:
         page = list_calls(connection, visitor.viewer, wanted.wanted, limit=PAGE_LENGTH, after=after)
         is_whole = not after and page.next_key is None
-        count = (
-            len(page.calls) if is_whole else count_calls(connection, visitor.viewer, wanted.wanted, at_most=MAX_COUNT)
-        )
+        most = countable(visitor.viewer, wanted.wanted, MAX_COUNT)
+        count = len(page.calls) if is_whole else count_calls(connection, visitor.viewer, wanted.wanted, at_most=most)
         choices = filter_choices(connection, visitor.viewer)
         context = {
             "visitor": visitor,
@@ -56,7 +55,7 @@ def calls_page(
             "wanted": wanted,
             "after": after,
             "count": count,
-            "is_more": count >= MAX_COUNT,
+            "is_more": not is_whole and count >= most,
             "choices": choices,
             "fixed": CHOICES,
             "chips": _chips(wanted, dict(choices.reasons)),
