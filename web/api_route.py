@@ -129,5 +129,7 @@ async def _once(request: Request, key: str, inner: Handler) -> Response:
 
 
 def _caller(viewer: Viewer) -> str:
+    # A token without scopes is less than a person without a token.
+    scopes = None if viewer.scopes is None else sorted(viewer.scopes)
     rights = (viewer.name, viewer.user_id, viewer.role, viewer.agent_id)
-    return sha256(repr((rights, sorted(viewer.team_ids), sorted(viewer.scopes or ()))).encode()).hexdigest()
+    return sha256(repr((rights, sorted(viewer.team_ids), scopes)).encode()).hexdigest()

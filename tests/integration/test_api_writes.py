@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from crm.access_tables import api_token
 from crm.kept_answers import kept_answer
 from crm.reason_tables import review
 from crm.tables import agent, call, call_analysis
@@ -14,7 +15,7 @@ from runtime.settings import WebSettings
 from tests.api_callers import call_path, caller
 from tests.seeds import seed_call, seed_failed_call
 from tests.sound import two_channel_wav
-from tests.web_client import make_hall
+from tests.web_client import PASSWORD, make_hall
 
 
 @pytest.fixture
@@ -162,6 +163,18 @@ def test_the_same_write_with_the_same_key_is_done_once_and_answered_as_before(ha
     assert problem(second) == (409, "changed_meanwhile")
     hall.pass_time(timedelta(hours=23))
     assert admin.patch(call_path(call_id), json=body, headers=headers).headers["idempotency-replayed"] == "true"
+
+
+def test_a_token_that_lost_its_scopes_is_not_answered_as_its_owner_was(hall, call_id):
+    """Somebody's token and name with password are two callers, also where the token may do nothing any more."""
+    body, headers = {"revision": 2, "outcome": "resolved"}, {"Idempotency-Key": "k"}
+    program = caller(hall, "admin", "cy")
+    with hall.wiring.database.write() as connection:
+        connection.execute(sa.update(api_token).values(scopes=[]))
+    owner = hall.client.patch(call_path(call_id), json=body, headers=headers, auth=("cy", PASSWORD))
+    assert owner.status_code == 200
+    told = program.patch(call_path(call_id), json=body, headers=headers)
+    assert (told.status_code, "idempotency-replayed" in told.headers) == (403, False)
 
 
 def test_a_key_is_forgotten_after_a_day(hall, admin):
