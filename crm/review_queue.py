@@ -17,10 +17,9 @@ from crm.corrections import revision_column
 from crm.erased import is_erased, words_are_gone
 from crm.reason_tables import review
 from crm.redacted import shown_line
+from crm.search_tables import UNSURE_BELOW
 from crm.tables import call, call_analysis
 
-# Below this confidence a reason is looked at; the triggers that keep call.needs_review say the same (migration 0012).
-UNSURE_BELOW = 0.5
 # More than these are told as "more".
 MAX_COUNT = 1000
 

@@ -9,7 +9,7 @@ from calls.errors import SettingsError
 from calls.reasons import Taxonomy
 from calls.taxonomy_file import parse_taxonomy
 from crm.access import Permission
-from crm.audit import note
+from crm.audit import Action, note
 from crm.taxonomies import NoSuchVersion, current_taxonomy, store_taxonomy, stored_taxonomy, taxonomy_versions
 from crm.taxonomy_documents import taxonomy_document, version_document
 from crm.taxonomy_plan import plan_document, plan_taxonomy
@@ -22,7 +22,6 @@ from web.problems import answers
 from web.site import OurSite
 
 router = APIRouter(prefix="/api/v1", tags=["reasons"], dependencies=[Depends(api_viewer)], route_class=ApiRoute)
-_LOADED = "reasons_loaded"
 
 
 @router.get("/reasons", dependencies=[Depends(needs(Permission.READ_CALLS))], responses=answers(Reasons, 304, 404))
@@ -49,7 +48,7 @@ def load(site: OurSite, viewer: ApiViewer, given: ReasonsFile) -> Response:
             store_taxonomy(connection, taxonomy, site.clock())
         except SettingsError as error:
             raise CannotBeDone(error.detail, code=error.code) from None
-        note(connection, viewer, _LOADED, detail=taxonomy.version, now=site.clock())
+        note(connection, viewer, Action.REASONS_LOADED, detail=taxonomy.version, now=site.clock())
     return answer(document | {"is_current": True})
 
 

@@ -9,7 +9,7 @@ from calls.errors import SettingsError
 from calls.taxonomy_file import parse_taxonomy
 from calls.taxonomy_text import write_taxonomy
 from crm.access import Permission
-from crm.audit import note
+from crm.audit import Action, note
 from crm.taxonomies import current_taxonomy, store_taxonomy, stored_taxonomy, taxonomy_versions
 from crm.taxonomy_plan import TaxonomyPlan, plan_taxonomy
 from web.auth import CheckedForm, PageVisitor, Visitor, needs
@@ -19,7 +19,6 @@ from web.site import OurSite, Site
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.READ_CALLS))])
 # Ten times the largest file that the bounds of calls.taxonomy_file let anybody write in earnest.
 MAX_TEXT = 500_000
-_LOADED = "reasons_loaded"
 
 
 @router.get("/reasons")
@@ -46,7 +45,7 @@ def change_reasons(
         if do == "load":
             with site.wiring.database.write() as connection:
                 store_taxonomy(connection, given, site.clock())
-                note(connection, visitor.viewer, _LOADED, detail=given.version, now=site.clock())
+                note(connection, visitor.viewer, Action.REASONS_LOADED, detail=given.version, now=site.clock())
             return RedirectResponse(f"/reasons?loaded={given.version}", 303)
     except SettingsError as error:
         return _page(request, site, visitor, text=text, wrong=error.detail, status=422)
