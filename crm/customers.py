@@ -9,6 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from calls.reasons import INSUFFICIENT, OTHER
+from calls.redaction import SensitiveFinder, find_sensitive
 from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import CallPage, NoSuchCall, has_digits, key_of, position_of
@@ -119,14 +120,20 @@ def find_customers(connection: sa.Connection, viewer: Viewer, words: str = "", *
 
 
 def calls_of_customer(
-    connection: sa.Connection, viewer: Viewer, contact_id: UUID, *, limit: int = 50, after: str = ""
+    connection: sa.Connection,
+    viewer: Viewer,
+    contact_id: UUID,
+    *,
+    limit: int = 50,
+    after: str = "",
+    find: SensitiveFinder = find_sensitive,
 ) -> CallPage:
-    """The customer's calls behind the key `after`, newest first. Raises WrongQuery."""
+    """The customer's calls behind `after`, newest first, with marks for what `find` finds. Raises WrongQuery."""
     found = select_lines().where(call.c.contact_id == contact_id, visible_calls(viewer))
     if after:
         found = found.where(sa.tuple_(call.c.happened_at, call.c.id) < position_of(after))
     rows = connection.execute(found.order_by(call.c.happened_at.desc(), call.c.id.desc()).limit(limit + 1)).all()
-    lines: tuple[CallLine, ...] = tuple(shown_line(viewer, line_of(row)) for row in rows[:limit])
+    lines: tuple[CallLine, ...] = tuple(shown_line(viewer, line_of(row), find) for row in rows[:limit])
     return CallPage(lines, key_of(lines[-1]) if len(rows) > limit else None)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from calls.reasons import OTHER
+from calls.redaction import SensitiveFinder, find_sensitive
 from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, line_of, select_lines
 from crm.calls import MAX_PAGE, WrongQuery, key_of, position_of
@@ -56,11 +57,17 @@ class ReviewPage:
 
 
 def review_page(
-    connection: sa.Connection, viewer: Viewer, *, cause: Cause | None = None, limit: int = 50, after: str = ""
+    connection: sa.Connection,
+    viewer: Viewer,
+    *,
+    cause: Cause | None = None,
+    limit: int = 50,
+    after: str = "",
+    find: SensitiveFinder = find_sensitive,
 ) -> ReviewPage:
     """Calls of which no person has said anything yet, behind the key `after`. Raises WrongQuery.
 
-    With a `cause`, those that wait for it, whatever else they wait for.
+    With a `cause`, those that wait for it, whatever else they wait for. Marks stand for what `find` finds.
     """
     if not 1 <= limit <= MAX_PAGE:
         raise WrongQuery(f"limit is {limit}; it must be 1 to {MAX_PAGE}")
@@ -79,7 +86,9 @@ def review_page(
         for kind in kinds
     ]
     rows = list(islice(_each_once(found), limit + 1))
-    items = tuple(ReviewItem(shown_line(viewer, line_of(row)), _causes(row), row.call_revision) for row in rows[:limit])
+    items = tuple(
+        ReviewItem(shown_line(viewer, line_of(row), find), _causes(row), row.call_revision) for row in rows[:limit]
+    )
     return ReviewPage(items, key_of(items[-1].line) if len(rows) > limit else None)
 
 

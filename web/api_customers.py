@@ -52,7 +52,7 @@ def customer(
     with site.wiring.database.read() as connection:
         found = customer_in_full(connection, viewer, contact_id)
         reasons = reasons_of_customer(connection, viewer, contact_id)
-        page = calls_of_customer(connection, viewer, contact_id, limit=limit, after=after)
+        page = calls_of_customer(connection, viewer, contact_id, limit=limit, after=after, find=site.wiring.redaction)
     document = _customer(found) | {
         "reasons": [
             {

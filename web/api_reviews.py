@@ -29,7 +29,7 @@ def reviews(
 ) -> Response:
     """Calls that wait for a person's look, newest first: correct, confirm or approve each by its `revision`."""
     with site.wiring.database.read() as connection:
-        page = review_page(connection, viewer, cause=cause, limit=limit, after=after)
+        page = review_page(connection, viewer, cause=cause, limit=limit, after=after, find=site.wiring.redaction)
         waiting = review_count(connection, viewer)
     items = [
         {"call": line_document(item.line), "causes": [cause.value for cause in item.causes], "revision": item.revision}

@@ -39,7 +39,9 @@ def customer_page(
     """One customer: contact, account, all calls as a timeline, repeated calls by reason."""
     with site.wiring.database.read() as connection:
         customer = customer_in_full(connection, visitor.viewer, contact_id)
-        page = calls_of_customer(connection, visitor.viewer, contact_id, limit=_AT_ONCE, after=after)
+        page = calls_of_customer(
+            connection, visitor.viewer, contact_id, limit=_AT_ONCE, after=after, find=site.wiring.redaction
+        )
         reasons = reasons_of_customer(connection, visitor.viewer, contact_id)
     scores = [line.sentiment_customer for line in page.calls if line.sentiment_customer is not None]
     context = {

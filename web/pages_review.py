@@ -40,7 +40,7 @@ def review_queue_page(
 ) -> Response:
     """The next call of the queue, why it is there, and all that can be said of it with one key."""
     with site.wiring.database.read() as connection:
-        page = review_page(connection, visitor.viewer, cause=cause, limit=1, after=after)
+        page = review_page(connection, visitor.viewer, cause=cause, limit=1, after=after, find=site.wiring.redaction)
         item = page.items[0] if page.items else None
         found = call_in_full(connection, visitor.viewer, item.line.id, site.wiring.redaction) if item else None
         taxonomy = current_taxonomy(connection)

@@ -1,5 +1,6 @@
 """Calls that wait for a person's look, on both databases."""
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 
 from calls.analysis import Outcome
 from calls.corrections import Changes
+from calls.redaction import Finding
 from crm.access import Role, Viewer
 from crm.calls import WrongQuery
 from crm.corrections import confirm, correct, revision_of
@@ -94,6 +96,18 @@ def test_people_see_the_calls_that_are_theirs_to_see(any_database, waiting):
     with any_database.read() as connection:
         owner = connection.execute(sa.select(agent.c.id)).scalar_one()
     assert len(read(any_database, Viewer("x", Role.AGENT, agent_id=owner)).items) == len(Cause)
+
+
+def test_a_line_has_marks_for_what_the_sites_own_finder_finds(any_database, waiting):
+    def words_of_ten(texts, speakers=None):
+        return [[Finding(one.start(), one.end(), "NAME") for one in re.finditer(r"\b\w{10}\b", text)] for text in texts]
+
+    with any_database.read() as connection:
+        owner = connection.execute(sa.select(agent.c.id)).scalar_one()
+    hers = Viewer("x", Role.AGENT, agent_id=owner)
+    told = {item.line.headline for item in read(any_database, hers, find=words_of_ten).items}
+    assert told == {"[NAME] has not arrived"}
+    assert {item.line.headline for item in read(any_database, find=words_of_ten).items} != told
 
 
 def test_a_page_of_no_length_and_a_key_that_is_none_are_told(any_database):
