@@ -31,21 +31,11 @@ class NoChannels(CallwiseError):
     code = "no_channels"
 
 
-def swap_channels(connection: sa.Connection, call_id: UUID, *, now: datetime) -> int:
-    """Take the other channel for the agent's, on a person's word; returns that channel. Twice is as before.
-
-    The word outranks whatever telephony says of this recording later. Raises NoChannels.
-    """
-    current = _locked_transcript(connection, call_id)
-    wanted = 1 - _channel_of(current)
-    correct_agent_channel(connection, call_id, wanted, now=now)
-    return wanted
-
-
 def correct_agent_channel(connection: sa.Connection, call_id: UUID, agent_channel: int, *, now: datetime) -> bool:
     """Let this be the agent's channel, 0 or 1, on a person's word; returns whether the speakers changed.
 
-    Saying it again changes nothing. Raises NoChannels.
+    The word outranks whatever telephony says of this recording later. Saying it again changes nothing. Raises
+    NoChannels.
     """
     _channel_of(_locked_transcript(connection, call_id))
     place = connection.execute(

@@ -157,11 +157,6 @@ def user_named(connection: sa.Connection, name: str) -> User:
     return found
 
 
-def user_by_id(connection: sa.Connection, user_id: UUID) -> User | None:
-    """The user of that id."""
-    return _one(connection, app_user.c.id == user_id)
-
-
 def user_by_subject(connection: sa.Connection, oidc_subject: str) -> User | None:
     """The user who signs in elsewhere under this issuer and subject."""
     return _one(connection, app_user.c.oidc_subject == oidc_subject)

@@ -19,7 +19,7 @@ from crm.reclassify import NoTaxonomy, Wanted, queue_calls, stop
 from crm.reclassify_runs import find_run, observed, plan, read_run, run_document
 from crm.reviews import correct_reason
 from crm.status import status
-from crm.swaps import swap_channels
+from crm.swaps import correct_agent_channel, stated_agent_channel
 from crm.taxonomies import store_taxonomy
 from engines.language_fake import FakeLanguage, first_words
 from engines.speech_fake import FakeSpeech
@@ -183,7 +183,8 @@ def test_a_correction_while_the_engine_thinks_outranks_its_answer(centre, done):
 def test_a_persons_reason_stays_when_the_call_is_understood_again_for_another_cause(centre, done):
     correct(centre, done[0], "new_order")
     with centre.database.write() as connection:
-        swap_channels(connection, done[0], now=datetime.now(UTC))
+        other = 1 - stated_agent_channel(connection, done[0])
+        correct_agent_channel(connection, done[0], other, now=datetime.now(UTC))
     engine, asked = asking()
     centre.work(centre.parts(language=engine))
     assert (len(asked), centre.call(done[0]).stage) == (1, "done")

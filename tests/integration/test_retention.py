@@ -26,7 +26,7 @@ from crm.reason_tables import review
 from crm.results import current_transcript
 from crm.review_queue import review_page
 from crm.search_tables import call_text
-from crm.swaps import NoChannels, swap_channels
+from crm.swaps import NoChannels, correct_agent_channel
 from crm.tables import call, call_analysis, contact, recording, utterance
 from runtime.erasing import EXPIRE_EVERY, Eraser
 from runtime.settings import DatabaseSettings, KeptFor, RetentionSettings, Settings
@@ -241,5 +241,5 @@ def test_work_that_waits_keeps_its_call_and_words_that_are_gone_are_asked_for_in
         with pytest.raises(TerminalError):
             current_transcript(connection, done)
         with pytest.raises(NoChannels):
-            swap_channels(connection, done, now=NOW)
+            correct_agent_channel(connection, done, 1, now=NOW)
         assert retries.retry(connection, now=NOW, call_ids=[failed]) == 1

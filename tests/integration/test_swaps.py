@@ -13,7 +13,7 @@ from calls.recording import CallFacts
 from calls.transcript import Utterance, Word
 from crm import tables
 from crm.facts import set_facts
-from crm.swaps import NoChannels, correct_agent_channel, swap_channels
+from crm.swaps import NoChannels, correct_agent_channel, stated_agent_channel
 from engines.language_fake import FakeLanguage, first_words
 from engines.speech_fake import FakeSpeech
 from ingest.intake import take_messages
@@ -55,7 +55,9 @@ class Counting(FakeSpeech):
 
 def swap(centre, call_id):
     with centre.database.write() as connection:
-        return swap_channels(connection, call_id, now=datetime.now(UTC))
+        channel = 1 - stated_agent_channel(connection, call_id)
+        correct_agent_channel(connection, call_id, channel, now=datetime.now(UTC))
+        return channel
 
 
 def tell(centre, call_id, **facts):

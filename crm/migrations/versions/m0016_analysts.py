@@ -1,4 +1,4 @@
-"""Alerts, themes and reports; what a day last changed by is read off an index."""
+"""When something of a day changed last is read off the index of the days."""
 
 from alembic import op
 
