@@ -8,7 +8,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from analytics.asked_sql import Counted, RefusedQuery, counts_by, described_tables, run_query, unheeded
+from analytics.asked_sql import Counted, counts_by, described_tables, run_query, unheeded
+from analytics.asked_words import RefusedQuery
 from calls import asking
 from calls.asking import NO_CONTEXT, Passage, Reply, Statement
 from calls.money import Charge

@@ -12,7 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from analytics import asked_sql
-from analytics.asked_sql import RefusedQuery, run_query
+from analytics.asked_sql import run_query
+from analytics.asked_words import RefusedQuery
 from analytics.rollup import refresh
 from calls.asking import NO_CONTEXT
 from calls.money import Charge

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from analytics.asked_sql import RefusedQuery, check_query, counts_by
+from analytics.asked_sql import counts_by
+from analytics.asked_words import RefusedQuery, check_query
 from calls.asking import (
     MAX_STATEMENTS,
     Passage,
