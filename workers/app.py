@@ -146,6 +146,8 @@ def _clock(settings: Settings, stroke: dict[str, Any]) -> dict[str, Any]:
     }
     if settings.handover.is_configured:
         strokes["handover"] = {"task": "work.hand_over", "schedule": settings.handover.poll_s, "options": waits}
+    if settings.alerts.is_configured:
+        strokes["alerts"] = {"task": "work.alerts", "schedule": 60.0, "options": waits}
     if settings.exports.kinds:
         # A stroke that waits for a free worker does not go stale: the next one is hours away.
         every_s = settings.exports.every_h * 3600

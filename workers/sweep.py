@@ -126,6 +126,13 @@ def tend_privacy(wired: Wiring) -> None:
     Eraser(wired).tend(now=datetime.now(UTC))
 
 
+def raise_alerts(wired: Wiring) -> int:
+    """Tell of the reasons that have risen; returns how many alerts were taken."""
+    from runtime.alerts import Alerts
+
+    return Alerts(wired.database, wired.settings).tend()
+
+
 class StuckPool:
     """Notices a pool that takes no work any more.
 
@@ -189,6 +196,8 @@ class EmbeddedSweep:
                     self._app.send_task("work.hand_over", queue="language", ignore_result=True)
                 if count % sweeps_per_privacy == 0:
                     self._app.send_task("work.privacy", queue="language", ignore_result=True)
+                    if settings.alerts.is_configured:
+                        self._app.send_task("work.alerts", queue="language", ignore_result=True)
                 if count % sweeps_per_export == 1 and settings.exports.kinds:
                     # At the start, too: a machine that is off at night would never get there else.
                     self._app.send_task("work.export", queue="language", ignore_result=True)

@@ -84,6 +84,12 @@ def roll_up() -> None:
     sweep.roll_up(wiring())
 
 
+@task("work.alerts", soft_limit_s=300)
+def raise_alerts() -> None:
+    """Tell of the reasons that have risen, as the roll-ups show it."""
+    sweep.raise_alerts(wiring())
+
+
 @task("work.export", soft_limit_s=21_600)
 def export() -> None:
     """Write the files for BI tools where and as the settings say."""

@@ -1,7 +1,9 @@
 """Movers: the tests agree with scipy's, and the planted truths of the history are found, and nothing else."""
 
 import random
-from datetime import date, timedelta
+import shutil
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -19,10 +21,13 @@ from analytics.movers import (
     jumps,
     two_proportions,
 )
+from analytics.rollup import refresh
 from analytics.sums import Filters
 from analytics.trends import By
 from crm.database import Database
+from crm.taxonomies import store_taxonomy
 from samples.history_plan import PLANTED, WEEK_COUNT
+from tests.calls_made_up import NOON, TAXONOMY, add_call, prepare
 from tests.history_fixture import UNTIL, history
 
 __all__ = ["history"]
@@ -172,6 +177,38 @@ def test_there_is_nothing_to_find_in_no_calls(history):
     found = after_week(history, 5, filters=Filters(queue="nobody's"))
     assert changes_document(found)["jumps"] == []
     assert found.period == ""
+
+
+@pytest.fixture
+def made_up(migrated_sqlite_file, tmp_path):
+    """Eight weeks of calls; from the sixth on they are classified by another version of the taxonomy."""
+    database = Database(f"sqlite:///{shutil.copy(migrated_sqlite_file, tmp_path / 'callwise.db')}")
+    first = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    with database.write() as connection:
+        prepare(connection)
+        store_taxonomy(connection, replace(TAXONOMY, version="v2"), NOON)
+        for number in range(8 * 40):
+            week = number // 40
+            # More are of `repair` in the newer version, by what it says and not by what customers say.
+            code = "repair" if number % 40 < (30 if week >= 5 else 10) else "delivery"
+            analysis = {"reason_code": code, "taxonomy_version": "v2" if week >= 5 else "v1"}
+            add_call(connection, number, first + timedelta(weeks=week), analysis=analysis)
+    refresh(database, "UTC", NOON)
+    yield database
+    database.dispose()
+
+
+def test_nothing_is_compared_across_a_change_of_the_taxonomy(made_up):
+    change = date(2026, 2, 9)
+    with made_up.read() as connection:
+        assert taxonomy_marks(connection, By.WEEK) == ((change, "v2"),)
+        before = changes(connection, by=By.WEEK, today=change)
+        first = changes(connection, by=By.WEEK, today=change + timedelta(weeks=1))
+        later = changes(connection, by=By.WEEK, today=change + timedelta(weeks=3))
+    assert (before.since_taxonomy, len(before.against), before.risen) == (None, 4, ())
+    assert (first.since_taxonomy, first.against, first.jumps) == (change, (), ())
+    assert (later.since_taxonomy, len(later.against), later.risen, later.drifts) == (change, 2, (), ())
+    assert {mover.direction for mover in later.jumps} == {""}
 
 
 def test_a_few_calls_of_another_taxonomy_are_no_change_of_it(history):
