@@ -43,8 +43,13 @@ def hall(tmp_path_factory):
     structlog.reset_defaults()
 
 
-def test_the_api_gives_themes_without_what_must_not_leave(hall):
-    answer = caller(hall).get("/api/v1/reasons/themes")
+@pytest.fixture(scope="module")
+def admin(hall):
+    return caller(hall)
+
+
+def test_the_api_gives_themes_without_what_must_not_leave(hall, admin):
+    answer = admin.get("/api/v1/reasons/themes")
     found = answer.json()
     assert answer.status_code == 200
     assert found["looked_at"] == 110
@@ -52,16 +57,16 @@ def test_the_api_gives_themes_without_what_must_not_leave(hall):
     assert sum(theme["calls"] for theme in found["themes"]) >= 100
     assert CARD not in answer.text
     assert "4111" not in answer.text
-    none = caller(hall).get("/api/v1/reasons/themes", params={"until": "2026-01-01"}).json()
+    none = admin.get("/api/v1/reasons/themes", params={"until": "2026-01-01"}).json()
     assert (none["looked_at"], none["themes"]) == (0, [])
     assert caller(hall, "analyst").get("/api/v1/reasons/themes").status_code == 403
 
 
-def test_the_page_shows_them_and_drafts_one_into_the_file(hall):
+def test_the_page_shows_them_and_drafts_one_into_the_file(hall, admin):
     hall.sign_in()
     assert "/reasons/themes" in hall.client.get("/reasons").text
     page = hall.client.get("/reasons/themes").text
-    code = caller(hall).get("/api/v1/reasons/themes").json()["themes"][0]["reason"]["code"]
+    code = admin.get("/api/v1/reasons/themes").json()["themes"][0]["reason"]["code"]
     assert f"accept={code}" in page
     assert "4111" not in page
     assert f"code: {code}" in hall.client.get("/reasons/themes", params={"accept": code}).text
