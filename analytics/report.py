@@ -117,9 +117,8 @@ def week_report(connection: sa.Connection, *, week: str = "", today: date, with_
         calls[row.code] = calls.get(row.code, 0) + row.calls
     top = sorted(calls, key=lambda code: (-calls[code], code))[:_TOP]
     moved = changes(connection, by=By.WEEK, filters=filters, today=today)
-    iso = monday.isocalendar()
     return WeekReport(
-        week=f"{iso.year}-W{iso.week:02}",
+        week=week_of(monday),
         starts_on=monday,
         last_day=until - timedelta(days=1),
         time_zone=overall.time_zone,
@@ -148,10 +147,21 @@ def render_report(found: WeekReport, *, title: str) -> str:
     return environment.get_template("report.html").render(found=found, title=title)
 
 
+def week_of(monday: date) -> str:
+    """The name of the ISO week that begins on that day, like 2026-W12."""
+    iso = monday.isocalendar()
+    return f"{iso.year}-W{iso.week:02}"
+
+
+def report_path(folder: Path, monday: date) -> Path:
+    """Where the report of that week lies in the folder."""
+    return folder / f"callwise-{week_of(monday)}.html"
+
+
 def write_report(found: WeekReport, folder: Path, *, title: str) -> Path:
     """Write callwise-2026-W12.html into the folder, beside and then renamed: a reader never sees half a file."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"callwise-{found.week}.html"
+    path = report_path(folder, found.starts_on)
     beside = folder / f".{path.name}.part"
     beside.write_text(render_report(found, title=title), encoding="utf-8")
     beside.replace(path)

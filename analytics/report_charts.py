@@ -123,7 +123,7 @@ def _y(value: float, low: float, high: float) -> float:
 
 
 def _round_up(value: int) -> int:
-    unit = 10 ** max(0, len(str(value)) - 1)
+    unit = int(f"1{'0' * (len(str(value)) - 1)}")
     return max(1, -(-value // unit) * unit)
 
 

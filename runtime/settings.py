@@ -623,6 +623,14 @@ class AlertSettings(Part):
         return bool(self.url)
 
 
+class ReportSettings(Part):
+    folder: str = Field(
+        "",
+        description="Where the workers write the report of each week, a day after its end: a folder, or a path in the"
+        " home. Empty: nowhere.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one process. Environment wins over `.env`, that over `callwise.toml`, that over the defaults."""
 
@@ -663,6 +671,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     handover: HandoverSettings = HandoverSettings()
     exports: ExportSettings = ExportSettings()
+    reports: ReportSettings = ReportSettings()
     alerts: AlertSettings = AlertSettings()
 
     @classmethod

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from analytics.star import dim_reason
 from analytics.sums import Filters, Over
 from analytics.trends import By, trend
 from crm.database import Database
+from runtime.reporting import report_as_set
+from runtime.settings import Settings
 from samples.history_plan import PLANTED, WEEK_COUNT
 from tests.history_fixture import NOW, UNTIL, history
 from tests.xss import XSS
@@ -128,3 +130,17 @@ def test_a_week_without_calls_says_so(history):
     assert [one.now for one in found.measures] == ["-"] * len(found.measures)
     assert (found.reasons, found.moved, found.stack.boxes) == ((), (), ())
     assert "2024-W10" in render_report(found, title="Ours")
+
+
+def test_the_workers_write_each_week_once_a_day_after_its_end(history, tmp_path: Path):
+    settings = Settings.model_validate({"home": tmp_path, "reports": {"folder": "weekly"}})
+    monday = datetime(2026, 5, 11, 10, tzinfo=UTC)
+
+    def written(at: datetime) -> str | None:
+        path = report_as_set(history, settings, lambda: at)
+        return path.name if path else None
+
+    days = [written(monday + timedelta(days=more)) for more in range(9)]
+    assert days == ["callwise-2026-W18.html", "callwise-2026-W19.html", *[None] * 6, "callwise-2026-W20.html"]
+    assert written(monday - timedelta(days=3650)) is None
+    assert report_as_set(history, Settings.model_validate({"home": tmp_path})) is None
