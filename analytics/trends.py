@@ -11,7 +11,19 @@ import sqlalchemy as sa
 
 from analytics.measures import BY_SLUG, Kind, Measure, wilson
 from analytics.star import refresh_state
-from analytics.sums import ALL, Filters, Over, Sums, first_day, hourly_calls, labels_of, period_sums, total, whole_sums
+from analytics.sums import (
+    ALL,
+    Filters,
+    Over,
+    Sums,
+    first_day,
+    hourly_calls,
+    labels_of,
+    period_start,
+    period_sums,
+    total,
+    whole_sums,
+)
 
 
 class By(StrEnum):
@@ -158,6 +170,14 @@ def time_zone(connection: sa.Connection) -> str:
 def local_today(connection: sa.Connection, now: datetime) -> date:
     """The date at the site, for `trend`."""
     return now.astimezone(ZoneInfo(time_zone(connection))).date()
+
+
+def period_before(by: By, today: date, count: int) -> date:
+    """The first day of the period that lies `count` periods before that of `today`."""
+    start = period_start(by.value, today)
+    for _ in range(count):
+        start = period_start(by.value, start - timedelta(days=1))
+    return start
 
 
 def row_document(row: TrendRow) -> dict[str, object]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "handover": ("handover",),
     "reasons": ("reasons",),
     "analytics": ("trends", "export"),
+    "report": ("report",),
     "costs": ("costs",),
     "evaluate": ("eval",),
     "learn": ("learn",),

@@ -15,6 +15,7 @@ from calls.reasons import Taxonomy
 from calls.taxonomy_file import parse_taxonomy
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from cli.reclassify import reclassify, runs
+from cli.themes import themes
 from crm.schema import require_current
 from crm.taxonomies import (
     TaxonomyVersion,
@@ -30,6 +31,7 @@ from runtime.wiring import bundled_reasons
 reasons = typer.Typer(help="The call reasons: load, show, and classify the past under them.", no_args_is_help=True)
 reasons.command("reclassify")(reclassify)
 reasons.command("runs")(runs)
+reasons.command("themes")(themes)
 
 
 def register(app: typer.Typer) -> None:

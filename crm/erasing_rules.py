@@ -104,6 +104,8 @@ STAYS = frozenset(
         *("agent", "team", "queue", "app_user", "app_user_team", "web_session", "api_token", "upkeep"),
         *("taxonomy", "reason", "reason_successor", "reclassification", "language_batch"),
         *("touched_day", "touched_call", "process_beat", "handover_destination", "meter"),
+        # Figures of reasons and periods: nothing of a call.
+        "reason_alert",
     }
 )
 

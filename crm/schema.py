@@ -8,6 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import crm.access_tables
+import crm.alert_tables
 import crm.batch_tables
 import crm.handover_tables
 import crm.kept_answers

@@ -72,6 +72,19 @@ class Webhook:
                 code="refused_request",
             )
 
+    def tell(self, kind: str, message_id: str, fields: dict[str, object]) -> None:
+        """Send something that is no call, once or again under the same id.
+
+        Raises TransientError where it may be taken later, EngineMisconfigured where it will not be.
+        """
+        status, headers = self._post(kind, message_id, fields)
+        if 200 <= status < 300:
+            return
+        if status == 410:
+            raise EngineMisconfigured("the receiver says that it is there no more (410)", code="destination_gone")
+        wait_s = wait_of(headers, _LIMIT_WAIT_S) if status == 429 else None
+        raise TransientError(f"the receiver answered {status}", code=f"http_{status}", retry_after_s=wait_s)
+
     def _send(self, call: Outgoing) -> Sent | Refused:
         kind = "call.updated" if call.object_id else "call.completed"
         status, headers = self._post(kind, f"{call.key}.{call.payload_sha256[:16]}", dict(call.payload.fields))

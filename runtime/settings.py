@@ -2,7 +2,7 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
@@ -584,6 +585,52 @@ class ExportSettings(Part):
     every_h: float = Field(24.0, ge=0.05, description="Hours from one export by the workers to the next.")
 
 
+class AlertSettings(Part):
+    url: Annotated[str, AfterValidator(_http_url)] = Field(
+        "", description="Where it is told which reasons have risen (docs/trends.md). Empty: nobody is told."
+    )
+    secret: SecretStr = Field(
+        SecretStr(""),
+        description="Signs alerts (HMAC-SHA256, docs/handover.md): `whsec_` and base64, or 24 characters or more.",
+    )
+    allow_private: bool = Field(
+        False, description="Whether it may be at an address of a private network or of this machine."
+    )
+    period: Literal["day", "week", "month"] = Field("week", description="The complete periods that are compared.")
+    false_share: float = Field(
+        0.01, gt=0, lt=0.5, description="Of the reasons that are said to have risen, so many may be so by chance."
+    )
+    settle_h: float = Field(
+        6.0,
+        ge=0,
+        description="Hours for which a period's last calls are waited for, after its end, before it is looked at.",
+    )
+    min_calls: int = Field(10, ge=1, description="Calls of a reason in the period from which on it is told of.")
+
+    @model_validator(mode="after")
+    def _can_be_signed(self) -> Self:
+        if not self.url:
+            return self
+        if len(self.secret.get_secret_value()) < MIN_SECRET_CHARS:
+            raise ValueError(f"alerts.secret needs at least {MIN_SECRET_CHARS} characters")
+        if not self.allow_private and self.url.startswith("http:"):
+            raise ValueError("alerts.url is in the open net and needs https")
+        return self
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether anybody is told."""
+        return bool(self.url)
+
+
+class ReportSettings(Part):
+    folder: str = Field(
+        "",
+        description="Where the workers write the report of each week, a day after its end: a folder, or a path in the"
+        " home. Empty: nowhere.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one process. Environment wins over `.env`, that over `callwise.toml`, that over the defaults."""
 
@@ -624,6 +671,8 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     handover: HandoverSettings = HandoverSettings()
     exports: ExportSettings = ExportSettings()
+    reports: ReportSettings = ReportSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @classmethod
     def settings_customise_sources(

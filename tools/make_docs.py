@@ -62,6 +62,7 @@ _PARTS = {
     "work": "How work is done",
     "web": "The pages",
     "exports": "Files for BI",
+    "reports": "The weekly report",
 }
 
 _KINDS = {

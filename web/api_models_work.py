@@ -1,6 +1,6 @@
 """What the API takes and gives about customers, reasons, the state of the work and exports."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -119,6 +119,53 @@ class ReasonsVersions(Model):
     """Every version, the one that was loaded last first."""
 
     versions: list[ReasonsVersion]
+
+
+class ThemeWeek(Model):
+    """The theme's calls of the ISO week that begins on that day, among all calls looked at of that week."""
+
+    starts_on: date
+    calls: int
+    of_calls: int
+
+
+class ThemeExample(Model):
+    """A call of a theme."""
+
+    id: UUID
+    headline: str
+
+
+class ProposedReason(Model):
+    """A draft of a reason, to be reworded."""
+
+    code: str
+    label: str
+    definition: str
+    examples: list[str]
+
+
+class ReasonTheme(Model):
+    """Calls about one matter; `lift`: how many times as alike they are as one of them and a call of another matter."""
+
+    calls: int
+    share: float
+    likeness: float
+    lift: float
+    words: list[str]
+    weeks: list[ThemeWeek]
+    example_calls: list[ThemeExample]
+    reason: ProposedReason
+
+
+class ReasonsThemes(Model):
+    """What the newest `at_most` calls whose reason is `other` or none are about; fewer than `at_least` tell nothing."""
+
+    looked_at: int
+    at_most: int
+    at_least: int
+    explained_by_reasons: int
+    themes: list[ReasonTheme]
 
 
 class ReasonsFile(Model):

@@ -1,10 +1,13 @@
 """The call reasons by the API: read them, see what others would change, and load them."""
 
-from typing import Any
+from datetime import date
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
+from analytics.proposals import proposed_themes, themes_document
+from analytics.sums import until_after
 from calls.errors import SettingsError
 from calls.reasons import Taxonomy
 from calls.taxonomy_file import parse_taxonomy
@@ -13,7 +16,7 @@ from crm.audit import Action, note
 from crm.taxonomies import NoSuchVersion, current_taxonomy, store_taxonomy, stored_taxonomy, taxonomy_versions
 from crm.taxonomy_documents import taxonomy_document, version_document
 from crm.taxonomy_plan import plan_document, plan_taxonomy
-from web.api_models_work import Reasons, ReasonsFile, ReasonsPlan, ReasonsVersions
+from web.api_models_work import Reasons, ReasonsFile, ReasonsPlan, ReasonsThemes, ReasonsVersions
 from web.api_route import BEARS_KEY, ApiRoute, answer
 from web.auth import ApiViewer, api_viewer, needs
 from web.errors import CannotBeDone
@@ -59,6 +62,23 @@ def plan(site: OurSite, given: ReasonsFile) -> Response:
     with site.wiring.database.read() as connection:
         document: dict[str, Any] = plan_document(plan_taxonomy(connection, taxonomy))
     return answer(document | {"is_current": document["previous_version"] == taxonomy.version})
+
+
+@router.get(
+    "/reasons/themes",
+    dependencies=[Depends(needs(Permission.EDIT_REASONS, Permission.READ_CALLS))],
+    responses=answers(ReasonsThemes, 304),
+)
+def themes(
+    site: OurSite,
+    viewer: ApiViewer,
+    since: Annotated[date | None, Query(description="First day.")] = None,
+    until: Annotated[date | None, Query(description="Last day.")] = None,
+) -> Response:
+    """What the reasons lack: themes of the calls that none of them fits, each with a draft of a reason."""
+    with site.wiring.database.read() as connection:
+        found = proposed_themes(connection, viewer, since=since, until=until_after(until), find=site.wiring.redaction)
+    return answer(themes_document(found))
 
 
 @router.get(

@@ -3,24 +3,39 @@
 Colours of text and lines come from the page's style at drawing time (web/static/charts.js), so that light and dark fit.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
-from analytics.trends import By, TrendRow
+from analytics.trends import By, HeatCell, TrendRow
 
 MAX_REASONS = 8
 OTHERS = "All others"
 _COLOURS = ("#11897f", "#4b86c2", "#d0932f", "#8f72b8", "#c4627d", "#6fa052", "#b3744a", "#5c7d8c")
 _OTHERS_COLOUR = "#9aa5ab"
 # Vega takes `tickMinStep` for a wish and goes down to a third of it: thrice what the format's last digit stands for.
-_LEAST_STEPS = {"d": 3, ".2f": 0.03, ".0%": 0.03}
+_LEAST_STEPS = {"d": 3, ".2f": 0.03, ".4f": 0.0003, ".0%": 0.03}
+# Monday is the first, as in an ISO week.
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LABELS = {By.DAY: "%-d %b", By.WEEK: "%-d %b", By.MONTH: "%b %Y"}
 
 Spec = dict[str, Any]
+# Where the calls of a point are listed; "" for nowhere.
+Link = Callable[[TrendRow], str]
 
 
-def reasons_chart(rows: Sequence[TrendRow], by: By, top: Sequence[str], *, as_share: bool) -> Spec:
-    """Calls by reason and period, stacked; with `as_share`, each period fills the whole height. `top` are labels."""
+def no_link(_: TrendRow) -> str:
+    """Points lead nowhere."""
+    return ""
+
+
+def reasons_chart(
+    rows: Sequence[TrendRow], by: By, top: Sequence[str], *, as_share: bool, link: Link = no_link
+) -> Spec:
+    """Calls by reason and period, stacked; with `as_share`, each period fills the whole height. `top` are labels.
+
+    A piece of a bar leads to its calls, but for the one of several reasons.
+    """
     reasons = [*top, OTHERS]
     values = []
     for row in rows:
@@ -33,6 +48,7 @@ def reasons_chart(rows: Sequence[TrendRow], by: By, top: Sequence[str], *, as_sh
                 "reason": reason,
                 "position": reasons.index(reason),
                 "calls": row.parts["classified_count"] if as_share else row.calls,
+                "link": "" if reason == OTHERS else link(row),
             }
         )
     y: Spec = {"field": "calls", "type": "quantitative", "aggregate": "sum", "title": "Calls", "axis": _axis("d")}
@@ -51,7 +67,8 @@ def reasons_chart(rows: Sequence[TrendRow], by: By, top: Sequence[str], *, as_sh
                 "legend": {"orient": "bottom", "columns": 3, "title": None, "labelLimit": 220},
             },
             "order": {"field": "position", "type": "quantitative"},
-            "detail": {"field": "is_complete"},
+            "detail": [{"field": "is_complete"}, {"field": "link"}],
+            "href": {"field": "link"},
             "opacity": {"condition": {"test": "datum.is_complete", "value": 1}, "value": 0.45},
             "tooltip": [
                 {"field": "period", "title": "Period"},
@@ -63,13 +80,26 @@ def reasons_chart(rows: Sequence[TrendRow], by: By, top: Sequence[str], *, as_sh
 
 
 def line_chart(
-    rows: Iterable[TrendRow], by: By, slug: str, title: str, *, scale: float = 1.0, number_format: str = ".2f"
+    rows: Iterable[TrendRow],
+    by: By,
+    slug: str,
+    title: str,
+    *,
+    scale: float = 1.0,
+    number_format: str = ".2f",
+    link: Link = no_link,
 ) -> Spec:
-    """One measure over complete periods, with its 95 % interval as a band where it has one."""
-    values = [value for row in rows if row.is_complete and (value := _line_value(row, slug, scale))]
+    """One measure over complete periods, with its 95 % interval as a band where it has one. Points lead to calls."""
+    values = [
+        value | {"link": link(row)}
+        for row in rows
+        if row.is_complete and (value := _line_value(row, slug, scale)) is not None
+    ]
     y_axis = _axis(number_format)
-    line: Spec = {
-        "mark": {"type": "line", "point": {"size": 30, "filled": True}, "strokeWidth": 2},
+    line: Spec = {"mark": {"type": "line", "strokeWidth": 2}}
+    # Its own layer: a line that had a link would be one line for each.
+    points: Spec = {"mark": {"type": "point", "size": 30, "filled": True}}
+    shared: Spec = {
         "encoding": {
             "x": _period_axis(by),
             "y": {
@@ -86,8 +116,10 @@ def line_chart(
             ],
         },
     }
+    line |= shared
+    points["encoding"] = shared["encoding"] | {"href": {"field": "link"}}
     if not any("low" in value for value in values):
-        return _chart(values) | line
+        return _chart(values) | {"layer": [line, points]}
     band: Spec = {
         "mark": {"type": "area", "opacity": 0.18},
         "encoding": {
@@ -96,7 +128,55 @@ def line_chart(
             "y2": {"field": "high"},
         },
     }
-    return _chart(values) | {"layer": [band, line]}
+    return _chart(values) | {"layer": [band, line, points]}
+
+
+def heat_chart(cells: Iterable[HeatCell]) -> Spec:
+    """Calls by weekday and hour, the more the darker."""
+    values = [{"weekday": WEEKDAYS[cell.weekday - 1], "hour": cell.hour, "calls": cell.calls} for cell in cells]
+    return _chart(values) | {
+        "mark": {"type": "rect"},
+        "encoding": {
+            "x": {"field": "hour", "type": "ordinal", "title": "Hour of the day", "axis": {"labelAngle": 0}},
+            "y": {"field": "weekday", "type": "ordinal", "sort": list(WEEKDAYS), "title": None},
+            "color": {
+                "field": "calls",
+                "type": "quantitative",
+                "scale": {"range": ["#d7ecea", "#0b4f4a"], "domainMin": 0},
+                "legend": {"title": "Calls", "orient": "bottom", "tickMinStep": 3},
+            },
+            "tooltip": [
+                {"field": "weekday", "title": "Day"},
+                {"field": "hour", "title": "Hour"},
+                {"field": "calls", "title": "Calls"},
+            ],
+        },
+    }
+
+
+def marked(spec: Spec, by: By, marks: Iterable[tuple[date, str]]) -> Spec:
+    """The chart with a dashed rule at each period in which the taxonomy changed, where it has that period."""
+    starts = {value["starts_on"] for value in spec["data"]["values"]}
+    rules = [
+        {"starts_on": starts_on.isoformat(), "versions": versions}
+        for starts_on, versions in marks
+        if starts_on.isoformat() in starts
+    ]
+    if not rules:
+        return spec
+    rule: Spec = {
+        "data": {"values": rules},
+        "mark": {"type": "rule", "strokeDash": [4, 4], "strokeWidth": 1.5, "color": "#9aa5ab"},
+        "encoding": {
+            "x": _period_axis(by),
+            "tooltip": [{"field": "versions", "title": "Taxonomy from here on"}],
+        },
+    }
+    if "layer" in spec:
+        return spec | {"layer": [*spec["layer"], rule]}
+    drawn = {name: spec[name] for name in ("mark", "encoding")}
+    rest = {name: value for name, value in spec.items() if name not in drawn}
+    return rest | {"layer": [drawn, rule]}
 
 
 def _line_value(row: TrendRow, slug: str, scale: float) -> dict[str, Any] | None:

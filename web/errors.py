@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from analytics.edition import NoSuchExport
+from analytics.proposals import NoSuchTheme
 from calls.corrections import WrongCorrection
 from calls.errors import CallwiseError, ObjectGone, TransientError
 from crm.access import NotAllowed
@@ -163,6 +164,7 @@ def _on_callwise_error(request: Request, error: CallwiseError) -> Response:
         (NotThere, 404),
         (NoSuchExport, 404),
         (NoSuchVersion, 404),
+        (NoSuchTheme, 404),
         (WrongRequest, 400),
         (WrongRevision, 412),
         (NothingLookedAt, 428),

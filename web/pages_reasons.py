@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
+from analytics.proposals import draft_of, proposed_themes
+from analytics.themes import MIN_CALLS, Themes
 from calls.errors import SettingsError
 from calls.taxonomy_file import parse_taxonomy
 from calls.taxonomy_text import write_taxonomy
@@ -27,6 +29,16 @@ def reasons_page(
 ) -> Response:
     """The reasons of now, or of one version."""
     return _page(request, site, visitor, version=version, loaded=loaded)
+
+
+@router.get("/reasons/themes", dependencies=[Depends(needs(Permission.EDIT_REASONS))])
+def themes_page(request: Request, site: OurSite, visitor: PageVisitor, accept: Words = "") -> Response:
+    """What the reasons lack; with `accept`, the theme's draft of a reason stands in the file, to be reworded."""
+    with site.wiring.database.read() as connection:
+        found = proposed_themes(connection, visitor.viewer, find=site.wiring.redaction)
+        current = current_taxonomy(connection)
+    text = write_taxonomy(draft_of(current, found, [accept])) if accept else None
+    return _page(request, site, visitor, text=text, themes=found)
 
 
 @router.post("/reasons", dependencies=[Depends(needs(Permission.EDIT_REASONS)), CheckedForm])
@@ -62,6 +74,7 @@ def _page(
     text: str | None = None,
     plan: TaxonomyPlan | None = None,
     wrong: str = "",
+    themes: Themes | None = None,
     status: int = 200,
 ) -> Response:
     with site.wiring.database.read() as connection:
@@ -77,6 +90,8 @@ def _page(
         "plan": plan,
         "wrong": wrong,
         "loaded": loaded,
+        "themes": themes,
+        "least_calls": MIN_CALLS,
         "is_editing": text is not None,
     }
     return site.templates.TemplateResponse(request, "reasons.html", context, status)

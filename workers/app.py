@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 from calls.pipeline import PIPELINE, QUEUES, Step
 from engines.speech import SpeechHints
 from runtime.logs import set_up_logs
+from runtime.reporting import REPORT_LOOK_S
 from runtime.settings import Settings, read_settings
 from runtime.wiring import Wiring
 from workers.fetching import no_twilio
@@ -146,6 +147,10 @@ def _clock(settings: Settings, stroke: dict[str, Any]) -> dict[str, Any]:
     }
     if settings.handover.is_configured:
         strokes["handover"] = {"task": "work.hand_over", "schedule": settings.handover.poll_s, "options": waits}
+    if settings.alerts.is_configured:
+        strokes["alerts"] = {"task": "work.alerts", "schedule": 60.0, "options": waits}
+    if settings.reports.folder:
+        strokes["report"] = {"task": "work.report", "schedule": REPORT_LOOK_S, "options": waits}
     if settings.exports.kinds:
         # A stroke that waits for a free worker does not go stale: the next one is hours away.
         every_s = settings.exports.every_h * 3600

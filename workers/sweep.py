@@ -19,6 +19,7 @@ from calls.errors import CallwiseError
 from calls.pipeline import QUEUES, Lane, Step
 from crm import batches, waiting
 from crm.database import Database
+from runtime.reporting import REPORT_LOOK_S
 from runtime.settings import Settings
 from runtime.wiring import Wiring
 
@@ -126,6 +127,13 @@ def tend_privacy(wired: Wiring) -> None:
     Eraser(wired).tend(now=datetime.now(UTC))
 
 
+def raise_alerts(wired: Wiring) -> int:
+    """Tell of the reasons that have risen; returns how many alerts were taken."""
+    from runtime.alerts import Alerts
+
+    return Alerts(wired.database, wired.settings).tend()
+
+
 class StuckPool:
     """Notices a pool that takes no work any more.
 
@@ -175,6 +183,7 @@ class EmbeddedSweep:
         sweeps_per_poll = max(1, int(self._wired.settings.language.batch_poll_s / EMBEDDED_SWEEP_S))
         settings = self._wired.settings
         sweeps_per_handover = max(1, int(settings.handover.poll_s / EMBEDDED_SWEEP_S))
+        sweeps_per_report = int(REPORT_LOOK_S / EMBEDDED_SWEEP_S)
         sweeps_per_export = int(settings.exports.every_h * 3600 / EMBEDDED_SWEEP_S)
         count = 0
         pool = StuckPool(self._wired.database)
@@ -189,6 +198,10 @@ class EmbeddedSweep:
                     self._app.send_task("work.hand_over", queue="language", ignore_result=True)
                 if count % sweeps_per_privacy == 0:
                     self._app.send_task("work.privacy", queue="language", ignore_result=True)
+                    if settings.alerts.is_configured:
+                        self._app.send_task("work.alerts", queue="language", ignore_result=True)
+                if count % sweeps_per_report == 1 and settings.reports.folder:
+                    self._app.send_task("work.report", queue="language", ignore_result=True)
                 if count % sweeps_per_export == 1 and settings.exports.kinds:
                     # At the start, too: a machine that is off at night would never get there else.
                     self._app.send_task("work.export", queue="language", ignore_result=True)

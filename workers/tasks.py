@@ -6,6 +6,7 @@ from uuid import UUID
 
 from calls.pipeline import step_named
 from runtime.exporting import export_as_set
+from runtime.reporting import report_as_set
 from workers import sweep
 from workers.app import app, parts, wiring
 from workers.steps import run_step
@@ -82,6 +83,18 @@ def tend_privacy() -> None:
 def roll_up() -> None:
     """Recompute the days that calls have touched."""
     sweep.roll_up(wiring())
+
+
+@task("work.alerts", soft_limit_s=300)
+def raise_alerts() -> None:
+    """Tell of the reasons that have risen, as the roll-ups show it."""
+    sweep.raise_alerts(wiring())
+
+
+@task("work.report", soft_limit_s=600)
+def report() -> None:
+    """Write the report of the last week, unless it is there."""
+    report_as_set(wiring().database, wiring().settings)
 
 
 @task("work.export", soft_limit_s=21_600)

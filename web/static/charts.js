@@ -35,8 +35,8 @@
     for (const place of document.querySelectorAll("[data-chart]")) {
       const spec = JSON.parse(document.getElementById(`chart-${place.dataset.chart}`).textContent);
       if (spec.data.values.length === 0) continue;
-      const legend = spec.encoding?.color?.legend;
-      if (legend && narrow.matches) {
+      const legend = (spec.encoding ?? spec.layer[0].encoding)?.color?.legend;
+      if (legend?.columns && narrow.matches) {
         legend.columns = 1;
         spec.height = 420;
       }

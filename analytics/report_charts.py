@@ -1,0 +1,131 @@
+"""The charts of the report as shapes: numbers in, numbers out; report.html writes them as SVG."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analytics.trends import TrendRow
+
+WIDTH, HEIGHT = 720.0, 220.0
+_LEFT, _BOTTOM, _TOP = 48.0, 24.0, 8.0
+OTHERS = "All others"
+COLOURS = ("#11897f", "#4b86c2", "#d0932f", "#8f72b8", "#c4627d", "#6fa052", "#b3744a", "#5c7d8c", "#9aa5ab")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a bar, with what it says when it is pointed at."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    colour: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text at a place."""
+
+    x: float
+    y: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart WIDTH x HEIGHT; `line` and `band` are points as SVG has them, `key` the colours and their
+    names.
+    """
+
+    boxes: tuple[Box, ...] = ()
+    line: str = ""
+    band: str = ""
+    x_labels: tuple[Label, ...] = ()
+    y_labels: tuple[Label, ...] = ()
+    key: tuple[tuple[str, str], ...] = ()
+    width: float = WIDTH
+    height: float = HEIGHT
+
+
+def stacked(rows: Sequence[TrendRow], top: Sequence[str]) -> Chart:
+    """Calls by reason and period, one bar a period; `top` are the codes that have a colour of their own."""
+    periods = sorted({row.period for row in rows})
+    if not periods:
+        return Chart()
+    labels = {row.code: row.label for row in rows}
+    totals = {period: sum(row.calls for row in rows if row.period == period) for period in periods}
+    highest = _round_up(max(totals.values()))
+    step = (WIDTH - _LEFT) / len(periods)
+    boxes = []
+    for number, period in enumerate(periods):
+        calls = {row.code: row.calls for row in rows if row.period == period}
+        stack = [(labels[code], calls.get(code, 0)) for code in top]
+        stack.append((OTHERS, totals[period] - sum(count for _, count in stack)))
+        base = HEIGHT - _BOTTOM
+        for (name, count), colour in zip(stack, (*COLOURS[: len(top)], COLOURS[-1]), strict=True):
+            height = count / highest * (HEIGHT - _BOTTOM - _TOP)
+            base -= height
+            if count:
+                x = _LEFT + number * step + step * 0.1
+                boxes.append(Box(_2(x), _2(base), _2(step * 0.8), _2(height), colour, f"{period}, {name}: {count}"))
+    names = (*(labels[code] for code in top), OTHERS)
+    return Chart(
+        boxes=tuple(boxes),
+        x_labels=_periods(periods, step),
+        y_labels=tuple(_at(value, 0, highest, f"{value:,.0f}") for value in (0, highest / 2, highest)),
+        key=tuple(zip((*COLOURS[: len(top)], COLOURS[-1]), names, strict=True)),
+    )
+
+
+def line(rows: Sequence[TrendRow], slug: str, *, as_percent: bool) -> Chart:
+    """A measure over the complete periods, with its 95 % interval as a band where it has one."""
+    found = [(row.period, row.figures[slug]) for row in rows if row.is_complete]
+    told = [(place, one) for place, (_, one) in enumerate(found) if one.value is not None]
+    if not told:
+        return Chart()
+    values = [float(bound) for _, one in told for bound in (one.value, one.low, one.high) if bound is not None]
+    low, high = min(values), max(values)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    step = (WIDTH - _LEFT) / len(found)
+
+    def point(place: int, value: float) -> str:
+        return f"{_2(_LEFT + (place + 0.5) * step)},{_2(_y(value, low, high))}"
+
+    bounded = [(place, one.low, one.high) for place, one in told if one.low is not None and one.high is not None]
+    upper = [point(place, above) for place, _, above in bounded]
+    lower = [point(place, below) for place, below, _ in reversed(bounded)]
+    return Chart(
+        line=" ".join(point(place, float(one.value or 0)) for place, one in told),
+        band=" ".join(upper + lower),
+        x_labels=_periods([period for period, _ in found], step),
+        y_labels=tuple(
+            _at(value, low, high, f"{value:.1%}" if as_percent else f"{value:,.1f}")
+            for value in (low, (low + high) / 2, high)
+        ),
+    )
+
+
+def _periods(periods: Sequence[str], step: float) -> tuple[Label, ...]:
+    return tuple(
+        Label(_2(_LEFT + (place + 0.5) * step), HEIGHT - 6, period.partition("-")[2])
+        for place, period in enumerate(periods)
+    )
+
+
+def _at(value: float, low: float, high: float, text: str) -> Label:
+    return Label(_LEFT - 6, _2(_y(value, low, high) + 4), text)
+
+
+def _y(value: float, low: float, high: float) -> float:
+    return _TOP + (high - value) / (high - low) * (HEIGHT - _BOTTOM - _TOP)
+
+
+def _round_up(value: int) -> int:
+    unit = int(f"1{'0' * (len(str(value)) - 1)}")
+    return max(1, -(-value // unit) * unit)
+
+
+def _2(value: float) -> float:
+    return round(value, 2)
