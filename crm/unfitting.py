@@ -12,7 +12,7 @@ from calls.reasons import OTHER
 from calls.redaction import SensitiveFinder, find_sensitive, redact, redact_turns
 from calls.transcript import Turn
 from crm.access import Viewer, visible_calls
-from crm.search import conversations
+from crm.search_shown import conversations
 from crm.tables import call, call_analysis
 
 # The newest ones; a matter that matters shows in so many.
