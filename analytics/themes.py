@@ -43,6 +43,8 @@ _SHUFFLES = 5
 # A theme's lift is so many times the greatest of those: the best of many groups is now and then better by chance than
 # the best of a few deals. Of calls of random words the ratio was 1.2 at most, of planted matters 1.4 and more.
 _ABOVE_CHANCE = 1.25
+# Calls less alike than this are what is left beside the others; the themes of STAR have 0.16 and more.
+_LEAST_LIKENESS = 0.05
 # Calls that share no word with any other have no lift that could be told.
 _MAX_LIFT = 99.0
 # A call that stands nearer to another group than to its own says nothing of its own.
@@ -147,7 +149,7 @@ def find_themes(calls: Sequence[ThemeCall], taxonomy: Taxonomy) -> Themes:
     standing = silhouette_samples(space, groups) if len(set(groups)) > 1 else np.zeros(len(calls))
     for group in sorted(set(groups)):
         places = np.flatnonzero((groups == group) & (standing > _LEAST_SILHOUETTE))
-        if len(places) < least or _lift(words, places)[1] <= bar:
+        if len(places) < least or not _is_alike(words, places, bar):
             continue
         if matcher and _is_explained(matcher, [calls[place] for place in places]):
             explained += 1
@@ -209,6 +211,11 @@ def _lift(words: Any, places: NDArray[np.intp]) -> tuple[float, float]:
     inside = max(0.0, (float(mine @ mine) - own) / (size * (size - 1))) if size > 1 else 0.0
     across = float(mine @ others) / (size * rest) if rest else 0.0
     return inside, min(_MAX_LIFT, inside / across) if across > 0 else _MAX_LIFT
+
+
+def _is_alike(words: Any, places: NDArray[np.intp], bar: float) -> bool:
+    likeness, lift = _lift(words, places)
+    return likeness >= _LEAST_LIKENESS and lift > bar
 
 
 def _is_explained(matcher: ReasonMatcher, calls: Sequence[ThemeCall]) -> bool:
