@@ -134,7 +134,9 @@ def test_a_process_that_is_stopped_before_it_began_writes_no_sign_of_life(databa
 
 
 def test_the_strokes_of_the_clock_wait_behind_no_call_and_go_stale():
-    strokes = [entry["options"] for entry in clock.conf.beat_schedule.values()]
-    assert len(strokes) == 3
-    assert {stroke["queue"] for stroke in strokes}.isdisjoint(QUEUES)
-    assert all(stroke["expires"] > 0 for stroke in strokes)
+    strokes = {name: entry["options"] for name, entry in clock.conf.beat_schedule.items()}
+    short = {name for name, stroke in strokes.items() if stroke["queue"] not in QUEUES}
+    assert short == {"sweep", "batches", "roll-up"}
+    # What may take minutes is a worker's, and must not hold up the clock's own.
+    assert strokes.keys() - short == {"privacy"}
+    assert all(stroke["expires"] > 0 for stroke in strokes.values())
