@@ -231,7 +231,7 @@ def test_axe_finds_nothing_to_object_to(visit, site):
     for path in (*paths, site.customer, "/login"):
         visit.go(path)
         if path == "/trends":
-            expect(visit.page.locator(".chart svg")).to_have_count(4)
+            expect(visit.page.locator(".chart svg")).to_have_count(7)
         visit.page.evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
         found[path] = axe_violations(visit.page, source)
     assert found == {path: [] for path in found}
