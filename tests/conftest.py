@@ -2,6 +2,8 @@
 
 import importlib.util
 
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.servers.fixtures"]
@@ -11,3 +13,10 @@ if importlib.util.find_spec("tests.servers.openai_fixture"):
 # A busy machine fails no test: no example has to come or be tried within a time.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were():
+    """A command that ran in this process has logged to a stream that is closed by now."""
+    yield
+    structlog.reset_defaults()

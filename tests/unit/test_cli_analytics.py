@@ -95,8 +95,7 @@ def test_several_kinds_are_exported_at_once_and_listed(app: typer.Typer, home: P
     assert {file["path"]: file["rows"] for file in files}[str(out / "csv" / "fact_call.csv")] == 3
 
 
-@pytest.mark.parametrize("arguments", [["export", "pdf"], ["export", "csv", "--out", "s3://bucket/bi"]])
-def test_what_cannot_be_exported_is_a_usage_error(app: typer.Typer, home: Path, arguments: list[str]) -> None:
-    result = CliRunner().invoke(app, [*arguments, "--home", str(home)])
+def test_what_cannot_be_exported_is_a_usage_error(app: typer.Typer, home: Path) -> None:
+    result = CliRunner().invoke(app, ["export", "pdf", "--home", str(home)])
     assert result.exit_code == 2
     assert result.stderr.startswith("callwise export:")

@@ -401,7 +401,7 @@ def test_refreshed_sums_are_those_of_a_full_recompute_whatever_happens(
     run_state_machine_as_test(
         lambda: RollUps(migrated_sqlite_file, tmp_path),
         settings=settings(
-            max_examples=15,
+            max_examples=6,
             stateful_step_count=15,
             deadline=None,
             # A failure is shown as it was found: making it small takes longer than the rest of the suite.
