@@ -78,7 +78,7 @@ def correct(
 ) -> int:
     """Let this be right, by the viewer's word; returns the call's revision after it.
 
-    `revision` is the one that the viewer looked at. What is as it was is not noted. The call's days are marked for the
+    `revision` is the one that the viewer looked at. What is as it was is not noted. The call is marked for the
     roll-ups. Speakers that are named anew have the call understood again, and the words that people said stay.
     Raises NotAllowed, NoSuchCall, Conflict, WrongCorrection, UnknownReason, NotUnderstood, NoChannels.
     """

@@ -125,7 +125,7 @@ def file_under(
 def write_corrected(
     connection: sa.Connection, before: Mapping[str, Any], analysis: Analysis, taxonomy_version: str, *, now: datetime
 ) -> None:
-    """A revision behind `before` that says this, of the same engine; marks the call's day for the roll-ups."""
+    """A revision behind `before` that says this, of the same engine; marks the call for the roll-ups."""
     made = {
         "id": uuid4(),
         "revision": before["revision"] + 1,
