@@ -14,12 +14,12 @@ from kombu.exceptions import OperationalError
 from calls.pipeline import PIPELINE, QUEUES, Step
 from engines.speech import SpeechHints
 from runtime.logs import set_up_logs
-from runtime.reporting import REPORT_LOOK_S
 from runtime.settings import Settings, read_settings
 from runtime.wiring import Wiring
 from workers.fetching import no_twilio
 from workers.leases import RENEWED_EVERY, Leases
 from workers.steps import Parts
+from workers.strokes import strokes
 
 log = structlog.get_logger()
 
@@ -137,25 +137,18 @@ def _configuration() -> dict[str, Any]:
 
 
 def _clock(settings: Settings, stroke: dict[str, Any]) -> dict[str, Any]:
-    # Not on the clock's own queue: what takes its time must not hold up the sweep.
-    waits = stroke | {"queue": "language"}
-    strokes = {
+    return {
         "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": stroke},
         "batches": {"task": "work.batches", "schedule": settings.language.batch_poll_s, "options": stroke},
-        "privacy": {"task": "work.privacy", "schedule": 60.0, "options": waits},
         "roll-up": {"task": "work.roll_up", "schedule": 60.0, "options": stroke},
+    } | {
+        name: {
+            "task": one.task,
+            "schedule": one.every_s,
+            "options": (stroke if one.goes_stale else {}) | {"queue": "language"},
+        }
+        for name, one in strokes(settings).items()
     }
-    if settings.handover.is_configured:
-        strokes["handover"] = {"task": "work.hand_over", "schedule": settings.handover.poll_s, "options": waits}
-    if settings.alerts.is_configured:
-        strokes["alerts"] = {"task": "work.alerts", "schedule": 60.0, "options": waits}
-    if settings.reports.folder:
-        strokes["report"] = {"task": "work.report", "schedule": REPORT_LOOK_S, "options": waits}
-    if settings.exports.kinds:
-        # A stroke that waits for a free worker does not go stale: the next one is hours away.
-        every_s = settings.exports.every_h * 3600
-        strokes["export"] = {"task": "work.export", "schedule": every_s, "options": {"queue": "language"}}
-    return strokes
 
 
 def transport_options(settings: Settings) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from calls.errors import CallwiseError
 from calls.pipeline import QUEUES, Lane, Step
 from crm import batches, waiting
 from crm.database import Database
-from runtime.reporting import REPORT_LOOK_S
 from runtime.settings import Settings
 from runtime.wiring import Wiring
+from workers.strokes import strokes
 
 log = structlog.get_logger()
 
@@ -30,8 +30,6 @@ log = structlog.get_logger()
 QUEUE_LIMIT = 1000
 EMBEDDED_SWEEP_S = 0.25
 EMBEDDED_ROLL_UP_S = 2.0
-# How often somebody looks whether anything is to be deleted.
-PRIVACY_S = 60.0
 # A pool that takes no work for so long, while work waits and none is done, has lost its lock with one of its processes.
 STUCK_S = 10.0
 
@@ -178,13 +176,9 @@ class EmbeddedSweep:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        sweeps_per_privacy = int(PRIVACY_S / EMBEDDED_SWEEP_S)
         sweeps_per_roll_up = int(EMBEDDED_ROLL_UP_S / EMBEDDED_SWEEP_S)
         sweeps_per_poll = max(1, int(self._wired.settings.language.batch_poll_s / EMBEDDED_SWEEP_S))
-        settings = self._wired.settings
-        sweeps_per_handover = max(1, int(settings.handover.poll_s / EMBEDDED_SWEEP_S))
-        sweeps_per_report = int(REPORT_LOOK_S / EMBEDDED_SWEEP_S)
-        sweeps_per_export = int(settings.exports.every_h * 3600 / EMBEDDED_SWEEP_S)
+        rounds = [(max(1, int(one.every_s / EMBEDDED_SWEEP_S)), one) for one in strokes(self._wired.settings).values()]
         count = 0
         pool = StuckPool(self._wired.database)
         while not self._ended.wait(EMBEDDED_SWEEP_S):
@@ -194,17 +188,9 @@ class EmbeddedSweep:
                 if count % sweeps_per_poll == 0:
                     # A server that takes its time must not hold up the sweep.
                     self._app.send_task("work.batches", queue="language", ignore_result=True)
-                if settings.handover.is_configured and count % sweeps_per_handover == 0:
-                    self._app.send_task("work.hand_over", queue="language", ignore_result=True)
-                if count % sweeps_per_privacy == 0:
-                    self._app.send_task("work.privacy", queue="language", ignore_result=True)
-                    if settings.alerts.is_configured:
-                        self._app.send_task("work.alerts", queue="language", ignore_result=True)
-                if count % sweeps_per_report == 1 and settings.reports.folder:
-                    self._app.send_task("work.report", queue="language", ignore_result=True)
-                if count % sweeps_per_export == 1 and settings.exports.kinds:
-                    # At the start, too: a machine that is off at night would never get there else.
-                    self._app.send_task("work.export", queue="language", ignore_result=True)
+                for sweeps, one in rounds:
+                    if (count - one.at_start) % sweeps == 0:
+                        self._app.send_task(one.task, queue="language", ignore_result=True)
                 if count % sweeps_per_roll_up == 0:
                     roll_up(self._wired)
                     wake_parked(self._wired)
