@@ -13,7 +13,7 @@ from crm import waiting
 from crm.database import Database
 from crm.status import status
 from samples import sample_recordings
-from tests.e2e.processes import callwise, callwise_json, environment, running
+from tests.e2e.processes import GIVE_UP_S, callwise, callwise_json, environment, running
 from tests.e2e.rows import final_rows
 from tests.servers.process import wait_until
 
@@ -84,7 +84,7 @@ def test_the_reasons_that_were_found_are_mostly_the_true_ones(embedded_rows):
     assert len(right) >= 0.75 * len(judged), [(r.name, embedded_rows[r.key]["analysis"]["reason_code"]) for r in judged]
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(1000)
 def test_production_parts_give_the_same_final_rows(embedded_rows, postgres_url, rabbitmq_url, aws, tmp_path):
     """Each event arrives twice: from SQS, as the store sent it, and over AMQP, as a store with RabbitMQ would."""
     bucket, queue_url = aws.create_bucket(), aws.create_queue()
@@ -132,7 +132,7 @@ def test_production_parts_give_the_same_final_rows(embedded_rows, postgres_url, 
                 calls = ended_count(connection)
                 return calls == len(RECORDINGS) and waiting.unfinished_count(connection) == 0
 
-        wait_until(all_ended, what="every recording has ended", deadline_s=360, poll_s=0.5)
+        wait_until(all_ended, what="every recording has ended", deadline_s=GIVE_UP_S, poll_s=0.5)
     rows = final_rows(database)
     database.dispose()
     assert rows.keys() == embedded_rows.keys()
