@@ -1,7 +1,6 @@
 """Several deployments of a model behind one face, each within its tokens and requests per minute (calls.pacing)."""
 
 import json
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,18 +37,13 @@ class Deployment:
 class Deployments:
     """Questions to whichever of `deployments` has the most left, not before it has enough.
 
-    A short wait is spent in here, a longer one is the caller's (Paced). `stop` ends the short ones.
+    A short wait is spent in here, a longer one is the caller's (Paced).
     """
 
     def __init__(self, deployments: Sequence[Deployment], meters: Meters) -> None:
         self.name = "+".join(dict.fromkeys(one.requests.name for one in deployments))
         self._by_name = {one.name: one for one in deployments}
         self._meters = meters
-        self._stopping = threading.Event()
-
-    def stop(self) -> None:
-        """Let nobody wait any more."""
-        self._stopping.set()
 
     def check(self) -> None:
         """Whether each of them could answer; see LanguageEngine.check."""
@@ -99,8 +93,8 @@ class Deployments:
             leave, wait_s = self._ask_meter(chosen, wanted, patience_s)
             if isinstance(leave, Wait) and wait_s > patience_s:
                 raise Paced(f"the budget of {chosen.name} is used up", retry_after_s=wait_s)
-            if wait_s > 0 and self._stopping.wait(wait_s):
-                raise Paced("the worker ends", retry_after_s=0.0)
+            if wait_s > 0:
+                time.sleep(wait_s)
             if isinstance(leave, Grant) and (wait_s <= 0 or self._is_open(chosen, leave)):
                 return chosen, leave
 

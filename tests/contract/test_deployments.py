@@ -166,26 +166,6 @@ def test_old_work_is_sent_away_where_a_live_call_still_gets_its_turn(openai_serv
     assert len(openai_server.requests) == 1
 
 
-def test_who_waits_in_here_is_let_go_when_the_worker_ends(openai_server: OpenAIServer) -> None:
-    meters = MemoryMeters()
-    meters.change("a", lambda meter, now: (Meter(closed_until=now + 4.9), None))
-    deployments = behind(openai_server, "a", meters=meters)
-    ended: list[Exception] = []
-
-    def wait() -> None:
-        try:
-            ask(deployments)
-        except Paced as error:
-            ended.append(error)
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    deployments.stop()
-    waiting.join(timeout=4)
-    assert len(ended) == 1
-    assert openai_server.requests == []
-
-
 def test_who_waited_while_the_server_closed_its_door_does_not_knock(openai_server: OpenAIServer) -> None:
     meters = MemoryMeters()
     meters.change("a", lambda meter, now: (Meter(tokens_until=now + 1.9), None))
