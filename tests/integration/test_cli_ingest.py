@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import typer
+from typer.testing import CliRunner
 
+from calls.errors import CallwiseError
+from cli import ingest
 from crm.database import Database
 from crm.tables import call
 from tests.servers.process import wait_until
@@ -27,18 +31,16 @@ def environment(database: Database, tmp_path: Path) -> dict[str, str]:
 
 
 def callwise(environment: dict[str, str], *arguments: str | Path, expect: int = 0) -> Any:
-    """What the command prints as JSON, or its text where it prints none."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "cli", *map(str, arguments)],
-        env=environment,
-        cwd=environment["CALLWISE_HOME"] if Path(environment["CALLWISE_HOME"]).exists() else CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.returncode == expect, ended.stderr
-    return json.loads(ended.stdout) if "--json" in arguments else ended.stdout + ended.stderr
+    """What the command prints as JSON, or its text where it prints none; run in this process, which is many times
+    cheaper than a new one.
+    """
+    app = typer.Typer()
+    ingest.register(app)
+    ended = CliRunner().invoke(app, [str(one) for one in arguments], env=environment)
+    assert ended.exit_code == expect, (ended.stderr, ended.exception)
+    if isinstance(ended.exception, CallwiseError):
+        return str(ended.exception)
+    return json.loads(ended.stdout) if "--json" in arguments else ended.output
 
 
 def test_what_is_pushed_is_missing_until_reconcile_takes_it_in(environment, tmp_path):
@@ -115,7 +117,6 @@ def test_profiles_show_who_told_each_fact_of_name_metadata_and_sidecar(environme
 def test_a_folder_cannot_be_watched_where_the_store_is_s3(environment):
     text = callwise(environment | {"CALLWISE_OBJECTS__KIND": "s3"}, "listen", expect=1)
     assert "CALLWISE_EVENTS" in text
-    assert "Traceback" not in text
 
 
 def test_the_listener_ends_cleanly_when_it_is_asked_to(environment, database, tmp_path):
