@@ -98,12 +98,14 @@ def mapping_of(value: object) -> Mapping[str, Any]:
 
 
 def _decoded(key: str) -> str:
+    if "%" not in key and "+" not in key:
+        return key
     # What unquote_plus does, which looks for other letters in every key.
     return unquote_to_bytes(key.replace("+", " ")).decode(errors="replace") if key.isascii() else unquote_plus(key)
 
 
 def _named(bucket: str, keys: Sequence[str], size: object, etag: object, version: object) -> tuple[ObjectRef, ...]:
-    possible = [key for key in dict.fromkeys(keys) if key and "\0" not in key and len(key.encode()) <= MAX_KEY_BYTES]
+    possible = [key for key in dict.fromkeys(keys) if key and "\0" not in key and _fits(key)]
     size_bytes = _size(size)
     if not bucket or len(bucket) > MAX_NAME_CHARS or not possible:
         raise BadRecord
@@ -111,6 +113,10 @@ def _named(bucket: str, keys: Sequence[str], size: object, etag: object, version
     if version_id == "null":
         version_id = ""
     return tuple([ObjectRef(bucket, key, version_id, bare_etag, size_bytes) for key in possible])
+
+
+def _fits(key: str) -> bool:
+    return (len(key) if key.isascii() else len(key.encode())) <= MAX_KEY_BYTES
 
 
 def _subject_parts(subject: str) -> tuple[str, str]:
