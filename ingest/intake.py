@@ -27,8 +27,9 @@ from ingest.profiles import Profiles
 
 log = structlog.get_logger()
 
-# Recordings to a transaction.
-BATCH = 500
+# Recordings to a transaction: of twice as many a store that answers in 20 ms would be asked for longer than a broker
+# waits for a sign of life.
+BATCH = 1000
 # So many new calls at once are a pile that keeps the workers busy in any case: the sweep rings for them.
 RUNG_AT_ONCE = 20
 
@@ -169,7 +170,7 @@ def take_objects(intake: Intake, source: str, announced: Iterable[Announced]) ->
 
 
 def take_surely(intake: Intake, source: str, announced: Sequence[Announced], heard: Sequence[Heard] = ()) -> Taken:
-    """Take them together or, when one of them breaks us, one by one: it must not keep the others waiting for ever."""
+    """Take them together or, when one of them breaks us, in halves: it must not keep the others waiting for ever."""
     if not announced and not heard:
         return Taken()
     try:
@@ -177,9 +178,12 @@ def take_surely(intake: Intake, source: str, announced: Sequence[Announced], hea
     except TransientError:
         raise
     except Exception as error:
-        if len(announced) + len(heard) > 1:
-            parts = [take_surely(intake, source, [one]) for one in announced]
-            return _sum([*parts, *(take_surely(intake, source, (), [one]) for one in heard)])
+        if announced and heard:
+            return _sum([take_surely(intake, source, announced), take_surely(intake, source, (), heard)])
+        half = (len(announced) + len(heard)) // 2
+        if half:
+            parts = [(announced[:half], heard[:half]), (announced[half:], heard[half:])]
+            return _sum([take_surely(intake, source, *part) for part in parts])
         log.exception("intake_broke", source=source)
         what = announced[0].candidates[0].address if announced else heard[0].concerned.subject
         keep_unreadable(intake.database, source, "unexpected_error", f"{type(error).__name__}: {what}")

@@ -163,15 +163,17 @@ def _twilio(found: Found, _: Locality) -> Told:
     )
 
 
-_UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+# What a search looks for first is one letter of a few: the search then skips all others at once.
+_UUID = r"[0-9a-fA-F][0-9a-fA-F]{7}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 
 _ALL = (
     NameProfile("pca", re.compile(r"(?:^|/)(?=[^/]*?_GUID_[^/.])(?P<stem>[^/]+)\.\w+$"), _pca, sign="_GUID_"),
     NameProfile(
         "connect",
         re.compile(
-            rf"(?P<contact>{_UUID})_(?P<date>\d{{8}})T(?P<hour>\d{{2}})[:_-]?(?P<minute>\d{{2}})_UTC\.\w+$",
-            re.ASCII | re.IGNORECASE,
+            # In either case of letters; a pattern that ignores case would have to try everywhere.
+            rf"(?P<contact>{_UUID})_(?P<date>\d{{8}})[Tt](?P<hour>\d{{2}})[:_-]?(?P<minute>\d{{2}})_[Uu][Tt][Cc]\.\w+$",
+            re.ASCII,
         ),
         _connect,
     ),
