@@ -6,7 +6,8 @@ Ours parses each S3 message, asks a store that answers at once, reads the name b
 batch to a transaction: one listener, and several (`two_listeners`), each a process of its own on the same database.
 `per_cpu_s` counts the seconds of the one listener's processor in place of the clock's: on SQLite that is all the work,
 on PostgreSQL the client's part. The peers only put a message of the same size into a queue: kombu's SQLAlchemy
-transport on SQLite, and Celery's publish to RabbitMQ. Rounds are interleaved. SQS requests are counted on a local
+transport on SQLite, and Celery's publish to RabbitMQ. `floor` writes the same rows, ready, by the driver alone. Rounds
+are interleaved. SQS requests are counted on a local
 server.
 """
 
@@ -29,6 +30,7 @@ from celery import Celery
 from kombu import Connection
 
 from bench.free_engines import NamedStore
+from bench.intake_floor import floor_rates
 from calls.recording import ObjectRef
 from crm.database import Database
 from crm.schema import upgrade
@@ -116,11 +118,20 @@ def _rates(count: int, rounds: int) -> dict[str, object]:
                 rate, per_cpu_s = _intake(f"sqlite:///{folder}/callwise.db", bodies)
                 note("sqlite_events_per_s", rate)
                 note("sqlite_events_per_cpu_s", per_cpu_s)
+                floor, floor_per_cpu_s = floor_rates(
+                    f"sqlite:///{folder}/callwise.db", f"sqlite:///{folder}/floor.db", BATCH
+                )
+                note("sqlite_floor_per_s", floor)
+                note("sqlite_floor_per_cpu_s", floor_per_cpu_s)
                 note("sqlite_two_listeners_per_s", _side_by_side(f"sqlite:///{folder}/both.db", bodies))
                 note("kombu_sqlalchemy_per_s", _kombu(f"sqla+sqlite:///{folder}/kombu.db", bodies))
-            rate, per_cpu_s = _intake(postgres.url(postgres.create_database()), bodies)
+            taken = postgres.url(postgres.create_database())
+            rate, per_cpu_s = _intake(taken, bodies)
             note("postgres_events_per_s", rate)
             note("postgres_events_per_client_cpu_s", per_cpu_s)
+            floor, floor_per_cpu_s = floor_rates(taken, postgres.url(postgres.create_database()), BATCH)
+            note("postgres_floor_per_s", floor)
+            note("postgres_floor_per_client_cpu_s", floor_per_cpu_s)
             note("postgres_two_listeners_per_s", _side_by_side(postgres.url(postgres.create_database()), bodies))
             note("celery_publish_per_s", _celery(rabbit.url(rabbit.create_vhost()), bodies))
     finally:

@@ -23,6 +23,8 @@ _Processor = Callable[[Any], Any]
 _NOT_RANDOM = 0xF << 76 | 0b111 << 61
 _VERSION_7 = 0x7 << 76 | 0b10 << 62
 
+# From so many rows on, trying first costs PostgreSQL less than the sixth that it saves.
+_MANY = 100
 # Of "2026-03-14 09:26:53.000000", without the zone.
 _TIME_LENGTH = 26
 
@@ -97,15 +99,24 @@ def _insert_arrays(connection: sa.Connection, table: sa.Table, columns: Columns,
             chosen.append(_quoted(name))
     rows = ", ".join(f"%({name})s::{_array_type(table.c[name])}[]" for name in arrays)
     source = f" FROM unnest({rows}) AS new({', '.join(map(_quoted, arrays))})" if arrays else ""
-    result = connection.exec_driver_sql(
-        f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, columns))})"
-        f" SELECT {', '.join(chosen)}{source} ON CONFLICT DO NOTHING RETURNING {_quoted(key)}",
-        {**arrays, **once},
+    insert = (
+        f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, columns))}) SELECT {', '.join(chosen)}{source}"
     )
-    if result.rowcount == len(columns[key]):
-        result.close()
+    given = {**arrays, **once}
+    if len(columns[key]) >= _MANY and _were_all_inserted(connection, insert, given):
         return None
+    result = connection.exec_driver_sql(f"{insert} ON CONFLICT DO NOTHING RETURNING {_quoted(key)}", given)
     return {row[0].hex for row in result}
+
+
+def _were_all_inserted(connection: sa.Connection, insert: str, values: Mapping[str, Any]) -> bool:
+    """Try it without asking for each row whether it may be: nearly always all of a batch are new."""
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(insert, values)
+    except sa.exc.IntegrityError:
+        return False
+    return True
 
 
 def _insert_one_by_one(connection: sa.Connection, table: sa.Table, columns: Columns, key: str) -> set[str] | None:
