@@ -6,7 +6,8 @@ Ours parses each S3 message, asks a store that answers at once, reads the name b
 batch to a transaction: one listener, and several (`two_listeners`), each a process of its own on the same database.
 `per_cpu_s` counts the seconds of the one listener's processor in place of the clock's: on SQLite that is all the work,
 on PostgreSQL the client's part. The peers only put a message of the same size into a queue: kombu's SQLAlchemy
-transport on SQLite, and Celery's publish to RabbitMQ. Rounds are interleaved. SQS requests are counted on a local
+transport on SQLite, and Celery's publish to RabbitMQ. `floor` writes the same rows, ready, by the driver alone. Rounds
+are interleaved. SQS requests are counted on a local
 server.
 """
 
@@ -29,11 +30,13 @@ from celery import Celery
 from kombu import Connection
 
 from bench.free_engines import NamedStore
+from bench.intake_floor import floor_rates
 from calls.recording import ObjectRef
 from crm.database import Database
 from crm.schema import upgrade
 from crm.tables import job
 from ingest.intake import BATCH, Intake, take_messages
+from ingest.listening import spare_the_program
 from ingest.names import NAME_PROFILES
 from ingest.profiles import PLAIN, Profiles
 from ingest.reconcile import reconcile
@@ -115,11 +118,20 @@ def _rates(count: int, rounds: int) -> dict[str, object]:
                 rate, per_cpu_s = _intake(f"sqlite:///{folder}/callwise.db", bodies)
                 note("sqlite_events_per_s", rate)
                 note("sqlite_events_per_cpu_s", per_cpu_s)
+                floor, floor_per_cpu_s = floor_rates(
+                    f"sqlite:///{folder}/callwise.db", f"sqlite:///{folder}/floor.db", BATCH
+                )
+                note("sqlite_floor_per_s", floor)
+                note("sqlite_floor_per_cpu_s", floor_per_cpu_s)
                 note("sqlite_two_listeners_per_s", _side_by_side(f"sqlite:///{folder}/both.db", bodies))
                 note("kombu_sqlalchemy_per_s", _kombu(f"sqla+sqlite:///{folder}/kombu.db", bodies))
-            rate, per_cpu_s = _intake(postgres.url(postgres.create_database()), bodies)
+            taken = postgres.url(postgres.create_database())
+            rate, per_cpu_s = _intake(taken, bodies)
             note("postgres_events_per_s", rate)
             note("postgres_events_per_client_cpu_s", per_cpu_s)
+            floor, floor_per_cpu_s = floor_rates(taken, postgres.url(postgres.create_database()), BATCH)
+            note("postgres_floor_per_s", floor)
+            note("postgres_floor_per_client_cpu_s", floor_per_cpu_s)
             note("postgres_two_listeners_per_s", _side_by_side(postgres.url(postgres.create_database()), bodies))
             note("celery_publish_per_s", _celery(rabbit.url(rabbit.create_vhost()), bodies))
     finally:
@@ -133,6 +145,7 @@ def _intake(url: str, bodies: list[bytes]) -> tuple[float, float]:
     """Events per second of the clock, and of this process's processor."""
     database = Database(url)
     upgrade(database)
+    spare_the_program()
     started, cpu_started = time.perf_counter(), time.process_time()
     new = _take(database, bodies)
     took_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_started
@@ -146,6 +159,7 @@ def _side_by_side(url: str, bodies: list[bytes]) -> float:
     """Events per second of LISTENERS processes on one database, each with its share of the messages."""
     database = Database(url)
     upgrade(database)
+    spare_the_program()
     fork = multiprocessing.get_context("fork")
     start, end = fork.Barrier(LISTENERS + 1), fork.Barrier(LISTENERS + 1)
 

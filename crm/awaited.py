@@ -60,10 +60,13 @@ def await_objects(connection: sa.Connection, missing: Iterable[Awaited], *, now:
     return given_up
 
 
+def is_any_awaited(connection: sa.Connection) -> bool:
+    """Whether anybody waits for any object."""
+    return bool(connection.execute(_IS_ANY_AWAITED).scalar_one())
+
+
 def forget_awaited(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> None:
     """These objects are there: nobody waits for them any more."""
-    if not connection.execute(_IS_ANY_AWAITED).scalar_one():
-        return
     connection.execute(
         sa.delete(awaited_object).where(
             awaited_object.c.bucket == bucket, among(connection, awaited_object.c.object_key, keys)

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from itertools import count, repeat
-from operator import attrgetter, is_, itemgetter
+from operator import attrgetter, is_
 from os import urandom
 from time import time_ns
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -17,11 +16,17 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from crm.tables import UtcDateTime
 
 Row = Mapping[str, Any]
+Columns = dict[str, Sequence[Any]]
 _Processor = Callable[[Any], Any]
 
 # Four bits of version behind 48 of time, two of variant behind twelve more, and one for what the counting carries.
 _NOT_RANDOM = 0xF << 76 | 0b111 << 61
 _VERSION_7 = 0x7 << 76 | 0b10 << 62
+
+# From so many rows on, trying first costs PostgreSQL less than the sixth that it saves.
+_MANY = 100
+# Of "2026-03-14 09:26:53.000000", without the zone.
+_TIME_LENGTH = 26
 
 _ARRAYS: tuple[tuple[type[sa.types.TypeEngine[Any]], str], ...] = (
     (sa.Uuid, "uuid"),
@@ -42,18 +47,23 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], 
     `key` is a UUID column whose values are distinct in `rows`. A column that a row does not name is left empty, one
     that no row names is left to the database.
     """
-    if not rows:
-        return ()
     names = sorted(set().union(*rows))
-    try:
-        columns = dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))
-    except KeyError:
-        columns = {name: tuple([row.get(name) for row in rows]) for name in names}
+    return insert_columns(connection, table, {name: [row.get(name) for row in rows] for name in names}, key=key)
+
+
+def insert_columns(connection: sa.Connection, table: sa.Table, columns: Columns, *, key: str) -> Sequence[int]:
+    """The same for rows that are given column by column: a column has a value for each row. UUIDs may be given as the
+    32 digits of their `hex`, a whole column of them.
+    """
+    row_count = len(columns[key]) if columns else 0
+    if not row_count:
+        return ()
+    told = {name: _told(table.c[name], connection.dialect, values) for name, values in columns.items()}
     insert = _insert_arrays if connection.dialect.name == "postgresql" else _insert_one_by_one
-    inserted = insert(connection, table, columns, key)
+    inserted = insert(connection, table, told, key)
     if inserted is None:
-        return range(len(rows))
-    return [place for place, value in enumerate(columns[key]) if value in inserted]
+        return range(row_count)
+    return [place for place, value in enumerate(told[key]) if value in inserted]
 
 
 def among(connection: sa.Connection, column: sa.Column[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
@@ -66,76 +76,78 @@ def among(connection: sa.Connection, column: sa.Column[Any], values: Iterable[An
     return column.in_(sa.select(sa.literal_column("value")).select_from(sa.func.json_each(json.dumps(told))))
 
 
-def time_ordered_ids() -> Iterator[UUID]:
-    """UUIDs of version 7 (RFC 9562), counted up from a random one: those of a batch lie side by side in an index."""
+def time_ordered_hexes() -> Iterator[str]:
+    """UUIDs of version 7 (RFC 9562) as the 32 digits of their `hex`, counted up from a random one: those of a batch lie
+    side by side in an index.
+    """
     stamp = time_ns() // 1_000_000 << 80 | int.from_bytes(urandom(10))
-    return map(_uuid, count(stamp & ~_NOT_RANDOM | _VERSION_7))
+    return map("{:032x}".format, count(stamp & ~_NOT_RANDOM | _VERSION_7))
 
 
-def _uuid(number: int) -> UUID:
-    return UUID(int=number)
-
-
-def _insert_arrays(
-    connection: sa.Connection, table: sa.Table, columns: Mapping[str, Sequence[Any]], key: str
-) -> set[Any] | None:
+def _insert_arrays(connection: sa.Connection, table: sa.Table, columns: Columns, key: str) -> set[str] | None:
     """PostgreSQL reads a column of many rows as one array: one parameter a column instead of one a value. A column with
     one value for all rows is sent once.
     """
     chosen, arrays, once = [], {}, {}
     for name, values in columns.items():
         kind = _array_type(table.c[name])
-        if _is_constant(values):
-            [once[name]] = _told(table.c[name], connection.dialect, values[:1])
+        if is_constant(values):
+            once[name] = values[0]
             chosen.append(f"%({name})s::{kind}")
         else:
-            arrays[name] = _array(_told(table.c[name], connection.dialect, values))
+            arrays[name] = _array(values)
             chosen.append(_quoted(name))
     rows = ", ".join(f"%({name})s::{_array_type(table.c[name])}[]" for name in arrays)
     source = f" FROM unnest({rows}) AS new({', '.join(map(_quoted, arrays))})" if arrays else ""
-    result = connection.exec_driver_sql(
-        f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, columns))})"
-        f" SELECT {', '.join(chosen)}{source} ON CONFLICT DO NOTHING RETURNING {_quoted(key)}",
-        {**arrays, **once},
+    insert = (
+        f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, columns))}) SELECT {', '.join(chosen)}{source}"
     )
-    if result.rowcount == len(columns[key]):
-        result.close()
+    given = {**arrays, **once}
+    if len(columns[key]) >= _MANY and _were_all_inserted(connection, insert, given):
         return None
-    return {row[0] for row in result}
+    result = connection.exec_driver_sql(f"{insert} ON CONFLICT DO NOTHING RETURNING {_quoted(key)}", given)
+    return {row[0].hex for row in result}
 
 
-def _insert_one_by_one(
-    connection: sa.Connection, table: sa.Table, columns: Mapping[str, Sequence[Any]], key: str
-) -> set[Any] | None:
+def _were_all_inserted(connection: sa.Connection, insert: str, values: Mapping[str, Any]) -> bool:
+    """Try it without asking for each row whether it may be: nearly always all of a batch are new."""
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(insert, values)
+    except sa.exc.IntegrityError:
+        return False
+    return True
+
+
+def _insert_one_by_one(connection: sa.Connection, table: sa.Table, columns: Columns, key: str) -> set[str] | None:
     """SQLite runs one prepared statement row by row; it says how many were inserted, and only on demand which."""
-    by_column: list[Iterable[Any]] = []
-    for name, values in columns.items():
-        if _is_constant(values):
-            [value] = _told(table.c[name], connection.dialect, values[:1])
-            by_column.append(repeat(value, len(values)))
-        else:
-            by_column.append(_told(table.c[name], connection.dialect, values))
     name = _quoted(table.name)
     [[last]] = connection.exec_driver_sql(f"SELECT coalesce(max(rowid), 0) FROM {name}")  # noqa: S608
     statement = (
         f"INSERT INTO {name} ({', '.join(map(_quoted, columns))})"  # noqa: S608 - our own names
         f" VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO NOTHING"
     )
-    if connection.exec_driver_sql(statement, list(zip(*by_column, strict=True))).rowcount == len(columns[key]):
+    rows = list(zip(*columns.values(), strict=True))
+    if connection.exec_driver_sql(statement, rows).rowcount == len(rows):
         return None
     # Nobody else writes meanwhile: what lies behind the row that was the last is what has just come.
-    behind = sa.select(table.c[key]).where(sa.literal_column("rowid") > last)
-    return set(connection.execute(behind).scalars())
+    behind = connection.exec_driver_sql(f"SELECT {_quoted(key)} FROM {name} WHERE rowid > ?", (last,))  # noqa: S608
+    return set(behind.scalars())
 
 
-def _is_constant(values: Sequence[Any]) -> bool:
+def is_constant(values: Sequence[Any]) -> bool:
+    """Whether it is one value, the very same, for all rows."""
     return all(map(is_, values, repeat(values[0])))
 
 
 def _told(column: sa.Column[Any], dialect: sa.Dialect, values: Sequence[Any]) -> Sequence[Any]:
     """The values as the driver takes them; as text where that is PostgreSQL's."""
     process = _processor(column, dialect)
-    return [None if value is None else process(value) for value in values] if process else values
+    if not values or process is None or (isinstance(column.type, sa.Uuid) and type(values[0]) is str):
+        return values
+    if is_constant(values):
+        return [None if values[0] is None else process(values[0])] * len(values)
+    return [None if value is None else process(value) for value in values]
 
 
 def _array(texts: Sequence[str | None]) -> str:
@@ -175,14 +187,21 @@ def _processor(column: sa.Column[Any], dialect: sa.Dialect) -> _Processor | None
         return json.dumps
     if isinstance(kind, UtcDateTime):
         return _sqlite_time if dialect.name == "sqlite" else _postgresql_time
-    return kind.dialect_impl(dialect).bind_processor(dialect) if dialect.name == "sqlite" else str
+    if dialect.name != "sqlite":
+        return str
+    if isinstance(kind, sa.Boolean | sa.Integer):
+        # Of a truth value, or an enumeration's member, SQLite's driver would ask what it is as well.
+        return int
+    return kind.dialect_impl(dialect).bind_processor(dialect)
 
 
+@lru_cache(maxsize=4096)
 def _sqlite_time(moment: datetime) -> str:
-    """What SQLAlchemy would write, sooner."""
+    """What SQLAlchemy would write, sooner; a call that has its time in two columns asks once."""
     if moment.tzinfo is None:
         raise ValueError("a time without a zone cannot be stored")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(" ", "microseconds")[:_TIME_LENGTH]
 
 
 def _postgresql_time(moment: datetime) -> str:

@@ -31,9 +31,14 @@ def mark_of(subject: str) -> str:
     return sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def is_anything_erased(connection: sa.Connection) -> bool:
+    """Whether anything ever was: where nothing was, nobody has to be asked about by name."""
+    return bool(connection.execute(_IS_ANY).scalar_one())
+
+
 def erased_subjects(connection: sa.Connection, subjects: Collection[str]) -> dict[str, Erased]:
     """Those of the subjects that were erased. Where nothing ever was, this costs one look."""
-    if not subjects or not connection.execute(_IS_ANY).scalar_one():
+    if not subjects or not is_anything_erased(connection):
         return {}
     by_mark = {mark_of(subject): subject for subject in subjects}
     rows = connection.execute(sa.select(erased_mark).where(among(connection, erased_mark.c.mark, by_mark)))
@@ -49,6 +54,8 @@ def erased_objects(connection: sa.Connection, refs: Iterable[ObjectRef]) -> dict
 
 def doom_again(connection: sa.Connection, refs: Iterable[ObjectRef], *, now: datetime) -> None:
     """Have those of these objects deleted that were erased and lie in the store again, with the content of then."""
+    if not is_anything_erased(connection):
+        return
     known = {ref.key: ref for ref in refs}
     gone = erased_objects(connection, known.values())
     back = [known[key] for key, erased in gone.items() if erased.etag == known[key].etag != ""]

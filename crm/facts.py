@@ -1,6 +1,6 @@
 """What telephony says of a call, as columns; agents, teams and queues are found or made by name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
@@ -13,6 +13,7 @@ from calls.pipeline import FILE, Stage
 from calls.recording import CallFacts
 from calls.telling import says_something
 from crm import jobs
+from crm.bulk import is_constant
 from crm.database import insert
 from crm.results import file_call
 from crm.swaps import rename_speakers
@@ -50,7 +51,9 @@ class Named:
 
 def upsert_named(connection: sa.Connection, told: Iterable[CallFacts]) -> Named:
     """Find or make every agent, team and queue that is named. An agent's e-mail and team are set once they are told."""
-    given = list(told)
+    given = [facts for facts in told if facts.agent_name or facts.team_name or facts.queue_name]
+    if not given:
+        return Named()
     teams = _ids(connection, team, "name", {facts.team_name for facts in given})
     queues = _ids(connection, queue, "name", {facts.queue_name for facts in given})
     agents = _ids(connection, agent, "display_name", {facts.agent_name for facts in given})
@@ -75,6 +78,20 @@ def told_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
         columns["agent_id"] = named.agents[facts.agent_name]
     if facts.queue_name:
         columns["queue_id"] = named.queues[facts.queue_name]
+    return columns
+
+
+def columns_of(facts: Sequence[CallFacts], named: Named) -> dict[str, Sequence[Any]]:
+    """The same of many calls, column by column; what nobody said of any of them is left out."""
+    columns: dict[str, Sequence[Any]] = {
+        name: values
+        for name, values in zip(_PLAIN, zip(*map(_values, facts), strict=True), strict=True)
+        if values[0] is not None or not is_constant(values)
+    }
+    if named.agents:
+        columns["agent_id"] = [named.agents.get(told.agent_name or "") for told in facts]
+    if named.queues:
+        columns["queue_id"] = [named.queues.get(told.queue_name or "") for told in facts]
     return columns
 
 

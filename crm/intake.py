@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from itertools import islice
+from operator import attrgetter
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -13,10 +15,10 @@ from calls.pipeline import READ, TRANSCRIBE, Lane, Stage, lane_of
 from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for, fallback_call_id
 from calls.telling import call_subject, object_subject
 from crm import jobs
-from crm.bulk import among, insert_new, time_ordered_ids
+from crm.bulk import Columns, among, insert_columns, time_ordered_hexes
 from crm.database import insert
-from crm.erased import erased_subjects
-from crm.facts import Named, set_facts, told_columns, upsert_named
+from crm.erased import erased_subjects, is_anything_erased
+from crm.facts import Named, columns_of, set_facts, upsert_named
 from crm.people import leave_chain
 from crm.tables import call, call_analysis, job, recording, transcript, unreadable_event
 
@@ -26,8 +28,7 @@ KEPT_BODY = 4000
 _NO_ATTRIBUTES: dict[str, str] = {}
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A recording that lies in the store, and what telephony says of its call.
 
     `source_system` and the facts' external id name the call; `profile` read the facts, None when none could. `is_text`
@@ -56,8 +57,7 @@ class Arrival:
         return call_id_for(self.source_system, self.external_id)
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(NamedTuple):
     """The call of an arrival. `is_new` says that work was queued: the recording, or its content, was not known."""
 
     call_id: UUID
@@ -94,9 +94,11 @@ def insert_batch(
     """
     answers = _erased(connection, arrivals)
     named = upsert_named(connection, [one.facts for place, one in enumerate(arrivals) if place not in answers])
-    waiting = [(place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals) if place not in answers]
+    waiting = [
+        Placed(place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals) if place not in answers
+    ]
     # In order of id, so that two transactions with the same calls cannot wait for each other.
-    waiting.sort(key=lambda placed: placed[2].int)
+    waiting.sort(key=attrgetter("call_id.int"))
     while waiting:
         # One arrival per key and per call in a round: what the first of them brings, the next ones find.
         now_due, waiting = _one_round(waiting)
@@ -131,6 +133,8 @@ def known_etags(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> 
 
 def _erased(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[int, Received]:
     """The answers for arrivals that were erased, by their place."""
+    if not is_anything_erased(connection):
+        return {}
     names = [
         (object_subject(one.ref.bucket, one.ref.key), call_subject(one.source_system, one.external_id))
         for one in arrivals
@@ -146,21 +150,31 @@ def _erased(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[int,
     return answers
 
 
-Placed = tuple[int, Arrival, UUID]
+class Placed(NamedTuple):
+    """An arrival of a batch, and the call that it names."""
+
+    place: int
+    arrival: Arrival
+    call_id: UUID
 
 
 def _one_round(waiting: list[Placed]) -> tuple[list[Placed], list[Placed]]:
-    keys = {(arrival.ref.bucket, arrival.ref.key) for _, arrival, _ in waiting}
-    if len(keys) == len({call_id.int for _, _, call_id in waiting}) == len(waiting):
+    keys = {_key_of(placed) for placed in waiting}
+    if len(keys) == len({placed.call_id.int for placed in waiting}) == len(waiting):
         return waiting, []
     seen: set[object] = set()
     due: list[Placed] = []
     later: list[Placed] = []
     for placed in waiting:
-        marks = {(placed[1].ref.bucket, placed[1].ref.key), placed[2]}
+        marks = {_key_of(placed), placed.call_id}
         (later if marks & seen else due).append(placed)
         seen |= marks
     return due, later
+
+
+def _key_of(placed: Placed) -> tuple[str, str]:
+    bucket, key, *_ = placed.arrival.stored.ref
+    return bucket, key
 
 
 @dataclass(frozen=True)
@@ -169,15 +183,15 @@ class _Round:
     named: Named
     now: datetime
     rung_at: datetime | None
-    recording_ids: Iterator[UUID] = field(default_factory=time_ordered_ids)
+    recording_hexes: Iterator[str] = field(default_factory=time_ordered_hexes)
 
 
 def _insert_round(round_: _Round, due: list[Placed]) -> dict[int, Received]:
     """The answers for arrivals of distinct keys and calls."""
     known = _known(round_.connection, [arrival.ref for _, arrival, _ in due])
-    fresh = [placed for placed in due if (placed[1].ref.bucket, placed[1].ref.key) not in known]
+    fresh = [placed for placed in due if _key_of(placed) not in known] if known else due
     answers = _insert_fresh(round_, fresh)
-    others = [placed for placed in due if placed[0] not in answers]
+    others = [placed for placed in due if placed.place not in answers] if len(answers) < len(due) else []
     if others and fresh:
         known = _known(round_.connection, [arrival.ref for _, arrival, _ in others])
     for place, arrival, call_id in others:
@@ -202,12 +216,11 @@ def _come_again(round_: _Round, arrival: Arrival, call_id: UUID, known: list[sa.
     if other.is_text and not arrival.is_text:
         return _renew(round_, arrival, call_id)
     if arrival.is_text and not other.is_text:
-        insert_new(
-            round_.connection, recording, [_recording_row(round_, arrival, call_id) | {"is_current": False}], key="id"
-        )
+        beside = _recording_columns(round_, [arrival], [call_id.hex]) | {"is_current": [False]}
+        insert_columns(round_.connection, recording, beside, key="id")
         return Received(call_id, is_new=False)
     suffixed = call_id_for(arrival.source_system, suffixed_id(arrival))
-    made = _insert_fresh(round_, [(0, arrival, suffixed)], is_suffixed=True)
+    made = _insert_fresh(round_, [Placed(0, arrival, suffixed)], is_suffixed=True)
     # Where it is there already, its recording has been removed since.
     return made.get(0) or _renew(round_, arrival, suffixed)
 
@@ -248,38 +261,43 @@ def _insert_fresh(round_: _Round, fresh: Sequence[Placed], *, is_suffixed: bool 
     if not fresh:
         return {}
     connection = round_.connection
-    rows = [_call_row(round_, arrival, call_id, is_suffixed) for _, arrival, call_id in fresh]
-    made = [fresh[place] for place in insert_new(connection, call, rows, key="id")]
-    rows = [_recording_row(round_, arrival, call_id) for _, arrival, call_id in made]
-    added = [made[place] for place in insert_new(connection, recording, rows, key="id")]
-    if len(added) < len(made):
+    hexes = [placed.call_id.hex for placed in fresh]
+    arrivals = [placed.arrival for placed in fresh]
+    places = insert_columns(connection, call, _call_columns(round_, arrivals, hexes, is_suffixed), key="id")
+    made, hexes, arrivals = _only(places, fresh, hexes, arrivals)
+    places = insert_columns(connection, recording, _recording_columns(round_, arrivals, hexes), key="id")
+    if len(places) < len(made):
         # Somebody else has just brought these recordings for another call: this one would never have one.
-        beaten = {call_id for _, _, call_id in made} - {call_id for _, _, call_id in added}
+        added = set(places)
+        beaten = [placed.call_id for place, placed in enumerate(made) if place not in added]
         connection.execute(sa.delete(call).where(call.c.id.in_(beaten)))
-    insert_new(connection, job, _first_jobs(round_, added), key="call_id")
-    return {place: Received(call_id, is_new=True) for place, _, call_id in added}
+        made, hexes, arrivals = _only(places, made, hexes, arrivals)
+    insert_columns(connection, job, _job_columns(round_, arrivals, hexes), key="call_id")
+    return {placed.place: Received(placed.call_id, is_new=True) for placed in made}
 
 
-def _first_jobs(round_: _Round, added: Sequence[Placed]) -> list[dict[str, object]]:
+def _only(
+    places: Sequence[int], fresh: Sequence[Placed], hexes: list[str], arrivals: list[Arrival]
+) -> tuple[Sequence[Placed], list[str], list[Arrival]]:
+    if len(places) == len(fresh):
+        return fresh, hexes, arrivals
+    return [fresh[place] for place in places], [hexes[place] for place in places], [arrivals[place] for place in places]
+
+
+def _job_columns(round_: _Round, arrivals: Sequence[Arrival], hexes: Sequence[str]) -> Columns:
     # They differ by step and lane alone, and one value for all rows is told to the database once.
-    shared: dict[tuple[bool, Lane], dict[str, object]] = {}
-    jobs_ = []
-    for _, arrival, call_id in added:
-        kind = arrival.is_text, lane_of(arrival.stored.last_modified_at, round_.now)
-        if kind not in shared:
-            shared[kind] = _first_job(round_, call_id, arrival)
-        jobs_.append({**shared[kind], "call_id": call_id})
-    return jobs_
-
-
-def _first_job(round_: _Round, call_id: UUID, arrival: Arrival) -> dict[str, object]:
-    return jobs.first_job(
-        call_id,
-        round_.now,
-        round_.rung_at,
-        step=READ if arrival.is_text else TRANSCRIBE,
-        lane=lane_of(arrival.stored.last_modified_at, round_.now),
-    )
+    states = {
+        (is_text, is_live): jobs.first_state(
+            round_.now,
+            round_.rung_at,
+            step=READ if is_text else TRANSCRIBE,
+            lane=Lane.LIVE if is_live else Lane.BACKFILL,
+        )
+        for is_text in (False, True)
+        for is_live in (False, True)
+    }
+    chosen = [states[one.is_text, lane_of(one.stored.last_modified_at, round_.now) is Lane.LIVE] for one in arrivals]
+    return {"call_id": hexes} | {name: [state[name] for state in chosen] for name in states[False, True]}
 
 
 def suffixed_id(arrival: Arrival) -> str:
@@ -288,38 +306,42 @@ def suffixed_id(arrival: Arrival) -> str:
     return f"{arrival.external_id}~{digest[:12]}"
 
 
-def _call_row(round_: _Round, arrival: Arrival, call_id: UUID, is_suffixed: bool) -> dict[str, Any]:
-    row = told_columns(arrival.facts, round_.named) | {
-        "id": call_id,
-        "source_system": arrival.source_system,
-        "external_call_id": suffixed_id(arrival) if is_suffixed else arrival.external_id,
-        "profile": arrival.profile,
-        "stage": Stage.RECEIVED,
-        "received_at": round_.now,
-        "modified_at": round_.now,
-        "happened_at": arrival.facts.started_at or round_.now,
-        "is_sample": False,
-        "attributes": dict(arrival.facts.attributes) if arrival.facts.attributes else _NO_ATTRIBUTES,
+def _call_columns(round_: _Round, arrivals: Sequence[Arrival], hexes: Sequence[str], is_suffixed: bool) -> Columns:
+    facts = [arrival.facts for arrival in arrivals]
+    now, count = round_.now, len(arrivals)
+    columns = columns_of(facts, round_.named) | {
+        "id": hexes,
+        "source_system": [arrival.source_system for arrival in arrivals],
+        "external_call_id": [arrival.external_id for arrival in arrivals],
+        "profile": [arrival.profile for arrival in arrivals],
+        "stage": [Stage.RECEIVED] * count,
+        "received_at": [now] * count,
+        "modified_at": [now] * count,
+        "happened_at": [told.started_at or now for told in facts],
+        "is_sample": [False] * count,
+        "attributes": [dict(told.attributes) if told.attributes else _NO_ATTRIBUTES for told in facts],
     }
-    if is_suffixed and "initial_call_id" not in row:
+    if is_suffixed:
+        columns["external_call_id"] = [suffixed_id(arrival) for arrival in arrivals]
         # The recordings of one call find each other by it, and so does what is told of the call later.
-        row["initial_call_id"] = arrival.external_id
-    return row
+        columns["initial_call_id"] = [arrival.facts.initial_call_id or arrival.external_id for arrival in arrivals]
+    return columns
 
 
-def _recording_row(round_: _Round, arrival: Arrival, call_id: UUID) -> dict[str, Any]:
-    ref = arrival.ref
+def _recording_columns(round_: _Round, arrivals: Sequence[Arrival], hexes: Sequence[str]) -> Columns:
+    stored = [arrival.stored for arrival in arrivals]
+    buckets, keys, versions, etags, sizes = zip(*[one.ref for one in stored], strict=True) if stored else [()] * 5
     return {
-        "id": next(round_.recording_ids),
-        "call_id": call_id,
-        "bucket": ref.bucket,
-        "object_key": ref.key,
-        "version_id": ref.version_id,
-        "etag": ref.etag,
-        "size_bytes": ref.size_bytes or 0,
-        "is_current": True,
-        "is_text": arrival.is_text,
-        "stored_at": arrival.stored.last_modified_at,
+        "id": list(islice(round_.recording_hexes, len(stored))),
+        "call_id": hexes,
+        "bucket": buckets,
+        "object_key": keys,
+        "version_id": versions,
+        "etag": etags,
+        "size_bytes": [size or 0 for size in sizes],
+        "is_current": [True] * len(stored),
+        "is_text": [arrival.is_text for arrival in arrivals],
+        "stored_at": [one.last_modified_at for one in stored],
     }
 
 
@@ -349,7 +371,8 @@ def _renew(round_: _Round, arrival: Arrival, call_id: UUID) -> Received:
             modified_at=now,
         )
     )
-    jobs.start_anew(connection, _first_job(round_, call_id, arrival))
+    step, lane = READ if arrival.is_text else TRANSCRIBE, lane_of(arrival.stored.last_modified_at, now)
+    jobs.start_anew(connection, jobs.first_job(call_id, now, round_.rung_at, step=step, lane=lane))
     jobs.touch_call(connection, call_id)
     # With the content may come what names the call: its id, and who read it.
     conversation = arrival.facts.initial_call_id or before.initial_call_id
@@ -370,9 +393,11 @@ def _make_current(round_: _Round, arrival: Arrival, call_id: UUID) -> None:
         connection.execute(
             sa.update(table).where(table.c.call_id == call_id, table.c.is_current).values(is_current=False)
         )
+    columns = _recording_columns(round_, [arrival], [call_id.hex])
+    row = {name: value for name, [value] in columns.items()} | {"id": UUID(columns["id"][0]), "call_id": call_id}
     connection.execute(
         insert(connection, recording)
-        .values(_recording_row(round_, arrival, call_id))
+        .values(row)
         # Content that lay there once before and is back.
         .on_conflict_do_update(
             index_elements=["bucket", "object_key", "version_id", "etag"],

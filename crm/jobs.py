@@ -93,8 +93,12 @@ def first_job(
     """The row of a call that waits for `step`; `rung_at` is set where a bell follows the commit, which old work has
     not: the sweep lets it in drop by drop.
     """
+    return {"call_id": call_id} | first_state(now, rung_at, step=step, lane=lane)
+
+
+def first_state(now: datetime, rung_at: datetime | None, *, step: Step, lane: Lane) -> dict[str, object]:
+    """The same for any call: all but its id."""
     return {
-        "call_id": call_id,
         "step": step.name,
         "lane": lane,
         "due_at": now,

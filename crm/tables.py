@@ -244,7 +244,6 @@ call = sa.Table(
         sqlite_where=sa.text("contact_id IS NOT NULL"),
         postgresql_where=sa.text("contact_id IS NOT NULL"),
     ),
-    sa.Index("ix_call_stage", "stage", "received_at"),
     # Several recordings of one conversation find each other by it.
     sa.Index(
         "ix_call_initial_call_id",

@@ -16,6 +16,7 @@ from crm.database import insert
 from crm.erased import erased_subjects
 from crm.tables import telling
 
+_IS_ANY = sa.select(sa.exists().select_from(telling))
 _TIMES = ("queued_at", "started_at", "answered_at", "ended_at")
 
 
@@ -52,6 +53,11 @@ def store_tellings(connection: sa.Connection, told: Iterable[ToldOf], *, now: da
         where=sa.or_(telling.c.as_of.is_(None), new.as_of >= telling.c.as_of),
     )
     connection.execute(statement, [_row(latest[mark], now) for mark in sorted(latest)])
+
+
+def is_anything_told(connection: sa.Connection) -> bool:
+    """Whether anything is kept of any subject: where telephony only names its recordings, nothing ever is."""
+    return bool(connection.execute(_IS_ANY).scalar_one())
 
 
 def tellings_about(connection: sa.Connection, subjects: Collection[str]) -> dict[str, list[Telling]]:

@@ -19,6 +19,7 @@ MAX_NAME_CHARS = 1024
 _RAW_SOURCES = frozenset({"ceph:s3"})
 # A data lake tells of a file when it is opened for writing; a second event, FlushWithClose or SftpCommit, ends it.
 _OPENING_CALLS = frozenset({"CreateFile", "SftpCreate"})
+_CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
 _BLOB_CREATED = "Microsoft.Storage.BlobCreated"
 _CONTAINERS, _BLOBS = "/blobServices/default/containers/", "/blobs/"
 
@@ -37,7 +38,7 @@ class BadRecord(Exception):
 
 def read_s3_record(record: Mapping[str, Any], plain_address: object = None) -> tuple[ObjectRef, ...]:
     """One of S3's `Records`, by whichever store; `plain_address` is MinIO's `bucket/key` beside the records."""
-    if not text_of(record.get("eventName")).removeprefix("s3:").startswith("ObjectCreated:"):
+    if not text_of(record.get("eventName")).startswith(_CREATED):
         raise NothingAnnounced("not_created")
     s3 = mapping_of(record.get("s3"))
     described = mapping_of(s3.get("object"))
@@ -98,19 +99,26 @@ def mapping_of(value: object) -> Mapping[str, Any]:
 
 
 def _decoded(key: str) -> str:
+    if "%" not in key and "+" not in key:
+        return key
     # What unquote_plus does, which looks for other letters in every key.
     return unquote_to_bytes(key.replace("+", " ")).decode(errors="replace") if key.isascii() else unquote_plus(key)
 
 
 def _named(bucket: str, keys: Sequence[str], size: object, etag: object, version: object) -> tuple[ObjectRef, ...]:
-    possible = [key for key in dict.fromkeys(keys) if key and "\0" not in key and len(key.encode()) <= MAX_KEY_BYTES]
+    possible = [key for key in dict.fromkeys(keys) if key and "\0" not in key and _fits(key)]
     size_bytes = _size(size)
     if not bucket or len(bucket) > MAX_NAME_CHARS or not possible:
         raise BadRecord
-    version_id, bare_etag = text_of(version)[:MAX_NAME_CHARS], text_of(etag)[:MAX_NAME_CHARS].strip('"')
+    version_id = text_of(version)[:MAX_NAME_CHARS] if version else ""
+    bare_etag = text_of(etag)[:MAX_NAME_CHARS].strip('"')
     if version_id == "null":
         version_id = ""
     return tuple([ObjectRef(bucket, key, version_id, bare_etag, size_bytes) for key in possible])
+
+
+def _fits(key: str) -> bool:
+    return (len(key) if key.isascii() else len(key.encode())) <= MAX_KEY_BYTES
 
 
 def _subject_parts(subject: str) -> tuple[str, str]:
@@ -131,10 +139,12 @@ def _url_parts(url: str, container: str) -> tuple[str, str]:
 
 
 def _size(value: object) -> int | None:
+    if type(value) is int:
+        return value if 0 <= value < 10**18 else None
     # Ceph writes the size as text.
     if isinstance(value, str):
         return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18 else None
+    return None
 
 
 def _is_unicode(value: str) -> bool:

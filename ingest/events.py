@@ -10,8 +10,7 @@ import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from calls.errors import TerminalError
 from calls.recording import ObjectRef
@@ -33,8 +32,11 @@ MAX_DEPTH = 4
 # A validation code is a UUID.
 _MAX_CODE_CHARS = 200
 
+_BOM = "\ufeff"
+_decoder = json.JSONDecoder()
+
 Body = bytes | str | Mapping[str, Any] | Sequence[Any]
-_Reader = Callable[[Mapping[str, Any]], tuple[ObjectRef, ...]]
+_Reader = Callable[..., tuple[ObjectRef, ...]]
 
 
 class UnreadableEvent(TerminalError):
@@ -43,14 +45,13 @@ class UnreadableEvent(TerminalError):
     code = "unknown_shape"
 
 
-@dataclass(frozen=True)
-class Announced:
+class Announced(NamedTuple):
     """One object that was created: every key that it may have, the likeliest first."""
 
     candidates: tuple[ObjectRef, ...]
 
 
-@dataclass
+@dataclass(slots=True)
 class Announcement:
     """What one message says.
 
@@ -90,6 +91,7 @@ def _read(body: object, into: Announcement, *, depth: int) -> None:
 
 
 def _read_message(message: Mapping[str, Any], into: Announcement, *, depth: int) -> None:
+    # What S3, MinIO and Ceph write, first: it is nearly all that comes.
     records = message.get("Records")
     if isinstance(records, list):
         _read_records(message, records, into, depth=depth)
@@ -123,8 +125,13 @@ def _decode(body: bytes | str) -> object:
     except UnicodeDecodeError:
         raise UnreadableEvent("no UTF-8", code="not_utf8") from None
     try:
+        if text[:1] == "{":
+            # Without the looks of json.loads at what may stand around the message.
+            message, end = _decoder.raw_decode(text)
+            if end == len(text):
+                return message
         # Windows' tools put a byte order mark before it.
-        return json.loads(text.removeprefix("\ufeff"))
+        return json.loads(text.removeprefix(_BOM))
     except (ValueError, RecursionError):
         raise UnreadableEvent("no JSON", code="not_json") from None
 
@@ -161,12 +168,12 @@ def _read_records(message: Mapping[str, Any], records: Sequence[object], into: A
             except UnreadableEvent:
                 into.unreadable.append("bad_record")
         else:
-            _note_object(partial(read_s3_record, plain_address=plain_address), record, into)
+            _note_object(read_s3_record, record, into, plain_address)
 
 
-def _note_object(read: _Reader, record: Mapping[str, Any], into: Announcement) -> None:
+def _note_object(read: _Reader, record: Mapping[str, Any], into: Announcement, *beside: object) -> None:
     try:
-        into.objects.append(Announced(read(record)))
+        into.objects.append(Announced(read(record, *beside)))
     except NothingAnnounced as reason:
         into.ignored.append(reason.code)
     except BadRecord:
@@ -185,7 +192,7 @@ def _read_event_grid(event: Mapping[str, Any], into: Announcement) -> None:
 
 
 def _is_contact_record(message: Mapping[str, Any]) -> bool:
-    return bool(text_of(message.get("ContactId")))
+    return "ContactId" in message and bool(text_of(message["ContactId"]))
 
 
 def _read_connect_event(detail: Mapping[str, Any], into: Announcement) -> None:

@@ -13,7 +13,7 @@ import structlog
 from calls.errors import TransientError
 from calls.pipeline import READ, TRANSCRIBE, Lane, Step, lane_of
 from calls.recording import ObjectRef
-from crm.awaited import Awaited, await_objects, forget_awaited
+from crm.awaited import Awaited, await_objects, forget_awaited, is_any_awaited
 from crm.database import Database
 from crm.erased import doom_again
 from crm.intake import Received, insert_batch, known_etags, note_unreadable
@@ -27,8 +27,9 @@ from ingest.profiles import Profiles
 
 log = structlog.get_logger()
 
-# Recordings to a transaction.
-BATCH = 500
+# Recordings to a transaction: of twice as many a store that answers in 20 ms would be asked for longer than a broker
+# waits for a sign of life.
+BATCH = 1000
 # So many new calls at once are a pile that keeps the workers busy in any case: the sweep rings for them.
 RUNG_AT_ONCE = 20
 
@@ -66,7 +67,7 @@ class Intake:
         looker = self.looker or Looker(self.objects, self.profiles)
         looked = looker.look(announced)
         heard = [*heard, *(telling for one in looked for telling in one.tellings)]
-        taken = Taken(ignored=Counter(one.why_not for one in looked if one.why_not))
+        taken = Taken(ignored=Counter([one.why_not for one in looked if one.why_not]))
         merging = Merging(self.profiles, self.objects.bucket)
         now = datetime.now(UTC)
         with self.database.write() as connection:
@@ -75,10 +76,11 @@ class Intake:
             arrivals = merging.arrivals(connection, [one for one in looked if one.stored], now=now)
             rings = self.ring is not None and len(arrivals) <= RUNG_AT_ONCE
             answers = insert_batch(connection, arrivals, now=now, rung_at=now if rings else None)
-            new_keys = {a.ref.key for a, received in zip(arrivals, answers, strict=True) if received.is_new}
-            # Whoever brought a known one may have died before it looked again.
-            known_keys = {arrival.ref.key for arrival in arrivals} - new_keys
-            merging.retell(connection, heard, known=known_keys, but=new_keys, now=now)
+            if heard or not all(received.is_new for received in answers):
+                new_keys = {a.ref.key for a, received in zip(arrivals, answers, strict=True) if received.is_new}
+                # Whoever brought a known one may have died before it looked again.
+                known_keys = {arrival.ref.key for arrival in arrivals} - new_keys
+                merging.retell(connection, heard, known=known_keys, but=new_keys, now=now)
             self._await(connection, looked, taken, now)
             self.observe("writing")
         self.observe("committed")
@@ -108,17 +110,14 @@ class Intake:
             given_up = await_objects(connection, unknown, now=now)
             if given_up:
                 taken.ignored["never_came"] += given_up
-        there = [ref.key for one in looked if not one.is_missing for ref in one.announced.candidates]
-        if there:
+        if is_any_awaited(connection):
+            there = [ref.key for one in looked if not one.is_missing for ref in one.announced.candidates]
             forget_awaited(connection, bucket, there)
 
     def _settle(self, merging: Merging, heard: Sequence[Heard], answers: Sequence[Received], taken: Taken) -> None:
         """Note what came of it, and look once more for what another listener was told at the same time."""
-        for received in answers:
-            if received.is_new:
-                taken.new.append(received.call_id)
-            else:
-                taken.known_count += 1
+        taken.new = [received.call_id for received in answers if received.is_new]
+        taken.known_count = len(answers) - len(taken.new)
         if taken.new:
             log.info("calls_received", call_count=len(taken.new), first_call_id=str(taken.new[0]))
         if not self.database.is_sqlite and (heard or answers):
@@ -171,7 +170,7 @@ def take_objects(intake: Intake, source: str, announced: Iterable[Announced]) ->
 
 
 def take_surely(intake: Intake, source: str, announced: Sequence[Announced], heard: Sequence[Heard] = ()) -> Taken:
-    """Take them together or, when one of them breaks us, one by one: it must not keep the others waiting for ever."""
+    """Take them together or, when one of them breaks us, in halves: it must not keep the others waiting for ever."""
     if not announced and not heard:
         return Taken()
     try:
@@ -179,9 +178,12 @@ def take_surely(intake: Intake, source: str, announced: Sequence[Announced], hea
     except TransientError:
         raise
     except Exception as error:
-        if len(announced) + len(heard) > 1:
-            parts = [take_surely(intake, source, [one]) for one in announced]
-            return _sum([*parts, *(take_surely(intake, source, (), [one]) for one in heard)])
+        if announced and heard:
+            return _sum([take_surely(intake, source, announced), take_surely(intake, source, (), heard)])
+        half = (len(announced) + len(heard)) // 2
+        if half:
+            parts = [(announced[:half], heard[:half]), (announced[half:], heard[half:])]
+            return _sum([take_surely(intake, source, *part) for part in parts])
         log.exception("intake_broke", source=source)
         what = announced[0].candidates[0].address if announced else heard[0].concerned.subject
         keep_unreadable(intake.database, source, "unexpected_error", f"{type(error).__name__}: {what}")

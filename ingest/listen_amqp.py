@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -19,6 +20,8 @@ PREFETCH = BATCH
 HEARTBEAT_S = 10
 # How long one look at the queue waits: an order to stop is heard within it.
 LOOK_S = 0.5
+# How long the first message of a batch waits for others, however steadily they drip in.
+FILL_S = 0.5
 FIRST_PAUSE_S = 0.2
 # A broker that is back is consumed from again within this time.
 LONGEST_PAUSE_S = 1.0
@@ -110,15 +113,16 @@ class AmqpListener:
         return queue
 
     def _fill(self, connection: Connection, inbox: list[Any]) -> list[Any]:
-        """What has arrived: waits for the first message, and takes what came with it."""
-        timeout_s = LOOK_S
-        while len(inbox) < PREFETCH:
+        """What has arrived: waits for the first message, and takes what came with it, for FILL_S at most."""
+        timeout_s, ends_at = LOOK_S, monotonic() + LOOK_S + FILL_S
+        while len(inbox) < PREFETCH and monotonic() < ends_at:
             try:
                 connection.drain_events(timeout=timeout_s)
             except TimeoutError:
                 connection.heartbeat_check()
                 break
-            timeout_s = 0.01
+            if timeout_s == LOOK_S:
+                timeout_s, ends_at = 0.01, monotonic() + FILL_S
         messages = inbox[:]
         inbox.clear()
         return messages

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from calls.errors import ObjectGone, TerminalError
 from calls.recording import StoredObject
@@ -39,8 +40,7 @@ class Heard:
     told: ToldOf
 
 
-@dataclass(frozen=True)
-class Looked:
+class Looked(NamedTuple):
     """One announced object, looked at.
 
     `stored` is set for what becomes a call; `tellings` are kept; `why_not` says why it is no call, `object_gone` with
@@ -76,13 +76,15 @@ class Looker:
 
     def _look(self, announced: Announced) -> Looked:
         """Under the first of its keys that the store has."""
+        bucket = self.objects.bucket
         for ref in announced.candidates:
-            if ref.bucket != self.objects.bucket:
+            key = ref.key
+            if ref.bucket != bucket:
                 return Looked(announced, why_not="other_bucket")
-            if ref.key.endswith("/"):
+            if key.endswith("/"):
                 return Looked(announced, why_not="folder_marker")
             try:
-                return self._seen(announced, self.objects.head(ref.key))
+                return self._seen(announced, self.objects.head(key))
             except ObjectGone:
                 continue
             except TerminalError as error:
@@ -105,7 +107,7 @@ class Looker:
 
     def _beside(self, stored: StoredObject, named: Reading) -> tuple[Heard, ...]:
         """What a recording's own metadata and the documents beside it say."""
-        heard = []
+        heard: list[Heard] = []
         key = stored.ref.key
         tags = self.objects.tags(key) if self.reads_tags else None
         meta = self.profiles.read_metadata(stored.metadata, tags) if stored.metadata or tags else NOTHING

@@ -1,13 +1,14 @@
 """What telephony has said of a call so far, put together: for a recording that comes, and for a call that is there."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from calls.recording import TEXT_SUFFIXES, CallFacts
+from calls.recording import TEXT_SUFFIXES, CallFacts, StoredObject
 from calls.telling import (
     Rank,
     Telling,
@@ -19,7 +20,7 @@ from calls.telling import (
 )
 from crm.facts import set_facts
 from crm.intake import Arrival
-from crm.tellings import tellings_about
+from crm.tellings import is_anything_told, tellings_about
 from crm.told_calls import ToldCall, calls_of, texts_under, told_calls
 from ingest.looking import Heard, Looked
 from ingest.profiles import PLAIN, Profiles, Reading, stem_of
@@ -29,13 +30,18 @@ from ingest.tellings import conversation_subject, stem_subject
 _OF_TEXTS = (*TEXT_SUFFIXES, ".vcon.json")
 
 
-@dataclass(frozen=True)
-class _Voices:
+class _Voices(NamedTuple):
     """One recording, what its name says, and the subjects under which more may have been told of its call."""
 
     key: str
     reading: Reading
     subjects: tuple[str, ...]
+
+
+class _Came(NamedTuple):
+    looked: Looked
+    stored: StoredObject
+    reading: Reading
 
 
 class Merging:
@@ -45,21 +51,20 @@ class Merging:
         self._profiles = profiles
         self._bucket = bucket
         self._merged: dict[str, list[Telling]] = {}
-        self._voices: list[_Voices] = []
+        self._came: Sequence[_Came] = ()
 
     def arrivals(self, connection: sa.Connection, looked: Sequence[Looked], *, now: datetime) -> list[Arrival]:
         """The recordings that come, with all that was told of their calls before, and with them."""
-        stored = [(one, one.stored, one.reading) for one in looked if one.stored and one.reading]
-        voices = [self._voices_of(seen.ref.key, reading, one.tellings) for one, seen, reading in stored]
-        kept = tellings_about(connection, {subject for voice in voices for subject in voice.subjects})
-        self._merged, self._voices = kept, voices
+        self._came = [_Came(one, one.stored, one.reading) for one in looked if one.stored and one.reading]
+        self._merged, voices = self._told_of_those_that_came(connection)
         made = []
-        for (one, seen, reading), voice in zip(stored, voices, strict=True):
-            told = _of_subjects(kept, voice.subjects)
-            facts = believable(_merge(reading, told), seen.last_modified_at or now)
-            system = _system_of(reading, one.tellings)
+        for place, (one, seen, reading) in enumerate(self._came):
+            facts = reading.facts
+            if voices:
+                facts = _merge(reading, _of_subjects(self._merged, voices[place].subjects))
+            facts = believable(facts, seen.last_modified_at or now)
             profile = reading.profile or (PLAIN if says_something(facts) else None)
-            made.append(Arrival(seen, facts, system, profile, one.is_text))
+            made.append(Arrival(seen, facts, _system_of(reading, one.tellings), profile, one.is_text))
         return self._beside_texts(connection, made)
 
     def retell(
@@ -92,11 +97,18 @@ class Merging:
         """After the commit: what was told in the meantime of the recordings that came, and which recordings came in the
         meantime of whose calls something was told.
         """
-        kept = tellings_about(connection, {subject for voice in self._voices for subject in voice.subjects})
+        kept, voices = self._told_of_those_that_came(connection)
         late = {subject for subject, told in kept.items() if self._merged.get(subject) != told}
-        keys = [(self._bucket, voice.key) for voice in self._voices if late.intersection(voice.subjects)]
+        keys = [(self._bucket, voice.key) for voice in voices if late.intersection(voice.subjects)]
         self._retell(connection, calls_of(connection, keys=keys), now)
         self.retell(connection, heard, now=now)
+
+    def _told_of_those_that_came(self, connection: sa.Connection) -> tuple[dict[str, list[Telling]], Sequence[_Voices]]:
+        """What is kept of the recordings that came, and who they are; nothing of either where nobody tells anything."""
+        if not is_anything_told(connection):
+            return {}, ()
+        voices = [self._voices_of(seen.ref.key, reading, one.tellings) for one, seen, reading in self._came]
+        return tellings_about(connection, {subject for voice in voices for subject in voice.subjects}), voices
 
     def _retell(self, connection: sa.Connection, call_ids: Collection[UUID], now: datetime) -> int:
         calls = told_calls(connection, call_ids)
@@ -117,7 +129,7 @@ class Merging:
             return _Voices("", nobody, (call_subject(one.source_system, one.external_call_id),))
         voice = self._voices_of(one.key, self._profiles.read_name(one.key))
         own = call_subject(one.source_system, one.external_call_id)
-        return replace(voice, subjects=tuple(dict.fromkeys([*voice.subjects, own])))
+        return voice._replace(subjects=tuple(dict.fromkeys([*voice.subjects, own])))
 
     def _voices_of(self, key: str, reading: Reading, tellings: Sequence[Heard] = ()) -> _Voices:
         system = _system_of(reading, tellings)
@@ -146,8 +158,8 @@ class Merging:
             found = by_stem.get(nameless.get(arrival.ref.key, ""))
             if found:
                 system, external_id = found
-                arrival = replace(  # noqa: PLW2901
-                    arrival, source_system=system, facts=replace(arrival.facts, external_call_id=external_id)
+                arrival = arrival._replace(  # noqa: PLW2901
+                    source_system=system, facts=replace(arrival.facts, external_call_id=external_id)
                 )
             made.append(arrival)
         return made
@@ -169,6 +181,8 @@ def _merge(reading: Reading, told: Sequence[Telling]) -> CallFacts:
 def _system_of(reading: Reading, tellings: Sequence[Heard]) -> str:
     """Whose ids these are: what a source says of itself counts where the name gives no id."""
     if reading.facts.external_call_id:
+        return reading.source_system
+    if not tellings:
         return reading.source_system
     said = [one.told.telling for one in tellings if one.told.telling.source_system]
     strongest = max(said, key=lambda one: (one.rank, one.origin), default=None)

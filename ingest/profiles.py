@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
+from typing import NamedTuple
 
 from phonenumbers import SUPPORTED_REGIONS
 
@@ -38,10 +40,11 @@ SIDECAR_SUFFIX = ".json"
 # What Amazon Connect itself writes into the metadata of a recording, whatever its name is now.
 _CONTACT_ID = "contact-id"
 SIDECAR_SUFFIXES = frozenset({SIDECAR_SUFFIX, ".csv", ".vcon"})
+_NOBODY: Mapping[str, str] = MappingProxyType({})
+_UNREAD = CallFacts()
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What was read of one recording.
 
     `profile` is the profile that read it, None when none could, and `source_system` the one whose call ids these are;
@@ -53,7 +56,7 @@ class Reading:
     source_system: str
     facts: CallFacts
     unread: tuple[str, ...] = ()
-    told_by: Mapping[str, str] = field(default_factory=dict)
+    told_by: Mapping[str, str] = _NOBODY
     beside: tuple[str, ...] = ()
 
 
@@ -105,7 +108,7 @@ class Profiles:
         """What the name alone says."""
         profile, found = self._profile_of(key)
         if profile is None or found is None:
-            return Reading(None, STORAGE, CallFacts())
+            return Reading(None, STORAGE, _UNREAD)
         told = storable(profile.read(found, self.local))
         system = told.source_system or profile.source_system or profile.name
         return Reading(profile.name, system, told.facts, told.unread, beside=profile.sidecars(found))

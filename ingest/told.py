@@ -1,9 +1,9 @@
 """What was read of a call, in a form that a database takes, and the names of what could not be read."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from calls.recording import CallFacts
 from calls.telling import says_something
@@ -18,8 +18,7 @@ _FACTS = tuple(item.name for item in fields(CallFacts) if item.name != "attribut
 _values = attrgetter(*_FACTS)
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """Facts that were read, and the names of the parts that could not be.
 
     `source_system` is the system whose call ids these are, where the source says so; None where it does not.
@@ -41,7 +40,7 @@ NOTHING = Told(CallFacts())
 def tell(parts: Mapping[str, object], unread: Iterable[str] = (), /, **facts: Any) -> Told:
     """The facts that are there; `parts` are the raw values by fact, of which those without a fact are unread."""
     missing = [name for name, raw in parts.items() if raw not in (None, "") and facts.get(name) is None]
-    return Told(CallFacts(**{name: value for name, value in facts.items() if value is not None}), (*missing, *unread))
+    return Told(CallFacts.of({name: value for name, value in facts.items() if value is not None}), (*missing, *unread))
 
 
 def told_over(before: CallFacts, after: CallFacts) -> CallFacts:
@@ -60,7 +59,8 @@ def storable(told: Told) -> Told:
     facts = told.facts
     changed: dict[str, Any] = {
         name: cleaned or None
-        for name, value in zip(_FACTS, _values(facts), strict=True)
+        # Those that were told.
+        for name, value in vars(facts).items()
         if type(value) is str and (cleaned := clean(value)) != value
     }
     if not changed and not facts.attributes and not told.unread and not told.source_system:

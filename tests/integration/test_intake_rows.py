@@ -1,7 +1,6 @@
 """Laws of intake, on SQLite and PostgreSQL: one call per recording, whatever is announced how often."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -84,7 +83,7 @@ def test_a_call_of_which_nobody_said_when_it_was_counts_from_its_arrival(any_dat
 def test_a_duplicate_inserts_nothing_and_answers_the_same_call(any_database):
     first = receive(any_database)
     second = receive(any_database, now=LATER)
-    assert second == replace(first, is_new=False)
+    assert second == first._replace(is_new=False)
     assert [len(rows(any_database, table)) for table in (call, recording, job)] == [1, 1, 1]
     assert rows(any_database, job)[0].due_at == NOW
 
@@ -118,8 +117,8 @@ def test_a_recording_of_a_call_that_was_told_its_name_late_is_a_call_of_its_own(
     second = receive(any_database, make_stored("b.wav"), CallFacts(external_call_id="c-1"), now=LATER)
     assert second.is_new
     assert second.call_id != first.call_id
-    assert receive(any_database, make_stored("b.wav"), CallFacts(external_call_id="c-1")) == replace(
-        second, is_new=False
+    assert receive(any_database, make_stored("b.wav"), CallFacts(external_call_id="c-1")) == second._replace(
+        is_new=False
     )
     names = {row.id: (row.external_call_id.partition("~")[0], row.initial_call_id) for row in rows(any_database, call)}
     assert names == {first.call_id: ("c-1", None), second.call_id: ("c-1", "c-1")}
@@ -128,7 +127,7 @@ def test_a_recording_of_a_call_that_was_told_its_name_late_is_a_call_of_its_own(
 def test_of_many_recordings_those_that_are_known_insert_nothing_and_the_others_do(any_database):
     arrivals = [Arrival(make_stored(f"{n}.wav"), CallFacts(external_call_id=f"c{n}"), "pbx", "plain") for n in range(9)]
     odd = [
-        replace(arrivals[0], facts=CallFacts(external_call_id="c0", attributes={"a": 'quo"te \\ {brace}, NULL'})),
+        arrivals[0]._replace(facts=CallFacts(external_call_id="c0", attributes={"a": 'quo"te \\ {brace}, NULL'})),
         Arrival(make_stored('quo"te \\ {brace}, NULL.wav'), CallFacts(external_call_id='x"\\,'), "pbx", "plain"),
         # The call is known, the key is not.
         Arrival(make_stored("8b.wav"), CallFacts(external_call_id="c8", started_at=NOW), "pbx", None),
@@ -186,7 +185,7 @@ def test_a_worker_that_hears_the_old_content_cannot_write_its_result(any_databas
 def test_a_new_version_with_the_same_content_is_not_worked_on_again(any_database):
     receive(any_database)
     stored = make_stored()
-    assert not receive(any_database, replace(stored, ref=replace(stored.ref, version_id="v2"))).is_new
+    assert not receive(any_database, stored._replace(ref=stored.ref._replace(version_id="v2"))).is_new
 
 
 def test_two_keys_of_one_telephony_call_are_two_calls(any_database):
@@ -195,7 +194,7 @@ def test_two_keys_of_one_telephony_call_are_two_calls(any_database):
     two = receive(any_database, make_stored("leg2.wav"), facts)
     assert two.is_new
     assert one.call_id != two.call_id
-    assert receive(any_database, make_stored("leg2.wav"), facts) == replace(two, is_new=False)
+    assert receive(any_database, make_stored("leg2.wav"), facts) == two._replace(is_new=False)
     externals = sorted(row.external_call_id for row in rows(any_database, call))
     assert externals[0] == "c-1"
     assert externals[1].startswith("c-1~")
@@ -311,7 +310,7 @@ def test_a_text_without_sound_is_read(any_database):
 
 
 def test_what_was_stored_long_ago_waits_behind_live_calls_and_is_not_rung_for(any_database):
-    old = replace(make_stored("old.wav"), last_modified_at=NOW - timedelta(days=3))
+    old = make_stored("old.wav")._replace(last_modified_at=NOW - timedelta(days=3))
     with any_database.write() as connection:
         both = [Arrival(stored, CallFacts(), "pbx", None) for stored in (old, make_stored("new.wav"))]
         answers = insert_batch(connection, both, now=NOW, rung_at=NOW)
