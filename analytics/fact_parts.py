@@ -11,6 +11,9 @@ from calls.analysis import Outcome
 from calls.pipeline import Stage
 from calls.reasons import INSUFFICIENT
 
+# What was read of some calls (facts.py): the values of each column, by its name.
+Columns = Mapping[str, Sequence[Any]]
+
 _COLUMN = {name: n for n, name in enumerate(PART_NAMES)}
 
 
@@ -23,16 +26,16 @@ class ReasonKey:
 
 
 def parts_of(
-    rows: Sequence[Any],
+    calls: Columns,
     is_handled: Sequence[bool],
     reasons: Sequence[ReasonKey | None],
     agreed: Sequence[Mapping[str, int]],
 ) -> Any:
-    """The parts of each of the rows of calls (facts.py) as one row of an array, in the order of PART_NAMES.
+    """The parts of each call as one row of an array, in the order of PART_NAMES.
 
     `agreed` are the parts that reviews give. Repeat parts are 0.
     """
-    parts = _Parts(rows, is_handled)
+    parts = _Parts(calls, is_handled)
     parts.put(
         True,
         call_count=1,
@@ -55,12 +58,12 @@ def parts_of(
 
 
 class _Parts:
-    """The columns of the rows, and the parts that are made of them."""
+    """What was read, and the parts that are made of them."""
 
-    def __init__(self, rows: Sequence[Any], is_handled: Sequence[bool]) -> None:
-        self.of: dict[str, Sequence[Any]] = dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
+    def __init__(self, calls: Columns, is_handled: Sequence[bool]) -> None:
+        self.of = calls
         self.handled = np.array(is_handled, np.bool_)
-        self.found = np.zeros((len(rows), len(PART_NAMES)), np.int64)
+        self.found = np.zeros((len(is_handled), len(PART_NAMES)), np.int64)
 
     def put(self, counts: Any, **amounts: Any) -> None:
         """Let these be the parts where `counts` says so; elsewhere they are 0."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from analytics import dimensions
 from analytics.aggregates import Deltas
+from analytics.fact_parts import Columns
 from analytics.facts import (
     CALLS,
     CALLS_BETWEEN,
@@ -25,6 +26,7 @@ from analytics.facts import (
 from analytics.many_rows import Among, Filling, Prepared, as_stored, moment_of
 from analytics.repeats import Concerned
 from analytics.star import date_key, date_of, fact_call, fact_call_reason
+from calls.pipeline import TERMINAL_STAGES
 
 # So that a full recompute holds one month's facts in memory, and not all of them.
 _SPAN_DAYS = 31
@@ -168,15 +170,15 @@ def _stored(rows: Iterable[Any]) -> Stored:
 
 
 def _write(connection: sa.Connection, rows: Sequence[Any], stored: Stored, changes: Changes) -> None:
-    """Write the facts of these rows of calls, and take away what is stored of others."""
-    changes.customers |= dimensions.know_customers(
-        connection, {row.contact_id for row in rows if row.customer_key is None} - {None, *changes.customers}
-    )
-    agreed = agreements(connection, [row.id for row in rows], changes.keys)
-    facts = facts_of(rows, changes.keys, agreed, changes.customers, zone=changes.zone, now=changes.now)
-    days = {fact[_DATE] for fact in facts}
-    dimensions.know_dates(connection, map(date_of, days), changes.fiscal_starts_in)
-    _delete(connection, stored.keys() - {row.id for row in rows}, stored, changes)
+    """Write the facts of those of the calls that have ended their way, and take away what is stored of others."""
+    ended = [row for row in rows if row.stage in TERMINAL_STAGES]
+    gone = stored.keys() - {row.id for row in ended}
+    if gone:
+        _delete(connection, [stored[call_id] for call_id in gone], changes)
+    if not ended:
+        return
+    calls = dict(zip(ended[0]._fields, zip(*ended, strict=True), strict=True))
+    facts = _made(connection, calls, changes)
     keys = {call_id: key for call_id, (key, _) in stored.items()}
     new, before, after = [], [], []
     for fact in facts:
@@ -198,18 +200,29 @@ def _write(connection: sa.Connection, rows: Sequence[Any], stored: Stored, chang
     _UPDATE.many(connection, [(*fact[1:], now, keys[fact[0]]) for fact in after])
     changes.note(before, [*new, *after])
     wanted = {
-        (keys[row.id], reason_key): (fact[_DATE], rank, fact[_SAMPLE])
-        for row, fact in zip(rows, facts, strict=True)
-        for reason_key, rank in reasons_of(row, changes.keys).items()
+        (keys[fact[0]], reason_key): (fact[_DATE], rank, fact[_SAMPLE])
+        for fact, reasons in zip(facts, reasons_of(calls, changes.keys), strict=True)
+        for reason_key, rank in reasons.items()
     }
     _write_reasons(connection, wanted, [key for key, _ in stored.values()], changes)
 
 
-def _delete(connection: sa.Connection, gone: Collection[Any], stored: Stored, changes: Changes) -> None:
-    if gone:
-        for delete in _DELETE:
-            delete.run(connection, keys=sorted(stored[call_id][0] for call_id in gone))
-        changes.note([stored[call_id][1] for call_id in gone], [])
+def _made(connection: sa.Connection, calls: Columns, changes: Changes) -> list[Fact]:
+    """The facts of these calls; the dimensions know their customers and their days."""
+    pairs = zip(calls["contact_id"], calls["customer_key"], strict=True)
+    unknown = {contact_id for contact_id, key in pairs if key is None} - {None, *changes.customers}
+    changes.customers |= dimensions.know_customers(connection, unknown)
+    agreed = agreements(connection, list(calls["id"]), changes.keys)
+    facts = facts_of(calls, changes.keys, agreed, changes.customers, zone=changes.zone, now=changes.now)
+    days = {fact[_DATE] for fact in facts}
+    dimensions.know_dates(connection, map(date_of, days), changes.fiscal_starts_in)
+    return facts
+
+
+def _delete(connection: sa.Connection, gone: Sequence[tuple[int, Fact]], changes: Changes) -> None:
+    for delete in _DELETE:
+        delete.run(connection, keys=sorted(key for key, _ in gone))
+    changes.note([fact for _, fact in gone], [])
 
 
 def _write_reasons(

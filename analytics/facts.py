@@ -1,6 +1,6 @@
 """One call as one row of `fact_call`: what is read of the CRM tables, and the whole numbers made of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import sqlalchemy as sa
 
-from analytics.fact_parts import ReasonKey, parts_of
+from analytics.fact_parts import Columns, ReasonKey, parts_of
 from analytics.many_rows import Among, Prepared, list_of, moment_of
 from analytics.parts import PART_NAMES
 from analytics.star import UNKNOWN, date_key, dim_agent, dim_customer, dim_queue, fact_call
-from calls.pipeline import TERMINAL_STAGES, Stage
+from calls.pipeline import Stage
 from crm.reason_tables import review
 from crm.tables import call, call_analysis, paid_request, transcript
 
@@ -48,44 +48,37 @@ class Keys:
 
 
 def _source() -> sa.Select[Any]:
-    """The calls that have ended their way, each with its current transcript, its current analysis and its cost."""
+    """The calls, each with its current transcript, its current analysis and its cost."""
     paid = sa.select(sa.func.sum(paid_request.c.cost_microusd)).where(paid_request.c.call_id == call.c.id)
     unpriced = sa.select(sa.func.count()).where(
         paid_request.c.call_id == call.c.id, paid_request.c.cost_microusd.is_(None)
     )
     heard, understood = transcript.c, call_analysis.c
-    return (
-        sa.select(
-            *(call.c[name] for name in ("id", "stage", "skip_reason", "failed_step", "failed_code", "is_sample")),
-            *(call.c[name] for name in ("direction", "disposition", "contact_id", "happened_at")),
-            *(call.c[name] for name in ("duration_s", "hold_time_s", "acw_time_s", "is_transferred")),
-            dim_queue.c.queue_key,
-            dim_agent.c.agent_key,
-            dim_agent.c.team_key,
-            dim_customer.c.customer_key,
-            heard.engine,
-            heard.is_demo.label("is_demo_speech"),
-            *(heard[name] for name in ("talk_time_agent_s", "talk_time_customer_s", "non_talk_time_s")),
-            *(heard[name] for name in _TIMING),
-            understood.id.is_not(None).label("is_understood"),
-            *(understood[name] for name in ("reason_code", "taxonomy_version", "outcome", "is_resolved", "model")),
-            understood.secondary_reason_codes,
-            *(
-                understood[name]
-                for name in ("sentiment_customer", "sentiment_customer_start", "sentiment_customer_end")
-            ),
-            understood.is_demo.label("is_demo_language"),
-            paid.scalar_subquery().label("cost_microusd"),
-            unpriced.scalar_subquery().label("unpriced_request_count"),
-        )
-        .select_from(
-            call.outerjoin(transcript, sa.and_(heard.call_id == call.c.id, heard.is_current))
-            .outerjoin(call_analysis, sa.and_(understood.call_id == call.c.id, understood.is_current))
-            .outerjoin(dim_queue, dim_queue.c.queue_id == call.c.queue_id)
-            .outerjoin(dim_agent, dim_agent.c.agent_id == call.c.agent_id)
-            .outerjoin(dim_customer, dim_customer.c.contact_id == call.c.contact_id)
-        )
-        .where(sa.or_(*(call.c.stage == str(stage) for stage in sorted(TERMINAL_STAGES))))
+    return sa.select(
+        *(call.c[name] for name in ("id", "stage", "skip_reason", "failed_step", "failed_code", "is_sample")),
+        *(call.c[name] for name in ("direction", "disposition", "contact_id", "happened_at")),
+        *(call.c[name] for name in ("duration_s", "hold_time_s", "acw_time_s", "is_transferred")),
+        dim_queue.c.queue_key,
+        dim_agent.c.agent_key,
+        dim_agent.c.team_key,
+        dim_customer.c.customer_key,
+        heard.engine,
+        heard.is_demo.label("is_demo_speech"),
+        *(heard[name] for name in ("talk_time_agent_s", "talk_time_customer_s", "non_talk_time_s")),
+        *(heard[name] for name in _TIMING),
+        understood.id.is_not(None).label("is_understood"),
+        *(understood[name] for name in ("reason_code", "taxonomy_version", "outcome", "is_resolved", "model")),
+        understood.secondary_reason_codes,
+        *(understood[name] for name in ("sentiment_customer", "sentiment_customer_start", "sentiment_customer_end")),
+        understood.is_demo.label("is_demo_language"),
+        paid.scalar_subquery().label("cost_microusd"),
+        unpriced.scalar_subquery().label("unpriced_request_count"),
+    ).select_from(
+        call.outerjoin(transcript, sa.and_(heard.call_id == call.c.id, heard.is_current))
+        .outerjoin(call_analysis, sa.and_(understood.call_id == call.c.id, understood.is_current))
+        .outerjoin(dim_queue, dim_queue.c.queue_id == call.c.queue_id)
+        .outerjoin(dim_agent, dim_agent.c.agent_id == call.c.agent_id)
+        .outerjoin(dim_customer, dim_customer.c.contact_id == call.c.contact_id)
     )
 
 
@@ -122,20 +115,23 @@ def agreements(connection: sa.Connection, call_ids: list[Any], keys: Keys) -> di
     return found
 
 
-def reasons_of(row: Any, keys: Keys) -> dict[int, int]:
-    """Every reason of the call of one row: its rank, 1 is the reason itself, by the reason's key."""
-    if not _is_handled(row):
-        return {}
-    ranks: dict[int, int] = {}
-    for rank, code in enumerate((row.reason_code, *list_of(row.secondary_reason_codes)), start=1):
-        found = keys.reason.get((row.taxonomy_version, code))
-        if found is not None:
-            ranks.setdefault(found.key, rank)
-    return ranks
+def reasons_of(calls: Columns, keys: Keys) -> Iterator[dict[int, int]]:
+    """Every reason of each call: its rank, 1 is the reason itself, by the reason's key."""
+    for is_handled, version, code, others in zip(
+        _are_handled(calls),
+        *(calls[name] for name in ("taxonomy_version", "reason_code", "secondary_reason_codes")),
+        strict=True,
+    ):
+        ranks: dict[int, int] = {}
+        for rank, said in enumerate((code, *list_of(others)) if is_handled else (), start=1):
+            found = keys.reason.get((version, said))
+            if found is not None:
+                ranks.setdefault(found.key, rank)
+        yield ranks
 
 
 def facts_of(
-    rows: Sequence[Any],
+    calls: Columns,
     keys: Keys,
     agreed: Mapping[Any, Mapping[str, int]],
     customers: Mapping[Any, int],
@@ -143,45 +139,41 @@ def facts_of(
     zone: ZoneInfo,
     now: datetime,
 ) -> list[Fact]:
-    """The facts of these rows of calls, each in its place; `agreed` are the parts that reviews give, by call.
+    """The facts of these calls, each in its place; `agreed` are the parts that reviews give, by call.
 
-    `customers` are the keys of contacts that the rows do not know yet. Repeat parts are 0 until the customers' calls
+    `customers` are the keys of contacts that the columns do not know yet. Repeat parts are 0 until the customers' calls
     are compared.
     """
-    if not rows:
-        return []
-    handled = [_is_handled(row) for row in rows]
-    reasons = [
-        keys.reason.get((row.taxonomy_version, row.reason_code)) if is_handled else None
-        for row, is_handled in zip(rows, handled, strict=True)
-    ]
-    parts = parts_of(rows, handled, reasons, [agreed.get(row.id, {}) for row in rows])
-    facts = []
-    for row, is_handled, reason, amounts in zip(rows, handled, reasons, parts.tolist(), strict=True):
-        happened_at = moment_of(row.happened_at)
-        local = happened_at.astimezone(zone)
-        agent_key = row.agent_key
-        facts.append(
-            (
-                row.id,
-                date_key(local),
-                local.hour,
-                reason.key if reason else UNKNOWN,
-                UNKNOWN if row.queue_key is None else row.queue_key,
-                *((UNKNOWN, UNKNOWN) if agent_key is None else (agent_key, row.team_key)),
-                customers.get(row.contact_id, UNKNOWN) if row.customer_key is None else row.customer_key,
-                row.happened_at,
-                *(row.stage, row.skip_reason, row.failed_step, row.failed_code, row.direction, row.disposition),
-                *((row.outcome, row.is_resolved) if is_handled else (None, None)),
-                row.is_sample,
-                bool(row.is_demo_speech or row.is_demo_language),
-                row.engine,
-                *((row.model, row.taxonomy_version) if is_handled else (None, None)),
-                is_window_complete(happened_at, now),
-                *amounts,
-            )
-        )
-    return facts
+    handled = _are_handled(calls)
+
+    def of_handled(name: str) -> list[Any]:
+        return [value if counts else None for value, counts in zip(calls[name], handled, strict=True)]
+
+    moments = [moment_of(value) for value in calls["happened_at"]]
+    local = [moment.astimezone(zone) for moment in moments]
+    reasons = [keys.reason.get(pair) for pair in zip(of_handled("taxonomy_version"), calls["reason_code"], strict=True)]
+    known = zip(calls["customer_key"], calls["contact_id"], strict=True)
+    found = {
+        **{name: calls[name] for name in FACT_NAMES if name in calls},
+        "call_id": calls["id"],
+        "date_key": [date_key(moment) for moment in local],
+        "hour_of_day": [moment.hour for moment in local],
+        "reason_key": [UNKNOWN if reason is None else reason.key for reason in reasons],
+        **{name: _or_unknown(calls[name]) for name in ("queue_key", "agent_key", "team_key")},
+        "customer_key": [customers.get(contact, UNKNOWN) if key is None else key for key, contact in known],
+        "happened_at_utc": calls["happened_at"],
+        **{name: of_handled(name) for name in ("outcome", "is_resolved", "taxonomy_version")},
+        "is_demo": [
+            bool(heard or understood)
+            for heard, understood in zip(calls["is_demo_speech"], calls["is_demo_language"], strict=True)
+        ],
+        "speech_engine": calls["engine"],
+        "language_model": of_handled("model"),
+        "is_window_complete": [is_window_complete(moment, now) for moment in moments],
+    }
+    parts = parts_of(calls, handled, reasons, [agreed.get(call_id, {}) for call_id in calls["id"]])
+    heads = [found[name] for name in FACT_NAMES[: PARTS_AT.start]]
+    return list(zip(*heads, *parts.T.tolist(), strict=True))
 
 
 def is_window_complete(happened_at: datetime, now: datetime) -> bool:
@@ -194,6 +186,13 @@ def amounts_of(facts: Sequence[Fact]) -> Any:
     return np.array([fact[PARTS_AT] for fact in facts], np.int64).reshape(len(facts), len(PART_NAMES))
 
 
-def _is_handled(row: Any) -> bool:
-    """Whether the call was understood."""
-    return bool(row.stage == Stage.DONE and row.is_understood)
+def _are_handled(calls: Columns) -> list[bool]:
+    """Which of the calls were understood."""
+    return [
+        bool(stage == Stage.DONE and is_understood)
+        for stage, is_understood in zip(calls["stage"], calls["is_understood"], strict=True)
+    ]
+
+
+def _or_unknown(keys: Sequence[int | None]) -> list[int]:
+    return [UNKNOWN if key is None else key for key in keys]

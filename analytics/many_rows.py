@@ -22,7 +22,8 @@ class Among(sa.ColumnElement[bool]):
     """Whether the column is one of a list of any length that is one parameter of the statement, of that name."""
 
     inherit_cache = False
-    type = sa.Boolean()
+    # As a Boolean, SQLAlchemy would compare it with 1 on SQLite, which then reads the whole table.
+    type = sa.types.NullType()  # type: ignore[assignment]
 
     def __init__(self, column: sa.ColumnElement[Any], name: str) -> None:
         self.column, self.name = column, name
