@@ -23,8 +23,9 @@ from crm.tables import UtcDateTime
 
 # By the day, and what the sums by period are made of.
 BY_DAY = (agg_day, agg_agent_day, agg_hour)
+DAY = "day"
 PERIODS = {
-    "day": dim_date.c.date_key,
+    DAY: dim_date.c.date_key,
     "week": dim_date.c.week_starts_on_key,
     "month": dim_date.c.month_starts_on_key,
 }
@@ -38,7 +39,7 @@ DIMENSIONS: Mapping[str, tuple[sa.Table, str | None]] = {
 }
 # agg_agent_day has the agents by the day already.
 GRAINS = tuple(
-    (period, dimension) for period in PERIODS for dimension in DIMENSIONS if (period, dimension) != ("day", "agent")
+    (period, dimension) for period in PERIODS for dimension in DIMENSIONS if (period, dimension) != (DAY, "agent")
 )
 # What a fact has to tell for its sums to be found.
 GRAIN = ("date_key", "hour_of_day", "reason_key", "queue_key", "agent_key", "team_key", "is_sample")
@@ -122,28 +123,38 @@ def clear(connection: sa.Connection) -> None:
 
 
 def _sum_periods(connection: sa.Connection, period: str, dimension: str, starts: Sequence[int], now: datetime) -> None:
-    table, member = DIMENSIONS[dimension]
-    start = PERIODS[period]
     at = agg_period.c
     connection.execute(
         sa.delete(agg_period).where(at.period == period, at.dimension == dimension, at.starts_on_key.in_(starts))
     )
-    grain = [start, *([table.c[member]] if member else []), table.c.is_sample]
+    table, day, member, *where = _days_of(period, dimension)
+    start = PERIODS[period]
+    grain = [start, *([] if member is None else [member]), table.c.is_sample]
     summed = (
         sa.select(
             sa.literal(period, sa.Text),
             sa.literal(dimension, sa.Text),
             start,
-            table.c[member] if member else sa.literal(0, sa.Integer),
+            sa.literal(0, sa.Integer) if member is None else member,
             table.c.is_sample,
             *_sums_of(table),
             sa.literal(now, UtcDateTime),
         )
-        .join_from(table, dim_date, dim_date.c.date_key == table.c.date_key)
-        .where(start.in_(starts))
+        .join_from(table, dim_date, dim_date.c.date_key == day)
+        .where(start.in_(starts), *where)
         .group_by(*grain)
     )
     connection.execute(sa.insert(agg_period).from_select(_names(agg_period), summed))
+
+
+def _days_of(period: str, dimension: str) -> tuple[Any, ...]:
+    """The smallest table that has the days of a period: it, the columns of its days and members, and what to take."""
+    table, member = DIMENSIONS[dimension]
+    if period == DAY or (DAY, dimension) not in GRAINS:
+        return table, table.c.date_key, table.c[member] if member else None
+    # The days stand there already, added up: they are the first of PERIODS.
+    at = agg_period.c
+    return agg_period, at.starts_on_key, at.member_key, at.period == DAY, at.dimension == dimension
 
 
 def _sums_of(table: sa.Table) -> list[sa.Label[Any]]:

@@ -48,7 +48,7 @@ class Prepared:
         self._statement, self._names = statement, tuple(names)
         self._compiled: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
 
-    def rows(self, connection: sa.Connection, **given: Any) -> Sequence[sa.Row[Any]]:
+    def rows(self, connection: sa.Connection, **given: Any) -> Sequence[Any]:
         """What the statement gives; a list is for `Among`, a moment an aware one."""
         return self.run(connection, **given).all()
 
