@@ -7,22 +7,25 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from analytics.dimensions import monday_of
-from analytics.many_rows import ManyRows, add_many, all_of
+from analytics.facts import PLACE, Fact, amounts_of
+from analytics.many_rows import Prepared, add_many, as_stored, delete_many
 from analytics.parts import PART_NAMES
 from analytics.star import agg_agent_day, agg_day, agg_hour, agg_period, date_key, date_of, dim_date, fact_call
-from crm.database import insert
 from crm.tables import UtcDateTime
 
 # By the day, and what the sums by period are made of.
 BY_DAY = (agg_day, agg_agent_day, agg_hour)
+DAY = "day"
 PERIODS = {
-    "day": dim_date.c.date_key,
+    DAY: dim_date.c.date_key,
     "week": dim_date.c.week_starts_on_key,
     "month": dim_date.c.month_starts_on_key,
 }
@@ -36,54 +39,66 @@ DIMENSIONS: Mapping[str, tuple[sa.Table, str | None]] = {
 }
 # agg_agent_day has the agents by the day already.
 GRAINS = tuple(
-    (period, dimension) for period in PERIODS for dimension in DIMENSIONS if (period, dimension) != ("day", "agent")
+    (period, dimension) for period in PERIODS for dimension in DIMENSIONS if (period, dimension) != (DAY, "agent")
 )
 # What a fact has to tell for its sums to be found.
 GRAIN = ("date_key", "hour_of_day", "reason_key", "queue_key", "agent_key", "team_key", "is_sample")
 
 _PART_OF_LIST = 500
+_WAITING = 50_000
 _CALL_COUNT = PART_NAMES.index("call_count")
-
-Key = tuple[Any, ...]
+_GRAIN_OF = itemgetter(*(PLACE[name] for name in GRAIN))
 
 
 @dataclass
 class Deltas:
-    """What is to be added to the sums of each day, by the keys of its table; nothing for a day to be summed anew."""
+    """What is to be added to the sums of each day; `are_kept=False` where every sum will be made anew."""
 
-    of: dict[str, dict[Key, Any]] = field(default_factory=lambda: {table.name: {} for table in BY_DAY})
+    are_kept: bool = True
+    # By table: its keys and the amounts, as arrays with a row for each.
+    of_day: dict[sa.Table, tuple[Any, Any]] = field(default_factory=dict)
+    # Not added up yet: for each change the values of GRAIN, and its amounts in the order of PARTS.
+    _grains: list[Sequence[int]] = field(default_factory=list)
+    _amounts: list[Any] = field(default_factory=list)
 
-    def add(self, fact: Mapping[str, Any], amounts: Any) -> None:
-        """Add these amounts, an array in the order of PART_NAMES, where the fact counts."""
+    def add(self, grains: Sequence[Sequence[int]], amounts: Any) -> None:
+        """Add the rows of amounts, an array, where calls of these grains count."""
+        if not grains or not self.are_kept:
+            return
+        self._grains += grains
+        self._amounts.append(amounts)
+        # A change of reasons touches every call there is: what waits may be no more than what is added up.
+        if len(self._grains) > max([_WAITING, *(len(keys) for keys, _ in self.of_day.values())]):
+            self.add_up()
+
+    def replace(self, before: Sequence[Fact], after: Sequence[Fact]) -> None:
+        """Count the facts `after` in the place of those `before`."""
+        self.add([_GRAIN_OF(fact) for fact in before], -amounts_of(before))
+        self.add([_GRAIN_OF(fact) for fact in after], amounts_of(after))
+
+    def add_up(self) -> None:
+        """Bring what was added into `of_day`."""
+        if not self._grains:
+            return
+        grains, amounts = np.array(self._grains, np.int64), np.concatenate(self._amounts)
         for table in BY_DAY:
-            sums = self.of[table.name]
-            key = tuple(fact[name] for name in _grain(table))
-            held = sums.get(key)
-            sums[key] = amounts if held is None else held + amounts
-
-    def add_parts(self, fact: Mapping[str, Any], names: Sequence[str], amounts: Sequence[int]) -> None:
-        """Add these amounts of these parts, and of no other."""
-        array = np.zeros(len(PART_NAMES), np.int64)
-        array[[PART_NAMES.index(name) for name in names]] = amounts
-        self.add(fact, array)
-
-    def replace(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
-        """Count `after` in the place of `before`; None: the fact was not there, or is no more."""
-        if before is not None:
-            self.add(before, -_amounts(before))
-        if after is not None:
-            self.add(after, _amounts(after))
+            keys, sums = grains[:, [GRAIN.index(name) for name in _grain(table)]], amounts
+            if table in self.of_day:
+                keys, sums = (np.concatenate(pair) for pair in zip(self.of_day[table], (keys, sums), strict=True))
+            self.of_day[table] = _summed(keys, sums)
+        self._grains, self._amounts = [], []
 
 
 def apply(connection: sa.Connection, deltas: Deltas, *, but_not: Collection[int], now: datetime) -> None:
     """Add the deltas to the stored sums, but for the days with these keys; rows without calls go."""
-    of_day = {
-        table: {key: sums for key, sums in deltas.of[table.name].items() if key[0] not in but_not and sums.any()}
-        for table in BY_DAY
-    }
-    for table, sums in of_day.items():
-        _add(connection, table, sums, now)
-    _add(connection, agg_period, _by_period(of_day), now)
+    deltas.add_up()
+    of_day = {}
+    for table, (keys, sums) in deltas.of_day.items():
+        counts = ~np.isin(keys[:, 0], list(but_not))
+        of_day[table] = keys[counts], sums[counts]
+        _add(connection, table, [(*key, *row) for key, row in _listed(*of_day[table])], now)
+    if of_day:
+        _add(connection, agg_period, list(_by_period(of_day)), now)
 
 
 def sum_days(connection: sa.Connection, day_keys: Collection[int], now: datetime) -> None:
@@ -94,7 +109,7 @@ def sum_days(connection: sa.Connection, day_keys: Collection[int], now: datetime
             connection.execute(sa.delete(table).where(table.c.date_key.in_(some)))
             summed = sa.select(*grain, *_sums_of(fact_call), sa.literal(now, UtcDateTime))
             summed = summed.where(fact_call.c.date_key.in_(some)).group_by(*grain)
-            connection.execute(sa.insert(table).from_select([*_grain(table), *PART_NAMES, "modified_at_utc"], summed))
+            connection.execute(sa.insert(table).from_select(_names(table), summed))
     starts = _period_starts(day_keys)
     for period, dimension in GRAINS:
         for some in _parts_of(sorted(starts[period])):
@@ -108,29 +123,38 @@ def clear(connection: sa.Connection) -> None:
 
 
 def _sum_periods(connection: sa.Connection, period: str, dimension: str, starts: Sequence[int], now: datetime) -> None:
-    table, member = DIMENSIONS[dimension]
-    start = PERIODS[period]
     at = agg_period.c
     connection.execute(
         sa.delete(agg_period).where(at.period == period, at.dimension == dimension, at.starts_on_key.in_(starts))
     )
-    grain = [start, *([table.c[member]] if member else []), table.c.is_sample]
+    table, day, member, *where = _days_of(period, dimension)
+    start = PERIODS[period]
+    grain = [start, *([] if member is None else [member]), table.c.is_sample]
     summed = (
         sa.select(
             sa.literal(period, sa.Text),
             sa.literal(dimension, sa.Text),
             start,
-            table.c[member] if member else sa.literal(0, sa.Integer),
+            sa.literal(0, sa.Integer) if member is None else member,
             table.c.is_sample,
             *_sums_of(table),
             sa.literal(now, UtcDateTime),
         )
-        .join_from(table, dim_date, dim_date.c.date_key == table.c.date_key)
-        .where(start.in_(starts))
+        .join_from(table, dim_date, dim_date.c.date_key == day)
+        .where(start.in_(starts), *where)
         .group_by(*grain)
     )
-    names = [*_grain(agg_period), *PART_NAMES, "modified_at_utc"]
-    connection.execute(sa.insert(agg_period).from_select(names, summed))
+    connection.execute(sa.insert(agg_period).from_select(_names(agg_period), summed))
+
+
+def _days_of(period: str, dimension: str) -> tuple[Any, ...]:
+    """The smallest table that has the days of a period: it, the columns of its days and members, and what to take."""
+    table, member = DIMENSIONS[dimension]
+    if period == DAY or (DAY, dimension) not in GRAINS:
+        return table, table.c.date_key, table.c[member] if member else None
+    # The days stand there already, added up: they are the first of PERIODS.
+    at = agg_period.c
+    return agg_period, at.starts_on_key, at.member_key, at.period == DAY, at.dimension == dimension
 
 
 def _sums_of(table: sa.Table) -> list[sa.Label[Any]]:
@@ -138,52 +162,68 @@ def _sums_of(table: sa.Table) -> list[sa.Label[Any]]:
     return [sa.cast(sa.func.sum(table.c[name]), sa.BigInteger).label(name) for name in PART_NAMES]
 
 
-def _by_period(of_day: Mapping[sa.Table, Mapping[Key, Any]]) -> dict[Key, Any]:
-    found: dict[Key, Any] = {}
-    for dimension, (table, member) in DIMENSIONS.items():
-        grain = _grain(table)
-        place = grain.index(member) if member else None
-        for key, amounts in of_day[table].items():
-            member_key = 0 if place is None else key[place]
-            for period, start in _starts(key[0]).items():
-                if (period, dimension) not in GRAINS:
-                    continue
-                into = (period, dimension, start, member_key, key[-1])
-                held = found.get(into)
-                found[into] = amounts if held is None else held + amounts
-    # A call that has another reason now changes nothing for its queue.
-    return {key: amounts for key, amounts in found.items() if amounts.any()}
+def _summed(keys: Any, amounts: Any) -> tuple[Any, Any]:
+    """The rows of amounts added up by the rows of keys; keys in order, without those of which nothing changes."""
+    if not len(keys):
+        return keys, amounts
+    order = np.lexsort(keys.T[::-1])
+    keys = keys[order]
+    starts = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)])
+    sums = np.add.reduceat(amounts[order], starts)
+    changed = sums.any(axis=1)
+    return keys[starts][changed], sums[changed]
 
 
-def _add(connection: sa.Connection, table: sa.Table, sums: Mapping[Key, Any], now: datetime) -> None:
+def _by_period(of_day: Mapping[sa.Table, tuple[Any, Any]]) -> Iterator[tuple[Any, ...]]:
+    for period, dimension in GRAINS:
+        table, member = DIMENSIONS[dimension]
+        keys, amounts = of_day[table]
+        days, place = np.unique(keys[:, 0], return_inverse=True)
+        starts = np.array([_starts(day)[period] for day in days.tolist()], np.int64)[place]
+        members = keys[:, _grain(table).index(member)] if member else np.zeros_like(starts)
+        # A call that has another reason now changes nothing for its queue.
+        found = _summed(np.column_stack([starts, members, keys[:, -1]]), amounts)
+        for key, sums in _listed(*found):
+            yield period, dimension, *key, *sums
+
+
+def _listed(keys: Any, sums: Any) -> Iterator[tuple[list[int], list[int]]]:
+    return zip(keys.tolist(), sums.tolist(), strict=True)
+
+
+def _add(connection: sa.Connection, table: sa.Table, sums: Sequence[tuple[Any, ...]], now: datetime) -> None:
+    """Add sums to those of the table; each is its key with the amounts behind it."""
     if not sums:
         return
-    names = [*_grain(table), *PART_NAMES, "modified_at_utc"]
-    rows = [(*key, *amounts.tolist(), now) for key, amounts in sorted(sums.items())]
-    if connection.dialect.name == "postgresql":
-        add_many(connection, table, PART_NAMES, dict(zip(names, zip(*rows, strict=True), strict=True)))
-    else:
-        _ADDITIONS[table].execute(connection, [dict(zip(names, row, strict=True)) for row in rows])
+    grain, moment = _grain(table), as_stored(connection, now)
+    rows = [(*row, moment) for row in sums]
     # Only what lost calls can have lost its last one.
-    emptied = [key for key, amounts in sums.items() if amounts[_CALL_COUNT] < 0]
-    if emptied:
-        connection.execute(
-            sa.delete(table).where(
-                table.c.call_count == 0, *(table.c[name] == sa.bindparam(f"of_{name}") for name in _grain(table))
-            ),
-            [{f"of_{name}": value for name, value in zip(_grain(table), key, strict=True)} for key in sorted(emptied)],
-        )
+    emptied = [row[: len(grain)] for row in sums if row[len(grain) + _CALL_COUNT] < 0]
+    if connection.dialect.name == "postgresql":
+        add_many(connection, table, PART_NAMES, _names(table), rows)
+        if emptied:
+            delete_many(connection, table, "call_count = 0", emptied)
+    else:
+        _ADDITIONS[table].many(connection, rows)
+        _EMPTIED[table].many(connection, emptied)
 
 
-def _addition(table: sa.Table) -> ManyRows:
-    def statement(connection: sa.Connection) -> Any:
-        added = insert(connection, table)
-        changes = {name: table.c[name] + added.excluded[name] for name in PART_NAMES}
-        return added.on_conflict_do_update(
-            index_elements=_grain(table), set_=changes | {"modified_at_utc": added.excluded.modified_at_utc}
-        )
+def _addition(table: sa.Table) -> Prepared:
+    added = sqlite_insert(table)
+    changes = {name: table.c[name] + added.excluded[name] for name in PART_NAMES}
+    added = added.on_conflict_do_update(
+        index_elements=_grain(table), set_=changes | {"modified_at_utc": added.excluded.modified_at_utc}
+    )
+    return Prepared(added, _names(table))
 
-    return ManyRows(statement, all_of(table))
+
+def _emptied(table: sa.Table) -> Prepared:
+    same = [table.c[name] == sa.bindparam(f"of_{name}") for name in _grain(table)]
+    return Prepared(sa.delete(table).where(*same, table.c.call_count == 0), [f"of_{name}" for name in _grain(table)])
+
+
+def _names(table: sa.Table) -> list[str]:
+    return [*_grain(table), *PART_NAMES, "modified_at_utc"]
 
 
 @cache
@@ -205,13 +245,10 @@ def _period_starts(day_keys: Iterable[int]) -> dict[str, set[int]]:
     return found
 
 
-def _amounts(fact: Mapping[str, Any]) -> Any:
-    return np.array([fact[name] for name in PART_NAMES], np.int64)
-
-
 def _parts_of(many: Sequence[Any]) -> Iterator[Sequence[Any]]:
     for start in range(0, len(many), _PART_OF_LIST):
         yield many[start : start + _PART_OF_LIST]
 
 
 _ADDITIONS = {table: _addition(table) for table in (*BY_DAY, agg_period)}
+_EMPTIED = {table: _emptied(table) for table in (*BY_DAY, agg_period)}

@@ -1,13 +1,15 @@
 """The dimensions follow the CRM tables: a key is given once and keeps its meaning; names and flags follow."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
+from operator import itemgetter
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 
-from analytics.facts import Keys, ReasonKey
+from analytics.fact_parts import ReasonKey
+from analytics.facts import Keys
+from analytics.many_rows import Filling, Prepared
 from analytics.star import (
     UNKNOWN,
     UNKNOWN_CODE,
@@ -31,40 +33,31 @@ _GENERAL = {
 
 
 def follow(connection: sa.Connection) -> tuple[Keys, dict[int, int]]:
-    """Bring the dimensions up to date; returns the keys, and the agents that have changed their team, with that."""
-    teams = _members(connection, dim_team, "team_id", sa.select(team.c.id, team.c.name))
-    queues = _members(connection, dim_queue, "queue_id", sa.select(queue.c.id, queue.c.name))
-    before = {row.agent_key: row.team_key for row in connection.execute(sa.select(dim_agent))}
-    rows = connection.execute(sa.select(agent.c.id, agent.c.display_name, agent.c.is_active, agent.c.team_id)).all()
-    wanted: dict[Any, dict[str, Any]] = {
-        row.id: {"name": row.display_name, "team_key": teams.get(row.team_id, UNKNOWN), "is_active": row.is_active}
-        for row in rows
-    }
-    agents = _merge(connection, dim_agent, "agent_id", wanted)
-    # The member for the customer who is not known; the others come with their calls.
-    if not connection.execute(sa.select(dim_customer).where(dim_customer.c.customer_key == UNKNOWN)).first():
-        connection.execute(sa.insert(dim_customer).values(customer_key=UNKNOWN))
-    pairs = {id_: (agents[id_], values["team_key"]) for id_, values in wanted.items()}
-    moved = {key: team_key for key, team_key in pairs.values() if before.get(key, team_key) != team_key}
+    """Bring the dimensions up to date; returns the keys of the reasons, and the agents that have changed their team,
+    with that; both are keys.
+    """
+    for dimension in (_TEAMS, _QUEUES):
+        dimension.follow(connection)
+    moved = {row.held_key: row.team_key for row in _AGENTS.follow(connection) if row.team_key != row.held_team_key}
     following = known_successors(connection)
-    return Keys(reason=_reasons(connection, following), queue=queues, agent=pairs, following=following), moved
+    return Keys(reason=_reasons(connection, following), following=following), moved
 
 
-def know_customers(connection: sa.Connection, keys: Keys, contact_ids: Iterable[UUID]) -> None:
-    """Give every one of these contacts a key."""
-    missing = sorted(set(contact_ids) - keys.customer.keys())
-    for start in range(0, len(missing), 500):
-        some = missing[start : start + 500]
-        rows = connection.execute(sa.select(dim_customer).where(dim_customer.c.contact_id.in_(some)))
-        keys.customer.update({row.contact_id: row.customer_key for row in rows})
-    new = [contact_id for contact_id in missing if contact_id not in keys.customer]
-    if new:
-        first = next_key(connection, dim_customer)
-        added = {contact_id: first + n for n, contact_id in enumerate(new)}
-        connection.execute(
-            sa.insert(dim_customer), [{"customer_key": key, "contact_id": id_} for id_, key in added.items()]
-        )
-        keys.customer.update(added)
+def know_the_unknown(connection: sa.Connection) -> None:
+    """Let every dimension have its member for what is not known."""
+    for table in (dim_team, dim_queue, dim_agent, dim_customer, dim_reason):
+        key = next(iter(table.primary_key))
+        if connection.execute(sa.select(key).where(key == UNKNOWN)).first() is None:
+            connection.execute(sa.insert(table).values(_unknown(table, key.name)))
+
+
+def know_customers(connection: sa.Connection, contact_ids: Collection[Any]) -> dict[Any, int]:
+    """Give every one of these contacts, who have none, a key; ids are as the driver has them."""
+    if not contact_ids:
+        return {}
+    added = {id_: number for number, id_ in enumerate(sorted(contact_ids), next_key(connection, dim_customer))}
+    _NEW_CUSTOMERS.many(connection, [(key, contact_id) for contact_id, key in added.items()])
+    return added
 
 
 def know_dates(connection: sa.Connection, days: Iterable[date], fiscal_starts_in: int) -> None:
@@ -151,32 +144,51 @@ def next_key(connection: sa.Connection, table: sa.Table) -> int:
     return max(highest or 0, 0) + 1
 
 
-def _members(connection: sa.Connection, table: sa.Table, id_name: str, rows: sa.Select[Any]) -> dict[UUID, int]:
-    wanted = {row.id: {"name": row.name} for row in connection.execute(rows)}
-    return _merge(connection, table, id_name, wanted)
+class _Dimension:
+    """A dimension whose members are the rows of a CRM table, with the columns of its own that follow them."""
 
+    def __init__(
+        self, table: sa.Table, rows: sa.FromClause, id_: sa.Column[Any], **values: sa.ColumnElement[Any]
+    ) -> None:
+        self._table, self._key = table, next(iter(table.primary_key))
+        self._id = table.c[id_.table.name + "_id"]
+        held = [table.c[name].label(f"held_{name}") for name in values]
+        differs = [table.c[name] != value for name, value in values.items()]
+        self._names = list(values)
+        self._differing = Prepared(
+            sa.select(id_.label("id"), *(value.label(name) for name, value in values.items()), *held)
+            .add_columns(self._key.label("held_key"))
+            .select_from(rows.outerjoin(table, self._id == id_))
+            .where(sa.or_(self._key.is_(None), *differs))
+            .order_by(id_)
+        )
+        self._insert = Prepared(sa.insert(table), [self._key.name, self._id.name, *values])
+        self._update = Prepared(
+            sa.update(table)
+            .where(self._key == sa.bindparam("of_key"))
+            .values({name: sa.bindparam(f"new_{name}") for name in values}),
+            [*(f"new_{name}" for name in values), "of_key"],
+        )
 
-def _merge(
-    connection: sa.Connection, table: sa.Table, id_name: str, wanted: Mapping[Any, dict[str, Any]]
-) -> dict[UUID, int]:
-    """Insert what is new, update what differs, keep what is gone (facts may still point to it); returns key by id."""
-    key = next(iter(table.primary_key))
-    known = {row[id_name]: row for row in connection.execute(sa.select(table)).mappings()}
-    if None not in known:
-        connection.execute(sa.insert(table).values(**_unknown(table, key.name)))
-    result = {id_: row[key.name] for id_, row in known.items() if id_ is not None}
-    number = next_key(connection, table)
-    for id_, values in wanted.items():
-        if id_ not in known:
-            result[id_] = number
-            connection.execute(sa.insert(table).values({key.name: number, id_name: id_, **values}))
-            number += 1
-        elif any(known[id_][name] != value for name, value in values.items()):
-            connection.execute(sa.update(table).where(key == result[id_]).values(**values))
-    return result
+    def follow(self, connection: sa.Connection) -> list[Any]:
+        """Insert what is new, update what differs, keep what is gone, as facts may still point to it; returns the rows
+        of what differed, with what was held.
+        """
+        rows = self._differing.rows(connection)
+        if not rows:
+            return []
+        values = itemgetter(slice(1, len(self._names) + 1))
+        new = [row for row in rows if row.held_key is None]
+        known = [row for row in rows if row.held_key is not None]
+        first = next_key(connection, self._table)
+        self._insert.many(connection, [(first + n, row.id, *values(row)) for n, row in enumerate(new)])
+        self._update.many(connection, [(*values(row), row.held_key) for row in known])
+        return known
 
 
 def _unknown(table: sa.Table, key_name: str) -> dict[str, Any]:
+    if table is dim_reason:
+        return _UNKNOWN_REASON
     filled: dict[str, Any] = {key_name: UNKNOWN}
     if "name" in table.c:
         filled["name"] = UNKNOWN_CODE
@@ -221,8 +233,6 @@ def _merge_reasons(
     known = {
         (row["taxonomy_version"], row["code"]): row for row in connection.execute(sa.select(dim_reason)).mappings()
     }
-    if ("", UNKNOWN_CODE) not in known:
-        connection.execute(sa.insert(dim_reason).values(_UNKNOWN_REASON))
     number = next_key(connection, dim_reason)
     result = {}
     for (version, code), values in wanted.items():
@@ -250,3 +260,15 @@ _UNKNOWN_REASON: dict[str, Any] = {
     "is_sales": False,
     "is_current": False,
 }
+
+_TEAMS = _Dimension(dim_team, team, team.c.id, name=team.c.name)
+_QUEUES = _Dimension(dim_queue, queue, queue.c.id, name=queue.c.name)
+_AGENTS = _Dimension(
+    dim_agent,
+    agent.outerjoin(dim_team, dim_team.c.team_id == agent.c.team_id),
+    agent.c.id,
+    name=agent.c.display_name,
+    team_key=sa.func.coalesce(dim_team.c.team_key, UNKNOWN),
+    is_active=agent.c.is_active,
+)
+_NEW_CUSTOMERS = Filling(dim_customer)

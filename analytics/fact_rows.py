@@ -4,34 +4,71 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from analytics import dimensions
 from analytics.aggregates import Deltas
-from analytics.facts import REPEAT_PARTS, Fact, Keys, agreements, fact_of, reasons_of, source
-from analytics.many_rows import ManyRows, all_of
+from analytics.fact_parts import Columns
+from analytics.facts import (
+    CALLS,
+    CALLS_BETWEEN,
+    FACT_NAMES,
+    PLACE,
+    REPEATS_AT,
+    Fact,
+    Keys,
+    agreements,
+    facts_of,
+    reasons_of,
+)
+from analytics.many_rows import Among, Filling, Prepared, as_stored, moment_of
 from analytics.repeats import Concerned
 from analytics.star import date_key, date_of, fact_call, fact_call_reason
-from crm.tables import call
+from calls.pipeline import TERMINAL_STAGES
 
 # So that a full recompute holds one month's facts in memory, and not all of them.
 _SPAN_DAYS = 31
 # A day's calls are searched this far around its midnights and then told apart by their own dates: there are zones whose
 # clocks go back over midnight.
 _AROUND = timedelta(hours=3)
-_PART_OF_LIST = 500
-_NOT_COMPARED = frozenset({"call_key", "modified_at_utc", *REPEAT_PARTS})
-_INSERT = ManyRows(sa.insert(fact_call), all_of(fact_call), fills=fact_call)
-_INSERT_REASONS = ManyRows(sa.insert(fact_call_reason), all_of(fact_call_reason), fills=fact_call_reason)
-_UPDATE = ManyRows(
-    sa.update(fact_call).where(fact_call.c.call_key == sa.bindparam("key")),
-    all_of(fact_call) | {"key": fact_call.c.call_key.type},
+_AT_ONCE = 2_000
+_AT = fact_call.c
+_STORED = sa.select(_AT.call_key, *(_AT[name] for name in FACT_NAMES))
+_STORED_OF_CALLS = Prepared(_STORED.where(Among(_AT.call_id, "call_ids")), ["call_ids"])
+_STORED_OF_DAYS = Prepared(
+    _STORED.where(_AT.date_key.between(sa.bindparam("first"), sa.bindparam("last"))), ["first", "last"]
 )
-_COMPARED = tuple(column.name for column in fact_call.columns if column.name not in _NOT_COMPARED)
+_INSERT, _INSERT_REASONS = Filling(fact_call), Filling(fact_call_reason)
+# A call keeps its id.
+_UPDATE_NAMES = [*FACT_NAMES[1:], "modified_at_utc"]
+_UPDATE = Prepared(
+    sa.update(fact_call)
+    .where(_AT.call_key == sa.bindparam("key"))
+    .values({name: sa.bindparam(f"new_{name}") for name in _UPDATE_NAMES}),
+    [*(f"new_{name}" for name in _UPDATE_NAMES), "key"],
+)
+_STAMP = Prepared(
+    sa.update(fact_call).where(Among(_AT.call_key, "keys")).values(modified_at_utc=sa.bindparam("now")),
+    ["keys", "now"],
+)
+_OF = fact_call_reason.c
+_REASONS_OF = Prepared(
+    sa.select(_OF.call_key, _OF.reason_key, _OF.date_key, _OF.rank, _OF.is_sample).where(Among(_OF.call_key, "keys")),
+    ["keys"],
+)
+_DELETE_REASON = Prepared(
+    sa.delete(fact_call_reason).where(_OF.call_key == sa.bindparam("key"), _OF.reason_key == sa.bindparam("reason")),
+    ["key", "reason"],
+)
+_DELETE = [
+    Prepared(sa.delete(table).where(Among(table.c.call_key, "keys")), ["keys"])
+    for table in (fact_call_reason, fact_call)
+]
 
+# By the call's id: the fact's key and the fact.
+Stored = dict[Any, tuple[int, Fact]]
 Span = tuple[date, date]
 
 
@@ -52,29 +89,35 @@ class Changes:
     deltas: Deltas = field(default_factory=Deltas)
     concerned: Concerned = field(default_factory=Concerned)
 
-    def note(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
-        """A fact that is written or deleted: its sums change, its customer's calls have to be compared."""
+    # The keys that contacts have been given in this refresh.
+    customers: dict[Any, int] = field(default_factory=dict)
+
+    def note(self, before: Sequence[Fact], after: Sequence[Fact]) -> None:
+        """Facts that are no more and facts that are new: sums change, and the customers' calls have to be compared."""
         self.deltas.replace(before, after)
-        for fact in (before, after):
-            if fact is not None:
-                self.concerned.add(fact["customer_key"], fact["happened_at_utc"])
+        self.concerned.replace(before, after)
 
 
-def follow_calls(connection: sa.Connection, call_ids: Collection[UUID], changes: Changes) -> None:
+def follow_calls(connection: sa.Connection, call_ids: Collection[Any], changes: Changes) -> None:
     """Make the facts of these calls what the calls say; those of calls that are gone go."""
     for some in parts_of(list(call_ids)):
-        rows = connection.execute(source().where(call.c.id.in_(some))).all()
-        _write(connection, rows, _stored(connection, fact_call.c.call_id.in_(some)), changes)
+        stored = _stored(_STORED_OF_CALLS.rows(connection, call_ids=some))
+        _write(connection, CALLS.rows(connection, call_ids=some), stored, changes)
 
 
 def follow_days(connection: sa.Connection, days: set[date], changes: Changes) -> None:
     """Make the facts of all calls of these days what the calls say."""
     for span in _spans(days):
-        stored = _stored(connection, fact_call.c.date_key.between(date_key(span[0]), date_key(span[1])))
+        of_days = _STORED_OF_DAYS.rows(connection, first=date_key(span[0]), last=date_key(span[1]))
+        stored = _stored(of_days)
         rows = _calls_of(connection, span, days, stored, changes.zone)
         for some in parts_of([row.id for row in rows if row.id not in stored]):
-            stored |= _stored(connection, fact_call.c.call_id.in_(some))
-        _write(connection, rows, stored, changes)
+            stored |= _stored(_STORED_OF_CALLS.rows(connection, call_ids=some))
+        for some_rows in parts_of(rows):
+            held = {row.id: stored.pop(row.id) for row in some_rows if row.id in stored}
+            _write(connection, some_rows, held, changes)
+        # What is left is of calls that are no more.
+        _write(connection, [], stored, changes)
 
 
 def follow_teams(connection: sa.Connection, agents: Iterable[tuple[int, int]], changes: Changes) -> None:
@@ -89,10 +132,10 @@ def follow_teams(connection: sa.Connection, agents: Iterable[tuple[int, int]], c
         changes.days |= set(moved.scalars())
 
 
-def parts_of(many: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """The list in pieces that a statement can name."""
-    for start in range(0, len(many), _PART_OF_LIST):
-        yield many[start : start + _PART_OF_LIST]
+def parts_of(many: list[Any]) -> Iterator[list[Any]]:
+    """The list in pieces."""
+    for start in range(0, len(many), _AT_ONCE):
+        yield many[start : start + _AT_ONCE]
 
 
 def _spans(days: Iterable[date]) -> Iterator[Span]:
@@ -114,100 +157,92 @@ def _calls_of(
     """The calls of these days, and those that had a fact there: a call may have moved to another day."""
     begins_at = datetime.combine(span[0], time(), zone).astimezone(UTC) - _AROUND
     ends_at = datetime.combine(span[1] + timedelta(days=1), time(), zone).astimezone(UTC) + _AROUND
-    near = connection.execute(source().where(call.c.happened_at >= begins_at, call.c.happened_at < ends_at))
-    rows = [row for row in near if row.id in stored or row.happened_at.astimezone(zone).date() in days]
+    near = CALLS_BETWEEN.rows(connection, since=begins_at, until=ends_at)
+    rows = [row for row in near if row.id in stored or moment_of(row.happened_at).astimezone(zone).date() in days]
     read = {row.id for row in rows}
     for some in parts_of([call_id for call_id in stored if call_id not in read]):
-        rows += connection.execute(source().where(call.c.id.in_(some))).all()
+        rows += CALLS.rows(connection, call_ids=some)
     return rows
 
 
-def _stored(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> dict[UUID, Fact]:
-    return {row.call_id: dict(row._mapping) for row in connection.execute(sa.select(fact_call).where(condition))}
+def _stored(rows: Iterable[Any]) -> Stored:
+    return {row[1]: (row[0], tuple(row[1:])) for row in rows}
 
 
-def _write(connection: sa.Connection, rows: Sequence[Any], stored: dict[UUID, Fact], changes: Changes) -> None:
-    """Write the facts of these rows of the calls, and take away what is stored of others."""
-    dimensions.know_customers(connection, changes.keys, {row.contact_id for row in rows if row.contact_id is not None})
-    agreed: dict[UUID, dict[str, int]] = {}
-    for some in parts_of([row.id for row in rows]):
-        agreed |= agreements(connection, some, changes.keys)
-    facts = {row.id: fact_of(row, changes.zone, changes.keys, changes.now, agreed.get(row.id, {})) for row in rows}
-    dimensions.know_dates(connection, {date_of(fact["date_key"]) for fact in facts.values()}, changes.fiscal_starts_in)
-    _delete(connection, [stored[call_id] for call_id in stored if call_id not in facts], changes)
-    new = [fact for call_id, fact in facts.items() if call_id not in stored]
-    if new:
-        _insert(connection, new, changes)
-    changed = []
-    for call_id, before in stored.items():
-        fact = facts.get(call_id)
-        if fact is None:
+def _write(connection: sa.Connection, rows: Sequence[Any], stored: Stored, changes: Changes) -> None:
+    """Write the facts of those of the calls that have ended their way, and take away what is stored of others."""
+    ended = [row for row in rows if row.stage in TERMINAL_STAGES]
+    gone = stored.keys() - {row.id for row in ended}
+    if gone:
+        _delete(connection, [stored[call_id] for call_id in gone], changes)
+    if not ended:
+        return
+    calls = dict(zip(ended[0]._fields, zip(*ended, strict=True), strict=True))
+    facts = _made(connection, calls, changes)
+    keys = {call_id: key for call_id, (key, _) in stored.items()}
+    new, before, after = [], [], []
+    for fact in facts:
+        if fact[0] not in stored:
+            new.append(fact)
             continue
-        fact["call_key"] = before["call_key"]
-        if any(before[name] != fact[name] for name in _COMPARED):
-            if fact["customer_key"] == before["customer_key"]:
-                # Whether it is repeated is told when the customer's calls are compared.
-                fact |= {name: before[name] for name in REPEAT_PARTS}
-            changed.append(fact | {"modified_at_utc": changes.now, "key": before["call_key"]})
-            changes.note(before, fact)
-    _UPDATE.execute(connection, changed)
-    _write_reasons(connection, rows, facts, stored, changes)
+        _, held = stored[fact[0]]
+        # Whether it is repeated is told when the customer's calls are compared.
+        is_same = fact[_CUSTOMER] == held[_CUSTOMER]
+        made = fact[: REPEATS_AT.start] + held[REPEATS_AT] + fact[REPEATS_AT.stop :] if is_same else fact
+        if made != held:
+            before.append(held)
+            after.append(made)
+    now = as_stored(connection, changes.now)
+    if new:
+        first = dimensions.next_key(connection, fact_call)
+        keys |= {fact[0]: first + number for number, fact in enumerate(new)}
+        _INSERT.many(connection, [(keys[fact[0]], *fact, now) for fact in new])
+    _UPDATE.many(connection, [(*fact[1:], now, keys[fact[0]]) for fact in after])
+    changes.note(before, [*new, *after])
+    wanted = {
+        (keys[fact[0]], reason_key): (fact[_DATE], rank, fact[_SAMPLE])
+        for fact, reasons in zip(facts, reasons_of(calls, changes.keys), strict=True)
+        for reason_key, rank in reasons.items()
+    }
+    _write_reasons(connection, wanted, [key for key, _ in stored.values()], changes)
 
 
-def _delete(connection: sa.Connection, gone: Sequence[Fact], changes: Changes) -> None:
-    for some in parts_of([fact["call_key"] for fact in gone]):
-        for table in (fact_call_reason, fact_call):
-            connection.execute(sa.delete(table).where(table.c.call_key.in_(some)))
-    for fact in gone:
-        changes.note(fact, None)
+def _made(connection: sa.Connection, calls: Columns, changes: Changes) -> list[Fact]:
+    """The facts of these calls; the dimensions know their customers and their days."""
+    pairs = zip(calls["contact_id"], calls["customer_key"], strict=True)
+    unknown = {contact_id for contact_id, key in pairs if key is None} - {None, *changes.customers}
+    changes.customers |= dimensions.know_customers(connection, unknown)
+    agreed = agreements(connection, list(calls["id"]), changes.keys)
+    facts = facts_of(calls, changes.keys, agreed, changes.customers, zone=changes.zone, now=changes.now)
+    days = {fact[_DATE] for fact in facts}
+    dimensions.know_dates(connection, map(date_of, days), changes.fiscal_starts_in)
+    return facts
 
 
-def _insert(connection: sa.Connection, new: list[Fact], changes: Changes) -> None:
-    first = dimensions.next_key(connection, fact_call)
-    for number, fact in enumerate(new):
-        fact |= {"call_key": first + number, "modified_at_utc": changes.now}
-        changes.note(None, fact)
-    # The facts themselves are still to be read.
-    _INSERT.execute(connection, [dict(fact) for fact in new])
+def _delete(connection: sa.Connection, gone: Sequence[tuple[int, Fact]], changes: Changes) -> None:
+    for delete in _DELETE:
+        delete.run(connection, keys=sorted(key for key, _ in gone))
+    changes.note([fact for _, fact in gone], [])
 
 
 def _write_reasons(
     connection: sa.Connection,
-    rows: Sequence[Any],
-    facts: Mapping[UUID, Fact],
-    stored: Mapping[UUID, Fact],
+    wanted: Mapping[tuple[int, int], tuple[Any, ...]],
+    held: list[int],
     changes: Changes,
 ) -> None:
-    wanted = {}
-    for row in rows:
-        fact = facts[row.id]
-        for reason_key, rank in reasons_of(row, changes.keys).items():
-            wanted[fact["call_key"], reason_key] = (fact["date_key"], rank, fact["is_sample"])
-    known: dict[tuple[int, int], tuple[int, int, bool]] = {}
-    at = fact_call_reason.c
-    for some in parts_of([stored[call_id]["call_key"] for call_id in stored if call_id in facts]):
-        found = connection.execute(
-            sa.select(at.call_key, at.reason_key, at.date_key, at.rank, at.is_sample).where(at.call_key.in_(some))
-        )
-        known |= {(row.call_key, row.reason_key): (row.date_key, row.rank, row.is_sample) for row in found}
+    """`wanted` are day, rank and flag by the keys of fact and reason; `held` the keys of the facts stored before."""
+    stored: Iterable[Any] = _REASONS_OF.rows(connection, keys=held) if held else []
+    known = {tuple(row[:2]): tuple(row[2:]) for row in stored}
     gone = [key for key, values in known.items() if wanted.get(key) != values]
-    if gone:
-        connection.execute(
-            sa.delete(fact_call_reason).where(
-                at.call_key == sa.bindparam("of_call"), at.reason_key == sa.bindparam("of_reason")
-            ),
-            [{"of_call": call_key, "of_reason": reason_key} for call_key, reason_key in gone],
-        )
-    new = [
-        {"call_key": key[0], "reason_key": key[1], "date_key": values[0], "rank": values[1], "is_sample": values[2]}
-        | {"modified_at_utc": changes.now}
-        for key, values in wanted.items()
-        if known.get(key) != values
-    ]
-    _INSERT_REASONS.execute(connection, new)
+    _DELETE_REASON.many(connection, gone)
+    now = as_stored(connection, changes.now)
+    new = [(*key, *values, now) for key, values in wanted.items() if known.get(key) != values]
+    _INSERT_REASONS.many(connection, new)
     # An export asks the facts whether anything about a day has changed (export_days.py).
-    held = {fact["call_key"] for fact in stored.values()}
-    changed = held & ({call_key for call_key, _ in gone} | {row["call_key"] for row in new})
-    for some in parts_of(sorted(changed)):
-        stamped = sa.update(fact_call).where(fact_call.c.call_key.in_(some))
-        connection.execute(stamped.values(modified_at_utc=changes.now))
+    changed = {key for key, _ in gone} | ({row[0] for row in new} & set(held))
+    if changed:
+        _STAMP.run(connection, keys=sorted(changed), now=changes.now)
+
+
+_DATE, _CUSTOMER, _SAMPLE = PLACE["date_key"], PLACE["customer_key"], PLACE["is_sample"]

@@ -1,19 +1,19 @@
 """One call as one row of `fact_call`: what is read of the CRM tables, and the whole numbers made of it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import sqlalchemy as sa
 
+from analytics.fact_parts import Columns, ReasonKey, parts_of
+from analytics.many_rows import Among, Prepared, list_of, moment_of
 from analytics.parts import PART_NAMES
-from analytics.star import UNKNOWN, date_key
-from calls.analysis import Outcome
-from calls.pipeline import TERMINAL_STAGES, Stage
-from calls.reasons import INSUFFICIENT
+from analytics.star import UNKNOWN, date_key, dim_agent, dim_customer, dim_queue, fact_call
+from calls.pipeline import Stage
 from crm.reason_tables import review
 from crm.tables import call, call_analysis, paid_request, transcript
 
@@ -22,7 +22,13 @@ REPEAT_WINDOW = timedelta(days=7)
 
 REPEAT_PARTS = ("repeat_window_count", "repeated_count", "not_repeated_count")
 
-Fact = dict[str, Any]
+# A fact as it is stored, without its key and the moment of its change: a value for each of FACT_NAMES. Ids, moments and
+# flags are as the driver has them (many_rows.py).
+Fact = tuple[Any, ...]
+FACT_NAMES = tuple(column.name for column in fact_call.columns)[1:-1]
+PLACE = {name: n for n, name in enumerate(FACT_NAMES)}
+PARTS_AT = slice(PLACE[PART_NAMES[0]], PLACE[PART_NAMES[-1]] + 1)
+REPEATS_AT = slice(PLACE[REPEAT_PARTS[0]], PLACE[REPEAT_PARTS[-1]] + 1)
 
 _TIMING = (
     *("interruption_count", "interruption_time_agent_s", "interruption_time_customer_s", "conversation_s"),
@@ -33,79 +39,72 @@ _REVIEWED = ("reason", "outcome")
 
 
 @dataclass(frozen=True)
-class ReasonKey:
-    """What a fact needs to know of its reason."""
-
-    key: int
-    is_sales: bool
-
-
-@dataclass(frozen=True)
 class Keys:
-    """From the CRM's ids to the keys of the dimensions; `agent` gives the agent's key and the team's."""
+    """The keys of the reasons by version and code."""
 
     reason: Mapping[tuple[str, str], ReasonKey]
-    queue: Mapping[UUID, int]
-    agent: Mapping[UUID, tuple[int, int]]
-    customer: dict[UUID, int] = field(default_factory=dict)
     # Codes of earlier taxonomies with those that go on in their place.
-    following: Mapping[str, str] = field(default_factory=dict)
+    following: Mapping[str, str]
 
 
-def source() -> sa.Select[Any]:
-    """The calls that have ended their way, each with its current transcript, its current analysis and its cost."""
+def _source() -> sa.Select[Any]:
+    """The calls, each with its current transcript, its current analysis and its cost."""
     paid = sa.select(sa.func.sum(paid_request.c.cost_microusd)).where(paid_request.c.call_id == call.c.id)
     unpriced = sa.select(sa.func.count()).where(
         paid_request.c.call_id == call.c.id, paid_request.c.cost_microusd.is_(None)
     )
     heard, understood = transcript.c, call_analysis.c
-    return (
-        sa.select(
-            *(call.c[name] for name in ("id", "stage", "skip_reason", "failed_step", "failed_code", "is_sample")),
-            *(
-                call.c[name]
-                for name in ("direction", "disposition", "contact_id", "agent_id", "queue_id", "happened_at")
-            ),
-            *(call.c[name] for name in ("duration_s", "hold_time_s", "acw_time_s", "is_transferred")),
-            heard.engine,
-            heard.is_demo.label("is_demo_speech"),
-            *(heard[name] for name in ("talk_time_agent_s", "talk_time_customer_s", "non_talk_time_s")),
-            *(heard[name] for name in _TIMING),
-            understood.id.is_not(None).label("is_understood"),
-            *(understood[name] for name in ("reason_code", "taxonomy_version", "outcome", "is_resolved", "model")),
-            understood.secondary_reason_codes,
-            *(
-                understood[name]
-                for name in ("sentiment_customer", "sentiment_customer_start", "sentiment_customer_end")
-            ),
-            understood.is_demo.label("is_demo_language"),
-            paid.scalar_subquery().label("cost_microusd"),
-            unpriced.scalar_subquery().label("unpriced_request_count"),
-        )
-        .select_from(
-            call.outerjoin(transcript, sa.and_(heard.call_id == call.c.id, heard.is_current)).outerjoin(
-                call_analysis, sa.and_(understood.call_id == call.c.id, understood.is_current)
-            )
-        )
-        .where(call.c.stage.in_([str(stage) for stage in sorted(TERMINAL_STAGES)]))
+    return sa.select(
+        *(call.c[name] for name in ("id", "stage", "skip_reason", "failed_step", "failed_code", "is_sample")),
+        *(call.c[name] for name in ("direction", "disposition", "contact_id", "happened_at")),
+        *(call.c[name] for name in ("duration_s", "hold_time_s", "acw_time_s", "is_transferred")),
+        dim_queue.c.queue_key,
+        dim_agent.c.agent_key,
+        dim_agent.c.team_key,
+        dim_customer.c.customer_key,
+        heard.engine,
+        heard.is_demo.label("is_demo_speech"),
+        *(heard[name] for name in ("talk_time_agent_s", "talk_time_customer_s", "non_talk_time_s")),
+        *(heard[name] for name in _TIMING),
+        understood.id.is_not(None).label("is_understood"),
+        *(understood[name] for name in ("reason_code", "taxonomy_version", "outcome", "is_resolved", "model")),
+        understood.secondary_reason_codes,
+        *(understood[name] for name in ("sentiment_customer", "sentiment_customer_start", "sentiment_customer_end")),
+        understood.is_demo.label("is_demo_language"),
+        paid.scalar_subquery().label("cost_microusd"),
+        unpriced.scalar_subquery().label("unpriced_request_count"),
+    ).select_from(
+        call.outerjoin(transcript, sa.and_(heard.call_id == call.c.id, heard.is_current))
+        .outerjoin(call_analysis, sa.and_(understood.call_id == call.c.id, understood.is_current))
+        .outerjoin(dim_queue, dim_queue.c.queue_id == call.c.queue_id)
+        .outerjoin(dim_agent, dim_agent.c.agent_id == call.c.agent_id)
+        .outerjoin(dim_customer, dim_customer.c.contact_id == call.c.contact_id)
     )
 
 
-def agreements(connection: sa.Connection, call_ids: Sequence[UUID], keys: Keys) -> dict[UUID, dict[str, int]]:
+CALLS = Prepared(_source().where(Among(call.c.id, "call_ids")), ["call_ids"])
+CALLS_BETWEEN = Prepared(
+    _source().where(call.c.happened_at >= sa.bindparam("since"), call.c.happened_at < sa.bindparam("until")),
+    ["since", "until"],
+)
+_REVIEWS = Prepared(
+    sa.select(review.c.call_id, review.c.field, review.c.before, review.c.after)
+    .where(Among(review.c.call_id, "call_ids"), sa.or_(*(review.c.field == name for name in _REVIEWED)))
+    .order_by(review.c.reviewed_at, review.c.revision, review.c.id),
+    ["call_ids"],
+)
+
+
+def agreements(connection: sa.Connection, call_ids: list[Any], keys: Keys) -> dict[Any, dict[str, int]]:
     """What people said of the engines' words, as parts; calls that nobody has reviewed are left out.
 
     An engine was right where its word, before the first review of that field, is the last word now. A reason that was
     replaced since counts as the one that goes on in its place.
     """
-    rows = connection.execute(
-        sa.select(review.c.call_id, review.c.field, review.c.before, review.c.after)
-        .where(review.c.call_id.in_(call_ids), review.c.field.in_(_REVIEWED))
-        .order_by(review.c.reviewed_at, review.c.revision, review.c.id)
-    )
-    said: dict[tuple[UUID, str], list[str | None]] = {}
-    for row in rows:
+    said: dict[tuple[Any, str], list[str | None]] = {}
+    for row in _REVIEWS.rows(connection, call_ids=call_ids):
         said.setdefault((row.call_id, row.field), [row.before, None])[1] = row.after
-    found: dict[UUID, dict[str, int]] = {}
+    found: dict[Any, dict[str, int]] = {}
     for (call_id, field_name), (first, last) in said.items():
         # An outcome's name is no reason's code.
         following = keys.following if field_name == "reason" else {}
@@ -116,62 +115,65 @@ def agreements(connection: sa.Connection, call_ids: Sequence[UUID], keys: Keys) 
     return found
 
 
-def reasons_of(row: Any, keys: Keys) -> dict[int, int]:
-    """Every reason of the call of one row of `source`: its rank, 1 is the reason itself, by the reason's key."""
-    if not is_handled(row):
-        return {}
-    ranks: dict[int, int] = {}
-    for rank, code in enumerate((row.reason_code, *(row.secondary_reason_codes or ())), start=1):
-        found = keys.reason.get((row.taxonomy_version, code))
-        if found is not None:
-            ranks.setdefault(found.key, rank)
-    return ranks
+def reasons_of(calls: Columns, keys: Keys) -> Iterator[dict[int, int]]:
+    """Every reason of each call: its rank, 1 is the reason itself, by the reason's key."""
+    for is_handled, version, code, others in zip(
+        _are_handled(calls),
+        *(calls[name] for name in ("taxonomy_version", "reason_code", "secondary_reason_codes")),
+        strict=True,
+    ):
+        ranks: dict[int, int] = {}
+        for rank, said in enumerate((code, *list_of(others)) if is_handled else (), start=1):
+            found = keys.reason.get((version, said))
+            if found is not None:
+                ranks.setdefault(found.key, rank)
+        yield ranks
 
 
-def is_handled(row: Any) -> bool:
-    """Whether the call of one row of `source` was understood."""
-    return bool(row.stage == Stage.DONE and row.is_understood)
+def facts_of(
+    calls: Columns,
+    keys: Keys,
+    agreed: Mapping[Any, Mapping[str, int]],
+    customers: Mapping[Any, int],
+    *,
+    zone: ZoneInfo,
+    now: datetime,
+) -> list[Fact]:
+    """The facts of these calls, each in its place; `agreed` are the parts that reviews give, by call.
 
-
-def fact_of(row: Any, zone: ZoneInfo, keys: Keys, now: datetime, agreed: dict[str, int]) -> Fact:
-    """The fact of one row of `source`, without `call_key`; `agreed` are the parts that its reviews give.
-
-    Its repeat parts are 0 until the customer's calls are compared. `keys.customer` must know the row's contact.
+    `customers` are the keys of contacts that the columns do not know yet. Repeat parts are 0 until the customers' calls
+    are compared.
     """
-    local = row.happened_at.astimezone(zone)
-    handled = is_handled(row)
-    reason = keys.reason.get((row.taxonomy_version, row.reason_code)) if handled else None
-    agent_key, team_key = keys.agent.get(row.agent_id, (UNKNOWN, UNKNOWN))
-    return {
-        "call_id": row.id,
-        "date_key": date_key(local.date()),
-        "hour_of_day": local.hour,
-        "reason_key": reason.key if reason else UNKNOWN,
-        "queue_key": keys.queue.get(row.queue_id, UNKNOWN),
-        "agent_key": agent_key,
-        "team_key": team_key,
-        "customer_key": keys.customer.get(row.contact_id, UNKNOWN),
-        "happened_at_utc": row.happened_at,
-        "stage": row.stage,
-        "skip_reason": row.skip_reason,
-        "failed_step": row.failed_step,
-        "failed_code": row.failed_code,
-        "direction": row.direction,
-        "disposition": row.disposition,
-        "outcome": row.outcome if handled else None,
-        "is_resolved": row.is_resolved if handled else None,
-        "is_sample": row.is_sample,
-        "is_demo": bool(row.is_demo_speech or row.is_demo_language),
-        "speech_engine": row.engine,
-        "language_model": row.model if handled else None,
-        "taxonomy_version": row.taxonomy_version if handled else None,
-        "is_window_complete": is_window_complete(row.happened_at, now),
-        **dict.fromkeys(PART_NAMES, 0),
-        **_states(row, handled),
-        **(_telephony(row) | _speech(row) | _understanding(row, reason) | agreed if handled else {}),
-        "cost_microusd": int(row.cost_microusd or 0),
-        "unpriced_request_count": row.unpriced_request_count,
+    handled = _are_handled(calls)
+
+    def of_handled(name: str) -> list[Any]:
+        return [value if counts else None for value, counts in zip(calls[name], handled, strict=True)]
+
+    moments = [moment_of(value) for value in calls["happened_at"]]
+    local = [moment.astimezone(zone) for moment in moments]
+    reasons = [keys.reason.get(pair) for pair in zip(of_handled("taxonomy_version"), calls["reason_code"], strict=True)]
+    known = zip(calls["customer_key"], calls["contact_id"], strict=True)
+    found = {
+        **{name: calls[name] for name in FACT_NAMES if name in calls},
+        "call_id": calls["id"],
+        "date_key": [date_key(moment) for moment in local],
+        "hour_of_day": [moment.hour for moment in local],
+        "reason_key": [UNKNOWN if reason is None else reason.key for reason in reasons],
+        **{name: _or_unknown(calls[name]) for name in ("queue_key", "agent_key", "team_key")},
+        "customer_key": [customers.get(contact, UNKNOWN) if key is None else key for key, contact in known],
+        "happened_at_utc": calls["happened_at"],
+        **{name: of_handled(name) for name in ("outcome", "is_resolved", "taxonomy_version")},
+        "is_demo": [
+            bool(heard or understood)
+            for heard, understood in zip(calls["is_demo_speech"], calls["is_demo_language"], strict=True)
+        ],
+        "speech_engine": calls["engine"],
+        "language_model": of_handled("model"),
+        "is_window_complete": [is_window_complete(moment, now) for moment in moments],
     }
+    parts = parts_of(calls, handled, reasons, [agreed.get(call_id, {}) for call_id in calls["id"]])
+    heads = [found[name] for name in FACT_NAMES[: PARTS_AT.start]]
+    return list(zip(*heads, *parts.T.tolist(), strict=True))
 
 
 def is_window_complete(happened_at: datetime, now: datetime) -> bool:
@@ -179,87 +181,18 @@ def is_window_complete(happened_at: datetime, now: datetime) -> bool:
     return happened_at + REPEAT_WINDOW <= now
 
 
-def _states(row: Any, handled: bool) -> dict[str, int]:
-    return {
-        "call_count": 1,
-        "handled_count": int(handled),
-        "skipped_count": int(row.stage == Stage.SKIPPED),
-        "failed_count": int(row.stage == Stage.FAILED),
-        "sample_count": int(row.is_sample),
-        "demo_count": int(bool(row.is_demo_speech or row.is_demo_language)),
-    }
+def amounts_of(facts: Sequence[Fact]) -> Any:
+    """The parts of each fact as one row of an array."""
+    return np.array([fact[PARTS_AT] for fact in facts], np.int64).reshape(len(facts), len(PART_NAMES))
 
 
-def _telephony(row: Any) -> dict[str, int]:
-    found = {
-        "transfer_known_count": int(row.is_transferred is not None),
-        "transferred_count": int(bool(row.is_transferred)),
-    }
-    if row.duration_s is None:
-        return found
-    acw_ms = _ms(row.acw_time_s)
-    return found | {
-        "handle_time_call_count": 1,
-        "handle_time_ms": _ms(row.duration_s) + acw_ms,
-        "acw_known_count": int(row.acw_time_s is not None),
-        "acw_time_ms": acw_ms,
-        "hold_known_count": int(row.hold_time_s is not None),
-        "hold_time_ms": _ms(row.hold_time_s),
-    }
+def _are_handled(calls: Columns) -> list[bool]:
+    """Which of the calls were understood."""
+    return [
+        bool(stage == Stage.DONE and is_understood)
+        for stage, is_understood in zip(calls["stage"], calls["is_understood"], strict=True)
+    ]
 
 
-def _speech(row: Any) -> dict[str, int]:
-    found = {"non_talk_known_count": int(row.non_talk_time_s is not None), "non_talk_time_ms": _ms(row.non_talk_time_s)}
-    if row.talk_time_agent_s is None or row.talk_time_customer_s is None:
-        return found
-    agent_ms, customer_ms = _ms(row.talk_time_agent_s), _ms(row.talk_time_customer_s)
-    if row.interruption_time_agent_s is not None and row.interruption_time_customer_s is not None:
-        found["interruption_time_known_count"] = 1
-        found["interruption_time_ms"] = _ms(row.interruption_time_agent_s) + _ms(row.interruption_time_customer_s)
-    if row.conversation_s is not None:
-        found["conversation_known_count"] = 1
-        found["conversation_ms"] = _ms(row.conversation_s)
-        found["conversation_talk_agent_ms"] = agent_ms
-    if row.longest_monologue_agent_s is not None and row.longest_monologue_customer_s is not None:
-        found["monologue_known_count"] = 1
-        found["longest_monologue_agent_ms"] = _ms(row.longest_monologue_agent_s)
-        found["longest_monologue_customer_ms"] = _ms(row.longest_monologue_customer_s)
-    return found | {
-        "timed_count": 1,
-        "talk_time_agent_ms": agent_ms,
-        "talk_time_customer_ms": customer_ms,
-        "talk_time_ms": agent_ms + customer_ms,
-        "interruption_count": row.interruption_count or 0,
-    }
-
-
-def _understanding(row: Any, reason: ReasonKey | None) -> dict[str, int]:
-    is_classified = reason is not None and row.reason_code != INSUFFICIENT
-    is_sales = reason is not None and reason.is_sales
-    start, end, overall = row.sentiment_customer_start, row.sentiment_customer_end, row.sentiment_customer
-    has_shift = start is not None and end is not None
-    return {
-        "classified_count": int(is_classified),
-        "unclassified_count": int(not is_classified),
-        "resolution_known_count": int(row.is_resolved is not None),
-        "resolved_count": int(bool(row.is_resolved)),
-        "outcome_known_count": int(row.outcome != Outcome.UNKNOWN),
-        "escalated_count": int(row.outcome == Outcome.ESCALATED),
-        "follow_up_count": int(row.outcome == Outcome.FOLLOW_UP),
-        "sentiment_known_count": int(overall is not None),
-        "sentiment_tenths": _tenths(overall),
-        "sentiment_end_count": int(end is not None),
-        "sentiment_end_tenths": _tenths(end),
-        "sentiment_shift_count": int(has_shift),
-        "sentiment_shift_tenths": _tenths(end) - _tenths(start) if has_shift else 0,
-        "sales_count": int(is_sales),
-        "sale_count": int(is_sales and row.outcome == Outcome.SALE),
-    }
-
-
-def _ms(seconds: float | None) -> int:
-    return round((seconds or 0.0) * 1000)
-
-
-def _tenths(value: float | None) -> int:
-    return round((value or 0.0) * 10)
+def _or_unknown(keys: Sequence[int | None]) -> list[int]:
+    return [UNKNOWN if key is None else key for key in keys]

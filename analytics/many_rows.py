@@ -1,88 +1,165 @@
-"""Many wide rows through one statement: prepared once, where SQLAlchemy would prepare each row anew.
+"""Statements prepared once whose rows stay as the driver has them: SQLAlchemy would prepare and convert each row anew.
 
-For a row of eighty columns, that takes it longer than the database to write the row.
+For a row of eighty columns, that takes it longer than the database to write the row. What the two drivers tell apart:
+SQLite's gives ids and moments as text, flags as 0 and 1 and JSON as text, and takes them so again.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.compiler import compiles
+
+from crm.tables import UtcDateTime
+
+Row = sa.Row[Any] | tuple[Any, ...]
 
 
-class ManyRows:
-    """A statement to be executed with many rows; `types` are the SQL types of its parameters by name.
+class Among(sa.ColumnElement[bool]):
+    """Whether the column is one of a list of any length that is one parameter of the statement, of that name."""
 
-    `statement` may be a function of the connection that makes it. `fills` is the table that a plain insertion fills: on
-    PostgreSQL its rows are copied.
-    """
+    inherit_cache = False
+    # As a Boolean, SQLAlchemy would compare it with 1 on SQLite, which then reads the whole table.
+    type = sa.types.NullType()  # type: ignore[assignment]
 
-    def __init__(
-        self, statement: Any, types: Mapping[str, sa.types.TypeEngine[Any]], fills: sa.Table | None = None
-    ) -> None:
-        self._statement = statement
-        self._types = dict(types)
-        self._fills = fills
-        self._prepared: dict[str, tuple[str, Sequence[str], list[tuple[str, Any]]]] = {}
+    def __init__(self, column: sa.ColumnElement[Any], name: str) -> None:
+        self.column, self.name = column, name
 
-    def execute(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
-        """Execute it with every row, in which values become what the driver takes."""
+
+@compiles(Among, "sqlite")
+def _among_sqlite(element: Among, compiler: Any, **options: Any) -> str:
+    given = compiler.process(sa.bindparam(element.name, type_=sa.Text), **options)
+    return f"{compiler.process(element.column, **options)} IN (SELECT value FROM json_each({given}))"  # noqa: S608 - names of ours
+
+
+@compiles(Among, "postgresql")
+def _among_postgresql(element: Among, compiler: Any, **options: Any) -> str:
+    given = sa.bindparam(element.name, type_=ARRAY(element.column.type))
+    return f"{compiler.process(element.column, **options)} = ANY({compiler.process(given, **options)})"
+
+
+class Prepared:
+    """A statement that is compiled once for each kind of database; `names` are its parameters in order."""
+
+    def __init__(self, statement: sa.ClauseElement, names: Sequence[str] = ()) -> None:
+        self._statement, self._names = statement, tuple(names)
+        self._compiled: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
+
+    def rows(self, connection: sa.Connection, **given: Any) -> Sequence[Any]:
+        """What the statement gives; a list is for `Among`, a moment an aware one."""
+        return self.run(connection, **given).all()
+
+    def run(self, connection: sa.Connection, **given: Any) -> sa.CursorResult[Any]:
+        """Execute the statement once."""
+        text, places, known = self._of(connection)
+        values = known | {name: as_stored(connection, value) for name, value in given.items()}
+        return connection.exec_driver_sql(text, tuple([values[name] for name in places]) if places else values)
+
+    def many(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
+        """Execute the statement with each row of values, in the order of `names`."""
         if not rows:
             return
-        if self._fills is not None and connection.dialect.name == "postgresql":
-            _copy(connection, self._fills, list(self._types), rows)
-            return
-        text, places, converts = self._of(connection)
-        for row in rows:
-            for name, convert in converts:
-                row[name] = convert(row[name])
-        if places:
-            connection.exec_driver_sql(text, [tuple([row[name] for name in places]) for row in rows])
-        else:
+        text, places, known = self._of(connection)
+        if places == self._names:
             connection.exec_driver_sql(text, list(rows))
+            return
+        named = [known | dict(zip(self._names, row, strict=True)) for row in rows]
+        if places:
+            connection.exec_driver_sql(text, [tuple([row[name] for name in places]) for row in named])
+        else:
+            connection.exec_driver_sql(text, named)
 
-    def _of(self, connection: sa.Connection) -> tuple[str, Sequence[str], list[tuple[str, Any]]]:
+    def _of(self, connection: sa.Connection) -> tuple[str, tuple[str, ...], dict[str, Any]]:
         dialect = connection.dialect
-        if dialect.name not in self._prepared:
+        if dialect.name not in self._compiled:
             schemas = connection.get_execution_options().get("schema_translate_map")
             options = {"schema_translate_map": schemas, "render_schema_translate": True} if schemas else {}
-            made = self._statement(connection) if callable(self._statement) else self._statement
-            compiled = made.compile(dialect=dialect, column_keys=list(self._types), **options)
-            converts = [
-                (name, kind.dialect_impl(dialect).bind_processor(dialect)) for name, kind in self._types.items()
-            ]
+            keys = list(self._names) if isinstance(self._statement, sa.Insert) else None
+            compiled: Any = self._statement.compile(dialect=dialect, column_keys=keys, **options)
+            known = compiled.construct_params(dict.fromkeys(self._names))
             # A driver that takes names has no places.
-            self._prepared[dialect.name] = (
-                str(compiled),
-                compiled.positiontup or (),
-                [(name, convert) for name, convert in converts if convert is not None],
-            )
-        return self._prepared[dialect.name]
+            self._compiled[dialect.name] = str(compiled), tuple(compiled.positiontup or ()), known
+        return self._compiled[dialect.name]
 
 
-def all_of(table: sa.Table) -> dict[str, sa.types.TypeEngine[Any]]:
-    """The types of a table's columns."""
-    return {column.name: column.type for column in table.columns}
+class Filling:
+    """A plain insertion into all columns of a table, which is a copy on PostgreSQL."""
+
+    def __init__(self, table: sa.Table) -> None:
+        self._table, self._names = table, [column.name for column in table.columns]
+        self._insert = Prepared(sa.insert(table), self._names)
+
+    def many(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
+        """Insert these rows, with a value for each column in order."""
+        if rows and connection.dialect.name == "postgresql":
+            _copy(connection, self._table, self._names, rows)
+        else:
+            self._insert.many(connection, rows)
+
+
+def as_stored(connection: sa.Connection, value: Any) -> Any:
+    """A moment or a list of values, as the driver takes it; anything else as it is."""
+    if connection.dialect.name != "sqlite":
+        return value
+    if isinstance(value, datetime):
+        return _MOMENTS.process_bind_param(value, connection.dialect).isoformat(" ", "microseconds")  # type: ignore[union-attr]
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+def moment_of(value: Any) -> datetime:
+    """The moment that the driver has given."""
+    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
+
+
+def list_of(value: Any) -> Sequence[Any]:
+    """The list that the driver has given as JSON; nothing where there is none."""
+    if isinstance(value, str):
+        return () if value == "[]" else json.loads(value) or ()
+    return value or ()
 
 
 def add_many(
-    connection: sa.Connection, table: sa.Table, adds: Sequence[str], columns: Mapping[str, Sequence[Any]]
+    connection: sa.Connection, table: sa.Table, adds: Collection[str], names: Sequence[str], rows: Sequence[Row]
 ) -> None:
-    """Insert these columns into a PostgreSQL table by one statement; where a key is there, the columns `adds` are added
-    to, and the others replaced.
+    """Insert rows of these columns into a PostgreSQL table by one statement; where a key is there, the columns `adds`
+    are added to, and the others replaced.
     """
-    name, keys = f"{table.schema}.{table.name}", [column.name for column in table.primary_key]
-    kinds = {column.name: column.type.compile(connection.dialect) for column in table.columns}
-    arrays = ", ".join(f"CAST(%({column})s AS {kinds[column]}[])" for column in columns)
+    keys = [column.name for column in table.primary_key]
     changes = ", ".join(
-        f"{column} = {table.name}.{column} + excluded.{column}" if column in adds else f"{column} = excluded.{column}"
-        for column in columns
-        if column not in keys
+        f"{name} = {table.name}.{name} + excluded.{name}" if name in adds else f"{name} = excluded.{name}"
+        for name in names
+        if name not in keys
     )
+    listed, given = _unnested(connection, table, names, rows)
     connection.exec_driver_sql(
-        f"INSERT INTO {name} AS {table.name} ({', '.join(columns)}) SELECT * FROM unnest({arrays}) "  # noqa: S608 - names of ours
+        f"INSERT INTO {table.schema}.{table.name} AS {table.name} ({', '.join(names)}) SELECT * FROM {listed} "  # noqa: S608 - names of ours
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}",
-        {column: _array(values) for column, values in columns.items()},
+        given,
     )
+
+
+def delete_many(connection: sa.Connection, table: sa.Table, condition: str, rows: Sequence[Row]) -> None:
+    """Delete the rows of a PostgreSQL table that have one of these primary keys and fulfil the condition."""
+    keys = [column.name for column in table.primary_key]
+    listed, given = _unnested(connection, table, keys, rows)
+    same = " AND ".join(f"held.{name} = gone.{name}" for name in keys)
+    connection.exec_driver_sql(
+        f"DELETE FROM {table.schema}.{table.name} AS held USING {listed} AS gone({', '.join(keys)}) "  # noqa: S608 - names of ours
+        f"WHERE {same} AND {condition}",
+        given,
+    )
+
+
+def _unnested(
+    connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Sequence[Row]
+) -> tuple[str, dict[str, Any]]:
+    kinds = (table.c[name].type.compile(connection.dialect) for name in names)
+    listed = ", ".join(f"CAST(%({name})s AS {kind}[])" for name, kind in zip(names, kinds, strict=True))
+    columns = zip(*rows, strict=True)
+    return f"unnest({listed})", {name: _array(values) for name, values in zip(names, columns, strict=True)}
 
 
 def _array(values: Sequence[Any]) -> Any:
@@ -90,13 +167,16 @@ def _array(values: Sequence[Any]) -> Any:
     return "{" + ",".join(map(str, values)) + "}" if isinstance(values[0], int) else list(values)
 
 
-def _copy(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+def _copy(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Sequence[Row]) -> None:
     statement = f"COPY {table.schema}.{table.name} ({', '.join(names)}) FROM STDIN"
     lost = connection.dialect.dbapi.OperationalError if connection.dialect.dbapi else OSError
     driver: Any = connection.connection
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copied:
             for row in rows:
-                copied.write_row([row[name] for name in names])
+                copied.write_row(row)
     except lost as error:
         raise sa.exc.OperationalError(statement, None, error) from error
+
+
+_MOMENTS = UtcDateTime()

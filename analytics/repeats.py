@@ -1,19 +1,53 @@
 """Repeated calls: the customer calls about the same thing again within the window, counted on the first of the two."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from analytics.aggregates import GRAIN, Deltas
-from analytics.facts import REPEAT_PARTS, REPEAT_WINDOW
+from analytics.facts import PLACE, REPEAT_PARTS, REPEAT_WINDOW, Fact
+from analytics.many_rows import Among, Prepared, as_stored, moment_of
+from analytics.parts import PART_NAMES
 from analytics.star import UNKNOWN, dim_reason, fact_call
 from calls.reasons import OTHER
 
-_CUSTOMERS_AT_ONCE = 500
+_CUSTOMERS_AT_ONCE = 2_000
+_AT = fact_call.c
+_OF_CUSTOMERS = (
+    sa.select(
+        *(_AT[name] for name in GRAIN),
+        *(_AT[name] for name in REPEAT_PARTS),
+        *(_AT.call_key, _AT.customer_key, _AT.happened_at_utc, _AT.is_window_complete, _AT.classified_count),
+        dim_reason.c.code,
+    )
+    .join_from(fact_call, dim_reason, dim_reason.c.reason_key == _AT.reason_key)
+    .where(Among(_AT.customer_key, "customers"))
+    .order_by(_AT.happened_at_utc, _AT.call_id)
+)
+_CALLS = Prepared(_OF_CUSTOMERS, ["customers"])
+_CALLS_BETWEEN = Prepared(
+    _OF_CUSTOMERS.where(_AT.happened_at_utc.between(sa.bindparam("first"), sa.bindparam("last"))),
+    ["customers", "first", "last"],
+)
+_UPDATE = Prepared(
+    sa.update(fact_call)
+    .where(_AT.call_key == sa.bindparam("key"))
+    .values({name: sa.bindparam(f"new_{name}") for name in (*REPEAT_PARTS, "modified_at_utc")}),
+    [*(f"new_{name}" for name in (*REPEAT_PARTS, "modified_at_utc")), "key"],
+)
+_KEPT = slice(len(GRAIN), len(GRAIN) + len(REPEAT_PARTS))
+_COLUMNS = [PART_NAMES.index(name) for name in REPEAT_PARTS]
+# What the comparison looks at, with the call's id before it.
+_LOOKED_AT = itemgetter(
+    *(PLACE[name] for name in ("call_id", "customer_key", "happened_at_utc")),
+    *(PLACE[name] for name in ("reason_key", "classified_count", "is_window_complete")),
+)
 
 
 @dataclass
@@ -24,6 +58,11 @@ class Concerned:
     first_at: datetime | None = None
     last_at: datetime | None = None
     is_everyone: bool = False
+
+    def replace(self, before: Iterable[Fact], after: Iterable[Fact]) -> None:
+        """Facts that are no more and facts that are new; what the comparison does not look at may change."""
+        for _, customer_key, happened_at, *_ in set(map(_LOOKED_AT, before)) ^ set(map(_LOOKED_AT, after)):
+            self.add(customer_key, moment_of(happened_at))
 
     def add(self, customer_key: int, happened_at: datetime) -> None:
         """A call of that customer's has changed; calls of nobody known are compared with none."""
@@ -44,60 +83,52 @@ class Concerned:
 
 def mark_repeats(connection: sa.Connection, concerned: Concerned, deltas: Deltas, now: datetime) -> None:
     """Set the repeat parts of the calls concerned, and add to `deltas` what they have changed by."""
-    for condition in _conditions(connection, concerned):
+    moment = as_stored(connection, now)
+    for rows in _calls(connection, concerned):
         of_customer: dict[tuple[int, str], list[Any]] = defaultdict(list)
-        for row in connection.execute(_calls().where(*condition)):
+        for row in rows:
             of_customer[row.customer_key, row.code].append(row)
-        changed = []
-        for calls in of_customer.values():
-            for row, parts in _judged(calls):
-                before = tuple(row[-len(REPEAT_PARTS) :])
-                if parts == before or not concerned.includes(row.happened_at_utc):
-                    continue
-                changed.append(
-                    {"key": row.call_key, "modified_at_utc": now, **dict(zip(REPEAT_PARTS, parts, strict=True))}
-                )
-                deltas.add_parts(
-                    row._mapping, REPEAT_PARTS, [new - old for new, old in zip(parts, before, strict=True)]
-                )
-        if changed:
-            connection.execute(sa.update(fact_call).where(fact_call.c.call_key == sa.bindparam("key")), changed)
-
-
-def _conditions(connection: sa.Connection, concerned: Concerned) -> Iterator[list[sa.ColumnElement[bool]]]:
-    customers, during = sorted(concerned.customer_keys), []
-    if concerned.is_everyone:
-        customers = list(connection.execute(sa.select(fact_call.c.customer_key).distinct()).scalars())
-    elif concerned.first_at is not None and concerned.last_at is not None:
-        # A change reaches back one window; to judge the calls there, the ones that may follow them are read as well.
-        begins_at, ends_at = concerned.first_at - REPEAT_WINDOW, concerned.last_at + REPEAT_WINDOW
-        during = [fact_call.c.happened_at_utc >= begins_at, fact_call.c.happened_at_utc <= ends_at]
-    for start in range(0, len(customers), _CUSTOMERS_AT_ONCE):
-        yield [fact_call.c.customer_key.in_(customers[start : start + _CUSTOMERS_AT_ONCE]), *during]
-
-
-def _calls() -> sa.Select[Any]:
-    return (
-        sa.select(
-            fact_call.c.call_key,
-            *(fact_call.c[name] for name in GRAIN),
-            fact_call.c.customer_key,
-            fact_call.c.happened_at_utc,
-            fact_call.c.is_window_complete,
-            fact_call.c.classified_count,
-            dim_reason.c.code,
-            *(fact_call.c[name] for name in REPEAT_PARTS),
-        )
-        .join_from(fact_call, dim_reason, dim_reason.c.reason_key == fact_call.c.reason_key)
-        .order_by(fact_call.c.happened_at_utc, fact_call.c.call_id)
-    )
-
-
-def _judged(calls: list[Any]) -> Iterator[tuple[Any, tuple[int, int, int]]]:
-    """Each call of one customer about one reason, in order of time, with its repeat parts."""
-    for n, row in enumerate(calls):
-        if row.customer_key == UNKNOWN or not row.classified_count or row.code == OTHER or not row.is_window_complete:
-            yield row, (0, 0, 0)
+        changed = [
+            (row, parts)
+            for calls in of_customer.values()
+            for row, happened_at, parts in _judged(calls)
+            if parts != row[_KEPT] and concerned.includes(happened_at)
+        ]
+        if not changed:
             continue
-        is_followed = n + 1 < len(calls) and calls[n + 1].happened_at_utc < row.happened_at_utc + REPEAT_WINDOW
-        yield row, (1, int(is_followed), int(not is_followed))
+        _UPDATE.many(connection, [(*parts, moment, row.call_key) for row, parts in changed])
+        amounts = np.zeros((len(changed), len(PART_NAMES)), np.int64)
+        amounts[:, _COLUMNS] = [parts for _, parts in changed]
+        amounts[:, _COLUMNS] -= [row[_KEPT] for row, _ in changed]
+        deltas.add([row[: len(GRAIN)] for row, _ in changed], amounts)
+
+
+def _calls(connection: sa.Connection, concerned: Concerned) -> Iterator[Any]:
+    """The calls to be compared, in order of time, those of one customer together."""
+    customers = sorted(concerned.customer_keys)
+    if concerned.is_everyone:
+        known = sa.select(_AT.customer_key).distinct().where(_AT.customer_key != UNKNOWN)
+        customers = list(connection.execute(known).scalars())
+    for start in range(0, len(customers), _CUSTOMERS_AT_ONCE):
+        some = customers[start : start + _CUSTOMERS_AT_ONCE]
+        if concerned.is_everyone or concerned.first_at is None or concerned.last_at is None:
+            yield _CALLS.rows(connection, customers=some)
+            continue
+        # A change reaches back one window; to judge the calls there, the ones that may follow them are read as well.
+        first, last = concerned.first_at - REPEAT_WINDOW, concerned.last_at + REPEAT_WINDOW
+        yield _CALLS_BETWEEN.rows(connection, customers=some, first=first, last=last)
+
+
+def _judged(calls: list[Any]) -> Iterator[tuple[Any, datetime, tuple[int, int, int]]]:
+    """Each call of one customer about one reason, in order of time, with its moment and its repeat parts."""
+    following = None
+    for row in reversed(calls):
+        happened_at = moment_of(row.happened_at_utc)
+        if not row.classified_count or row.code == OTHER or not row.is_window_complete:
+            parts = (0, 0, 0)
+        elif following is not None and following < happened_at + REPEAT_WINDOW:
+            parts = (1, 1, 0)
+        else:
+            parts = (1, 0, 1)
+        following = happened_at
+        yield row, happened_at, parts

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
@@ -19,6 +18,7 @@ import sqlalchemy as sa
 from analytics import aggregates, dimensions
 from analytics.fact_rows import Changes, follow_calls, follow_days, follow_teams
 from analytics.facts import REPEAT_WINDOW
+from analytics.many_rows import Prepared
 from analytics.repeats import mark_repeats
 from analytics.star import date_key, date_of, fact_call, refresh_state
 from calls.errors import SettingsError
@@ -28,6 +28,8 @@ from crm.touched_tables import touched_call
 
 # As many calls as one transaction follows: on SQLite, others wait for their turn to write meanwhile.
 MARKS_AT_ONCE = 2_000
+_SOME = sa.select(touched_call.c.id).limit(sa.literal_column(str(MARKS_AT_ONCE)))
+_TAKE_MARKS = Prepared(sa.delete(touched_call).where(touched_call.c.id.in_(_SOME)).returning(touched_call.c.call_id))
 _ONE_AT_A_TIME = 0x63616C6C77697365
 
 
@@ -72,15 +74,14 @@ def recompute_all(
 
 @dataclass(frozen=True)
 class _Marks:
-    call_ids: Sequence[UUID]
+    # As the driver has them.
+    call_ids: Sequence[Any]
     utc_days: Sequence[date]
 
 
 def _take_marks(connection: sa.Connection) -> _Marks:
-    some = sa.select(touched_call.c.id).limit(MARKS_AT_ONCE)
-    calls = sa.delete(touched_call).where(touched_call.c.id.in_(some)).returning(touched_call.c.call_id)
     days = sa.delete(touched_day).returning(touched_day.c.utc_day)
-    return _Marks(connection.execute(calls).scalars().all(), connection.execute(days).scalars().all())
+    return _Marks([row[0] for row in _TAKE_MARKS.rows(connection)], connection.execute(days).scalars().all())
 
 
 def _changes(
@@ -100,7 +101,7 @@ def _follow(connection: sa.Connection, marks: _Marks, state: sa.Row[Any], change
     if state.fiscal_starts_in != changes.fiscal_starts_in:
         dimensions.renew_dates(connection, changes.fiscal_starts_in)
     follow_teams(connection, changes.moved_agents.items(), changes)
-    follow_calls(connection, set(marks.call_ids), changes)
+    follow_calls(connection, dict.fromkeys(marks.call_ids), changes)
     follow_days(connection, set(_local_days(set(marks.utc_days), changes.zone)), changes)
     _complete_windows(connection, state.refreshed_at_utc, changes)
     mark_repeats(connection, changes.concerned, changes.deltas, now)
@@ -118,7 +119,9 @@ def _recompute(
 ) -> int:
     for marks in (touched_day, touched_call):
         connection.execute(sa.delete(marks))
+    dimensions.know_the_unknown(connection)
     changes = _changes(connection, zone, now, state, fiscal_starts_in)
+    changes.deltas.are_kept = False
     dimensions.renew_dates(connection, changes.fiscal_starts_in)
     days = _all_days(connection, changes.zone)
     follow_days(connection, days, changes)

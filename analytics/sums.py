@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
 from analytics.aggregates import PERIODS
 from analytics.dimensions import monday_of
+from analytics.many_rows import Among, Prepared
 from analytics.parts import PART_NAMES
 from analytics.star import (
     UNKNOWN_CODE,
@@ -143,33 +145,39 @@ def _whole_and_edges(period: str, filters: Filters) -> tuple[Filters | None, lis
     return replace(filters, since=first, until=last), edges
 
 
+_AT = agg_period.c
+_OF_PERIODS = sa.select(_AT.starts_on_key, _AT.member_key, _AT.is_sample, *(_AT[name] for name in PART_NAMES)).where(
+    _AT.period == sa.bindparam("period"),
+    _AT.dimension == sa.bindparam("dimension"),
+    _AT.starts_on_key >= sa.bindparam("since"),
+    _AT.starts_on_key < sa.bindparam("until"),
+)
+_GIVEN = ["period", "dimension", "since", "until"]
+_OF_EVERYONE = Prepared(_OF_PERIODS, _GIVEN)
+_OF_SOME = Prepared(_OF_PERIODS.where(Among(_AT.member_key, "members")), [*_GIVEN, "members"])
+
+
 def _stored(
     connection: sa.Connection, period: str, over: Over | None, filters: Filters
 ) -> dict[tuple[date, str], Sums]:
     """Sums that stand in agg_period as they are asked for."""
     dimension = next(iter(_needed(over, filters)), "all")
-    at = agg_period.c
-    condition = [at.period == period, at.dimension == dimension]
-    if filters.since:
-        condition.append(at.starts_on_key >= date_key(filters.since))
-    if filters.until:
-        condition.append(at.starts_on_key < date_key(filters.until))
-    if not filters.with_samples:
-        condition.append(at.is_sample.is_(False))
+    since, until = filters.since or date.min, filters.until or date.max
+    given: dict[str, Any] = {"since": date_key(since), "until": date_key(until)}
     codes = {}
     if dimension != "all":
         key, code = _key_of(Over(dimension)), _CODES[Over(dimension)]
         codes = {row[0]: row[1] for row in connection.execute(sa.select(key, code))}
         wanted = getattr(filters, dimension).lower()
         if wanted:
-            condition.append(at.member_key.in_([key for key, name in codes.items() if name.lower() == wanted]))
-    rows = connection.execute(
-        sa.select(at.starts_on_key, at.member_key, *(at[name] for name in PART_NAMES)).where(*condition)
-    )
+            given["members"] = [key for key, name in codes.items() if name.lower() == wanted]
+    asked = _OF_SOME if "members" in given else _OF_EVERYONE
     found: dict[tuple[date, str], Sums] = {}
-    for row in rows:
+    for row in asked.rows(connection, period=str(period), dimension=dimension, **given):
+        if row[2] and not filters.with_samples:
+            continue
         place = date_of(row[0]), "" if over is None else codes[row[1]]
-        sums = dict(zip(PART_NAMES, row[2:], strict=True))
+        sums = dict(zip(PART_NAMES, row[3:], strict=True))
         if place in found:
             # Two versions of a reason, or calls and samples.
             add(found[place], sums)

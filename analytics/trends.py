@@ -256,4 +256,5 @@ def _name_of(by: By, starts_on: date) -> str:
     if by is By.WEEK:
         iso = starts_on.isocalendar()
         return f"{iso.year}-W{iso.week:02}"
-    return starts_on.isoformat() if by is By.DAY else starts_on.strftime("%Y-%m")
+    # The first seven letters, as strftime takes ten times as long.
+    return starts_on.isoformat() if by is By.DAY else starts_on.isoformat()[:7]

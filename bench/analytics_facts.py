@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from analytics import aggregates, dimensions
 from analytics.facts import Keys
-from analytics.star import date_key, date_of, dim_date, fact_call, fact_call_reason, refresh_state
+from analytics.star import date_key, date_of, dim_agent, dim_date, dim_queue, fact_call, fact_call_reason, refresh_state
 from bench.analytics_calls import (
     AGENTS,
     BEGINS_AT,
@@ -38,6 +38,7 @@ def fill_facts(database: Database, call_count: int, now: datetime) -> None:
     """The whole star schema of `fill`'s calls, in UTC, as a refresh at `now` would leave it."""
     schema = "" if database.is_sqlite else "bi."
     with database.write() as connection:
+        dimensions.know_the_unknown(connection)
         keys, _ = dimensions.follow(connection)
         dimensions.know_dates(connection, {BEGINS_AT.date(), date_of(20261230)}, 1)
         contacts = max(call_count // 10, 1)
@@ -58,8 +59,10 @@ def fill_facts(database: Database, call_count: int, now: datetime) -> None:
 def _add(connection: sa.Connection, numbers: range, call_count: int, keys: Keys, now: datetime) -> None:
     says, first, end = says_of(connection), numbers.start, numbers.stop
     schema = "" if says.true == "1" else "bi."
-    queues = [keys.queue[id_of("queue", n)] for n in range(QUEUES)]
-    agents = [keys.agent[id_of("agent", n)] for n in range(AGENTS)]
+    held = {row.queue_id: row.queue_key for row in connection.execute(sa.select(dim_queue))}
+    queues = [held[id_of("queue", n)] for n in range(QUEUES)]
+    held = {row.agent_id: (row.agent_key, row.team_key) for row in connection.execute(sa.select(dim_agent))}
+    agents = [held[id_of("agent", n)] for n in range(AGENTS)]
     reasons = [keys.reason["bench", f"reason_{n}"].key for n in range(REASONS)]
     every = connection.execute(sa.select(dim_date.c.date_key).order_by(dim_date.c.date_key)).scalars().all()
     days = [key for key in every if key >= date_key(BEGINS_AT.date())][:DAYS]
