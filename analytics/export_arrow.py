@@ -8,7 +8,6 @@ from collections.abc import Generator, Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
@@ -101,14 +100,11 @@ def _in_order(batch: pa.RecordBatch, order: tuple[str, ...]) -> pa.RecordBatch:
 
 
 def _is_in_order(keys: Sequence[pa.Array]) -> bool:
-    is_tied: Any = True
+    is_tied = None
     for key in keys:
         before, after = key[:-1], key[1:]
-        if np.any(is_tied & _truths(pc.greater(before, after))):
+        falls, is_same = pc.greater(before, after), pc.equal(before, after)
+        if pc.any(falls if is_tied is None else pc.and_(is_tied, falls), min_count=0).as_py():
             return False
-        is_tied &= _truths(pc.equal(before, after))
+        is_tied = is_same if is_tied is None else pc.and_(is_tied, is_same)
     return True
-
-
-def _truths(found: pa.Array) -> Any:
-    return found.to_numpy(zero_copy_only=False)
