@@ -52,10 +52,11 @@ def texts(values: Sequence[str | None]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(data), buffers)
 
 
-def ids(data: bytes) -> pa.Array:
-    """UUIDs, 16 bytes each, as text; zeros are null."""
+def ids(data: bytes, *, zeros_are_null: bool) -> pa.Array:
+    """UUIDs, 16 bytes each, as text."""
     raw = np.frombuffer(data, np.uint8).reshape(-1, 16)
-    return _hyphened(_HEX[raw].view(np.uint8), ~raw.any(axis=1))
+    is_missing = ~raw.any(axis=1) if zeros_are_null else np.zeros(len(raw), np.bool_)
+    return _hyphened(_HEX[raw].view(np.uint8), is_missing)
 
 
 def ids_of(values: Sequence[str | None]) -> pa.Array:

@@ -224,11 +224,11 @@ class _Layout:
 
 def _fixed(column: Any) -> _Fixed | None:
     """How the column is read when it is of one size and never null; None when it is not."""
-    kind = column.type
+    kind, is_nullable = column.type, getattr(column, "nullable", True)
     if isinstance(kind, sa.Uuid):
         # The only ids that may be missing are those of the members for what is not known: they travel as zeros.
-        return _Fixed(column, "V16", lambda found, _kind: ids(found.tobytes()))
-    if getattr(column, "nullable", True):
+        return _Fixed(column, "V16", lambda found, _kind: ids(found.tobytes(), zeros_are_null=is_nullable))
+    if is_nullable:
         return None
     if isinstance(kind, sa.Boolean):
         return _Fixed(column, "i1", numbers)

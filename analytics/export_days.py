@@ -14,10 +14,11 @@ from hashlib import sha256
 import sqlalchemy as sa
 
 from analytics.export_tables import CHUNK_KEYS, ExportTable
-from analytics.star import agg_period, date_key, date_of, fact_call
+from analytics.star import agg_day, agg_period, date_key, date_of, fact_call, fact_call_reason
 
-# A month of more calls is written in one file for each day, where a call has rows of its own.
+# A month of more calls is written in one file for each day, in tables that may have a row for every call of a day.
 MONTH_ROWS = 50_000
+_MANY = (fact_call.name, fact_call_reason.name, agg_day.name)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def stretches(found: Mapping[int, Day], table: ExportTable) -> Iterator[Stretch]
             months[month].append(key)
     for month, keys in sorted(months.items()):
         folder = f"month={month // 100:04}-{month % 100:02}"
-        by_day = table.name.startswith("fact_") and sum(found[key].calls for key in keys) > MONTH_ROWS
+        by_day = table.name in _MANY and sum(found[key].calls for key in keys) > MONTH_ROWS
         if by_day:
             for key in keys:
                 yield Stretch(key, key, f"{folder}/day-{key % 100:02}.parquet", found[key].state)
