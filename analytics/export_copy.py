@@ -215,11 +215,18 @@ class _Layout:
                 at += 4
                 found.append(None if length < 0 else read(end[at : at + length]))
                 at += max(length, 0)
-        kinds = [wanted.field(name).type for name, _ in self._ends]
         return {
-            name: (texts(found) if pa.types.is_string(kind) else numbers_of(found, kind)).take(ends.indices)
-            for (name, _), kind, found in zip(self._ends, kinds, values, strict=True)
+            name: _spread(found, ends.indices, wanted.field(name).type)
+            for (name, _), found in zip(self._ends, values, strict=True)
         }
+
+
+def _spread(found: Sequence[Any], indices: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The values at these places; most columns hold one value all through a batch."""
+    is_one = len(set(found)) == 1
+    some = found[:1] if is_one else found
+    values = texts(some) if pa.types.is_string(kind) else numbers_of(some, kind)
+    return pa.repeat(values[0], len(indices)) if is_one else values.take(indices)
 
 
 def _fixed(column: Any) -> _Fixed | None:
