@@ -1,21 +1,23 @@
 """Rows of the star schema as Arrow batches: what every file of tables is written from.
 
-Bounded memory: a batch at a time, never a table. PostgreSQL sends them as binary COPY (export_copy.py); any other
-database row by row.
+Bounded memory: a batch at a time, never a table. PostgreSQL sends them as binary COPY (export_copy.py); SQLite's are
+taken as they are stored, a column at a time.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import cache
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from analytics.export_columns import ids_of, numbers_of, texts
 from analytics.export_copy import copied
-from analytics.export_tables import ColumnType, ExportColumn, ExportTable, Rows
+from analytics.export_tables import ColumnType, ExportColumn, ExportTable
 
 BATCH_ROWS = 16_384
-_SLOW_BATCH_ROWS = 5_000
+_STORED_BATCH_ROWS = 5_000
 
 TYPES = {
     ColumnType.INTEGER: pa.int64(),
@@ -56,30 +58,53 @@ def batches(connection: sa.Connection, table: ExportTable) -> Generator[pa.Recor
 def _batches(connection: sa.Connection, table: ExportTable) -> Generator[pa.RecordBatch, None, None]:
     wanted = schema(table)
     if table.select is None:
-        yield _arrow(wanted, table.fixed_rows)
+        columns = zip(*table.fixed_rows, strict=True)
+        yield pa.RecordBatch.from_arrays([texts(values) for values in columns], schema=wanted)
     elif connection.dialect.name == "postgresql":
         yield from copied(connection, table, wanted, BATCH_ROWS)
     else:
-        ordered = table.select.order_by(*(table.select.selected_columns[name] for name in table.order))
-        result = connection.execute(ordered, execution_options={"yield_per": _SLOW_BATCH_ROWS})
-        for rows in result.partitions():
-            yield _arrow(wanted, rows)
+        yield from _stored(connection, table.select, table, wanted)
 
 
-def _arrow(wanted: pa.Schema, rows: Rows) -> pa.RecordBatch:
-    columns = list(zip(*rows, strict=True)) if rows else [() for _ in wanted]
-    arrays = [
-        pa.array([None if value is None else str(value) for value in values], pa.string())
-        if field.type == pa.string()
-        else pa.array(values, field.type)
-        for field, values in zip(wanted, columns, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=wanted)
+def _stored(
+    connection: sa.Connection, select: sa.Select[Any], table: ExportTable, wanted: pa.Schema
+) -> Generator[pa.RecordBatch, None, None]:
+    """SQLite's rows without an object for each value: numbers, and texts for all else."""
+    names = select.selected_columns
+    if table.keys:
+        select = select.where(names[table.day or table.chunk].between(*table.keys))
+    with connection.execute(select.order_by(*(names[name] for name in table.order))) as result:
+        cursor: Any = result.cursor
+        while rows := cursor.fetchmany(_STORED_BATCH_ROWS):
+            columns = zip(names, wanted, zip(*rows, strict=True), strict=True)
+            arrays = [_array(values, column.type, field.type) for column, field, values in columns]
+            yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+
+def _array(values: Sequence[Any], stored: Any, kind: pa.DataType) -> pa.Array:
+    if isinstance(stored, sa.Uuid):
+        return ids_of(values)
+    if pa.types.is_string(kind):
+        return texts(values)
+    if pa.types.is_timestamp(kind):
+        return texts(values).cast(pa.timestamp("us")).view(kind)
+    return texts(values).cast(kind) if pa.types.is_date(kind) else numbers_of(values, kind)
 
 
 def _in_order(batch: pa.RecordBatch, order: tuple[str, ...]) -> pa.RecordBatch:
+    # Facts mostly come as they were written, which is in order already.
+    if _is_in_order([batch[name] for name in order]):
+        return batch
     keys = pa.RecordBatch.from_arrays([batch[name] for name in order], names=list(order))
-    by = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in order])
-    # Facts mostly come as they were written, which is in order already: then nothing is copied.
-    is_sorted = len(by) < 2 or pc.all(pc.greater(by[1:], by[:-1])).as_py()
-    return batch if is_sorted else batch.take(by)
+    return batch.take(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in order]))
+
+
+def _is_in_order(keys: Sequence[pa.Array]) -> bool:
+    is_tied = None
+    for key in keys:
+        before, after = key[:-1], key[1:]
+        falls, is_same = pc.greater(before, after), pc.equal(before, after)
+        if pc.any(falls if is_tied is None else pc.and_(is_tied, falls), min_count=0).as_py():
+            return False
+        is_tied = is_same if is_tied is None else pc.and_(is_tied, is_same)
+    return True

@@ -1,46 +1,45 @@
 """PostgreSQL's binary COPY as Arrow batches, a column at a time instead of a row at a time.
 
-The columns are asked for in an order that makes them cheap to read. First those that are never null and of one size:
-the beginnings of all rows of a batch are then one array of records, which numpy takes apart. The columns that hold
-0 or 1 travel as the bits of one number. Last the texts and what may be null: few different ends of rows occur in a
+The columns are asked for in an order that makes them cheap to read. First those that are never null and of one size,
+many small ones of them as the bits of few numbers (export_bits.py): the beginnings of all rows of a batch are then one
+array of records, which numpy takes apart. Last the texts and what may be null: few different ends of rows occur in a
 batch, and each is read once.
 
 COPY TO sends one message per row (PostgreSQL, "Message Formats", CopyData).
 """
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import repeat
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from analytics.export_tables import ExportTable
-from calls.errors import CallwiseError
+from analytics.export_bits import Word, excess, packed, unpacked, words
+from analytics.export_columns import ids, numbers, numbers_of, texts
+from analytics.export_tables import Bits, ExportTable
 from crm.tables import UtcDateTime
 
 # "PGCOPY\n\xff\r\n\0", flags and the length of an extension that no version has.
 _HEADER_BYTES = 19
-_END = b"\xff\xff"
-_BITS = 62
+# Of the last message, which is no row: as many fields as no row has.
+_END_BYTES = 2
+_AT_ONCE = 1_024
+_BATCH_BYTES = 64 << 20
+_LONGEST = 1 << 30
 # PostgreSQL counts from 2000-01-01.
 _EPOCH_US = 946_684_800_000_000
-_EPOCH_DAYS = np.int32(10_957)
+_EPOCH_DAYS = 10_957
 _NO_ID = UUID(int=0)
-_HEX = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.dtype("S2"))
-# Where the bytes of a UUID stand in its text, and where its hyphens do.
-_AT_BYTES = (0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34)
-_AT_HYPHENS = [8, 13, 18, 23]
-
-
-class NotAFlag(CallwiseError):
-    """A column that is to hold 0 or 1 holds something else: the file would be wrong, so that none is written."""
-
-    code = "not_a_flag"
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class _Fixed:
 
     column: sa.ColumnElement[Any]
     dtype: str
-    read: Callable[[Any], pa.Array]
+    read: Callable[[Any, pa.DataType], pa.Array]
 
 
 def copied(
@@ -57,34 +56,68 @@ def copied(
 ) -> Iterator[pa.RecordBatch]:
     """The rows of the table in batches, in the order in which they lie in the database.
 
-    Within the connection's transaction, and so in its view of the database. Raises NotAFlag.
+    Within the connection's transaction, and so in its view of the database. The rows with a number that needs more bits
+    than the table says come last.
     """
-    if table.select is None:
-        raise ValueError(f"{table.name} does not come from the database")
-    columns = list(table.select.selected_columns)
-    flags = [column for column in columns if column.name in table.flags]
-    fixed = [found for column in columns if column.name not in table.flags and (found := _fixed(column))]
-    taken = {found.column.name for found in fixed} | table.flags
-    ends = [column for column in columns if column.name not in taken]
-    words = [flags[start : start + _BITS] for start in range(0, len(flags), _BITS)]
-    layout = _Layout(
-        fixed=fixed,
-        words=[[column.name for column in word] for word in words],
-        ends=[(column.name, _end_reader(column)) for column in ends],
-    )
-    asked = [
-        *(_asked(found.column) for found in fixed),
-        *(_packed(word) for word in words),
-        *([_seen(flags)] if flags else []),
+    left_out = array("q")
+
+    def read(asked: _Asked, where: str) -> Iterator[pa.RecordBatch]:
+        query = f"COPY ({asked.query}{where}) TO STDOUT (FORMAT binary)"
+        with closing(_messages(connection, query, batch_rows)) as found:
+            for rows, ends in found:
+                batch = asked.layout.batch(rows, ends, wanted, left_out)
+                if batch.num_rows:
+                    yield batch
+
+    asked = _asked(table.select, table.bits, table.day or table.chunk or table.primary_key[0])
+    yield from read(asked, f" WHERE {asked.key} BETWEEN {table.keys[0]} AND {table.keys[1]}" if table.keys else "")
+    plain = _asked(table.select, (), table.primary_key[0])
+    for first in range(0, len(left_out), batch_rows):
+        listed = ",".join(map(str, left_out[first : first + batch_rows]))
+        yield from read(plain, f" WHERE {plain.key} = ANY ('{{{listed}}}')")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A statement without its WHERE, the column for that, and how the rows are read."""
+
+    query: str
+    key: str
+    layout: "_Layout"
+
+
+@lru_cache(maxsize=128)
+def _asked(select: sa.Select[Any] | None, bits: tuple[Bits, ...], key: str) -> _Asked:
+    if select is None:
+        raise ValueError("the table does not come from the database")
+    columns = {column.name: column for column in select.selected_columns}
+    in_bits = words(bits)
+    taken = {one.name for one in bits}
+    fixed = [found for name, column in columns.items() if name not in taken and (found := _fixed(column))]
+    taken |= {found.column.name for found in fixed}
+    ends = [column for name, column in columns.items() if name not in taken]
+    listed = [
+        *(_never_null(found.column) for found in fixed),
+        *(packed(word, columns) for word in in_bits),
+        *([excess(bits, columns)] if bits else []),
         *ends,
     ]
-    select = table.select.with_only_columns(*asked, maintain_column_froms=True)
-    query = select.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
-    yield from layout.batches(_messages(connection, f"COPY ({query}) TO STDOUT (FORMAT binary)"), wanted, batch_rows)
+    statement = select.with_only_columns(*listed, maintain_column_froms=True)
+    readers = [(column.name, _end_reader(column)) for column in ends]
+    return _Asked(_sql(statement), _sql(columns[key]), _Layout(fixed, in_bits, readers))
 
 
-def _messages(connection: sa.Connection, query: str) -> Iterator[memoryview]:
-    """What a COPY sends, message by message, straight from libpq: psycopg's own loop costs as much as the rest."""
+def _sql(clause: Any) -> str:
+    return str(clause.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))  # type: ignore[no-untyped-call]
+
+
+def _messages(
+    connection: sa.Connection, query: str, batch_rows: int
+) -> Generator[tuple[bytearray, list[int]], None, None]:
+    """The rows that a COPY sends, one behind the other, and where each ends; both are used again for the next ones.
+
+    Straight from libpq: psycopg's own loop costs as much as the rest.
+    """
     from psycopg import pq
     from psycopg.errors import error_from_result
 
@@ -95,16 +128,35 @@ def _messages(connection: sa.Connection, query: str) -> Iterator[memoryview]:
     result = link.exec_(query.encode())
     if result.status != pq.ExecStatus.COPY_OUT:
         raise error_from_result(result)
-    get, is_whole = link.get_copy_data, False
+    get = link.get_copy_data
+    rows, ends, at = bytearray(), [], 0
+    length, message = get(0)
     try:
-        while True:
-            length, message = get(0)
-            if length <= 0:
-                is_whole = True
-                break
-            yield message
+        if length > _HEADER_BYTES:
+            # The first row comes with the header.
+            rows += message[_HEADER_BYTES:]
+            at = len(rows)
+            ends.append(at)
+        while length > 0:
+            for _ in repeat(None, _AT_ONCE):
+                length, message = get(0)
+                if length <= 0:
+                    break
+                rows += message
+                at += length
+                ends.append(at)
+            else:
+                if len(ends) + _AT_ONCE > batch_rows or at > _BATCH_BYTES:
+                    yield rows, ends
+                    rows.clear()
+                    ends.clear()
+                    at = 0
+        if ends and at - (ends[-2] if len(ends) > 1 else 0) == _END_BYTES:
+            ends.pop()
+        if ends:
+            yield rows, ends
     finally:
-        if not is_whole:
+        if length > 0:
             link.get_cancel().cancel()
             while get(0)[0] > 0:
                 pass
@@ -119,148 +171,88 @@ class _Layout:
     """Where each column stands in a row, and how a batch of rows becomes arrays."""
 
     def __init__(
-        self,
-        fixed: Sequence[_Fixed],
-        words: Sequence[Sequence[str]],
-        ends: Sequence[tuple[str, Callable[[bytes], Any]]],
+        self, fixed: Sequence[_Fixed], in_bits: Sequence[Word], ends: Sequence[tuple[str, Callable[[bytes], Any]]]
     ) -> None:
-        self._fixed, self._words, self._ends = fixed, words, ends
-        sizes = [found.dtype for found in fixed] + [">i8"] * (len(words) + bool(words))
+        self._fixed, self._words, self._ends = fixed, in_bits, ends
+        sizes = [found.dtype for found in fixed] + [">i8"] * (len(in_bits) + bool(in_bits))
         # Of each row: how many fields, and before each field how many bytes.
         self._row = np.dtype(
             [("fields", ">i2"), *(pair for n, size in enumerate(sizes) for pair in ((f"l{n}", ">i4"), (f"f{n}", size)))]
         )
 
-    def batches(self, messages: Iterator[memoryview], wanted: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """Batch by batch from the messages of a COPY."""
+    def batch(self, rows: bytearray, ends: Sequence[int], wanted: pa.Schema, left_out: "array[int]") -> pa.RecordBatch:
+        """The rows as a batch; the first fixed column of those that cannot be read by the bits goes to `left_out`."""
+        offsets = np.zeros(len(ends) + 1, np.int32)
+        offsets[1:] = ends
+        whole = pa.Array.from_buffers(pa.binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(rows)])
         size = self._row.itemsize
-        begins, filled = bytearray(batch_rows * size), 0
-        codes: dict[bytes, int] = {}
-        of_rows: list[int] = []
-        add_code, code_of = of_rows.append, codes.get
-        for message in _rows(messages):
-            begins[filled : filled + size] = message[:size]
-            filled += size
-            end = message[size:].tobytes()
-            code = code_of(end)
-            if code is None:
-                code = codes[end] = len(codes)
-            add_code(code)
-            if len(of_rows) == batch_rows:
-                yield self._batch(begins, codes, of_rows, wanted)
-                filled = 0
-                codes.clear()
-                of_rows.clear()
-        if of_rows:
-            yield self._batch(begins[:filled], codes, of_rows, wanted)
+        begins = np.frombuffer(pc.binary_slice(whole, 0, size).buffers()[2], self._row, len(ends))
+        arrays = {
+            found.column.name: found.read(begins[f"f{n}"], wanted.field(found.column.name).type)
+            for n, found in enumerate(self._fixed)
+        }
+        for n, word in enumerate(self._words, len(self._fixed)):
+            arrays |= {
+                name: numbers(values, wanted.field(name).type)
+                for name, values in unpacked(word, begins[f"f{n}"].astype(np.int64)).items()
+            }
+        if self._ends:
+            arrays |= self._read_ends(pc.binary_slice(whole, size, _LONGEST).dictionary_encode(), wanted)
+        batch = pa.RecordBatch.from_arrays([arrays[field.name] for field in wanted], schema=wanted)
+        if self._words and (is_beyond := begins[f"f{len(self._fixed) + len(self._words)}"] != 0).any():
+            # The first of the columns of one size is the key of the table.
+            # The first of the columns of one size is the key of the table.
+            left_out.extend(begins["f0"][is_beyond].tolist())
+            return batch.filter(numbers(~is_beyond, pa.bool_()))
+        return batch
 
-    def _batch(
-        self, begins: bytearray, codes: dict[bytes, int], of_rows: Sequence[int], wanted: pa.Schema
-    ) -> pa.RecordBatch:
-        records = np.frombuffer(begins, self._row)
-        arrays = {found.column.name: found.read(records[f"f{n}"]) for n, found in enumerate(self._fixed)}
-        at = len(self._fixed)
-        for n, names in enumerate(self._words):
-            word = records[f"f{at + n}"].astype(np.int64)
-            arrays |= {name: pa.array((word >> bit) & 1) for bit, name in enumerate(names)}
-        if self._words and (records[f"f{at + len(self._words)}"] & ~np.int64(1)).any():
-            raise NotAFlag("a count of calls on the row of one call is neither 0 nor 1")
-        arrays |= self._read_ends(list(codes), of_rows, wanted)
-        return pa.RecordBatch.from_arrays([arrays[field.name] for field in wanted], schema=wanted)
-
-    def _read_ends(self, ends: Sequence[bytes], of_rows: Sequence[int], wanted: pa.Schema) -> dict[str, pa.Array]:
-        if not self._ends:
-            return {}
+    def _read_ends(self, ends: pa.DictionaryArray, wanted: pa.Schema) -> Mapping[str, pa.Array]:
         values: list[list[Any]] = [[] for _ in self._ends]
-        for end in ends:
+        for end in ends.dictionary.to_pylist():
             at = 0
             for (_, read), found in zip(self._ends, values, strict=True):
                 (length,) = struct.unpack_from(">i", end, at)
                 at += 4
                 found.append(None if length < 0 else read(end[at : at + length]))
                 at += max(length, 0)
-        indices = pa.array(np.array(of_rows, np.int64))
         return {
-            name: pa.array(found, wanted.field(name).type).take(indices)
+            name: _spread(found, ends.indices, wanted.field(name).type)
             for (name, _), found in zip(self._ends, values, strict=True)
         }
 
 
-def _rows(messages: Iterator[memoryview]) -> Iterator[memoryview]:
-    """The messages that are rows: the first begins with the header, the last says that there are no more."""
-    for first in messages:
-        if len(first) > _HEADER_BYTES and first[_HEADER_BYTES:] != _END:
-            yield first[_HEADER_BYTES:]
-        break
-    for message in messages:
-        if message != _END:
-            yield message
+def _spread(found: Sequence[Any], indices: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The values at these places; most columns hold one value all through a batch."""
+    is_one = len(set(found)) == 1
+    some = found[:1] if is_one else found
+    values = texts(some) if pa.types.is_string(kind) else numbers_of(some, kind)
+    return pa.repeat(values[0], len(indices)) if is_one else values.take(indices)
 
 
 def _fixed(column: Any) -> _Fixed | None:
     """How the column is read when it is of one size and never null; None when it is not."""
-    kind = column.type
+    kind, is_nullable = column.type, getattr(column, "nullable", True)
     if isinstance(kind, sa.Uuid):
         # The only ids that may be missing are those of the members for what is not known: they travel as zeros.
-        return _Fixed(column, "V16", _ids)
-    if getattr(column, "nullable", True):
+        return _Fixed(column, "V16", lambda found, _kind: ids(found.tobytes(), zeros_are_null=is_nullable))
+    if is_nullable:
         return None
     if isinstance(kind, sa.Boolean):
-        return _Fixed(column, "i1", lambda found: pa.array(found.astype(np.bool_)))
+        return _Fixed(column, "i1", numbers)
     if isinstance(kind, sa.BigInteger):
-        return _Fixed(column, ">i8", _integers)
+        return _Fixed(column, ">i8", numbers)
     if isinstance(kind, sa.Integer):
-        return _Fixed(column, ">i4", _integers)
+        return _Fixed(column, ">i4", numbers)
     if isinstance(kind, UtcDateTime):
-        return _Fixed(
-            column, ">i8", lambda found: pa.array(found.astype(np.int64) + _EPOCH_US).cast(pa.timestamp("us", tz="UTC"))
-        )
+        return _Fixed(column, ">i8", lambda found, kind: numbers(found.astype(np.int64) + _EPOCH_US, kind))
     if isinstance(kind, sa.Date):
-        return _Fixed(
-            column,
-            ">i4",
-            lambda found: pa.array((found.astype(np.int64) + _EPOCH_DAYS).astype(np.int32)).cast(pa.date32()),
-        )
+        return _Fixed(column, ">i4", lambda found, kind: numbers(found.astype(np.int32) + _EPOCH_DAYS, kind))
     return None
 
 
-def _integers(found: Any) -> pa.Array:
-    return pa.array(found.astype(np.int64))
-
-
-def _ids(found: Any) -> pa.Array:
-    """UUIDs as text; zeros as null."""
-    data = np.frombuffer(found.tobytes(), np.uint8).reshape(len(found), 16)
-    text = np.empty((len(found), 36), np.uint8)
-    pairs = _HEX[data].view(np.uint8).reshape(len(found), 16, 2)
-    for n, at in enumerate(_AT_BYTES):
-        text[:, at : at + 2] = pairs[:, n]
-    text[:, _AT_HYPHENS] = ord("-")
-    offsets = np.arange(0, 36 * (len(found) + 1), 36, dtype=np.int32)
-    whole = pa.StringArray.from_buffers(len(found), pa.py_buffer(offsets), pa.py_buffer(text))
-    is_missing = ~data.any(axis=1)
-    return pa.compute.if_else(pa.array(is_missing), None, whole) if is_missing.any() else whole
-
-
-def _asked(column: Any) -> Any:
+def _never_null(column: Any) -> Any:
     is_id = isinstance(column.type, sa.Uuid) and getattr(column, "nullable", True)
     return sa.func.coalesce(column, _NO_ID).label(column.name) if is_id else column
-
-
-def _packed(word: Sequence[Any]) -> sa.ColumnElement[int]:
-    """The flags as the bits of one number, the first as the lowest."""
-    total: Any = word[0]
-    for bit, column in enumerate(word[1:], 1):
-        total = total.bitwise_or(column.bitwise_lshift(bit))
-    return sa.cast(total, sa.BigInteger)
-
-
-def _seen(flags: Sequence[Any]) -> sa.ColumnElement[int]:
-    """Every bit that any of the columns has set: no other than the lowest, where all hold 0 or 1."""
-    total: Any = flags[0]
-    for column in flags[1:]:
-        total = total.bitwise_or(column)
-    return sa.cast(total, sa.BigInteger)
 
 
 def _end_reader(column: Any) -> Callable[[bytes], Any]:

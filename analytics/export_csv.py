@@ -39,7 +39,7 @@ def safe_texts(values: pa.Array) -> pa.Array:
     is_formula = pc.match_substring_regex(values, _FORMULA)
     if not pc.any(is_formula, min_count=0).as_py():
         return values
-    return pc.if_else(is_formula, pc.binary_join_element_wise("'", values, ""), values)
+    return pc.replace_substring_regex(values, pattern=_FORMULA, replacement=r"'\1")
 
 
 def pieces(context: Context) -> Iterator[Piece]:

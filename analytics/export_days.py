@@ -14,10 +14,11 @@ from hashlib import sha256
 import sqlalchemy as sa
 
 from analytics.export_tables import CHUNK_KEYS, ExportTable
-from analytics.star import agg_hour, agg_period, date_key, date_of, fact_call
+from analytics.star import agg_day, agg_period, date_key, date_of, fact_call, fact_call_reason
 
-# A month of more rows is written in one file for each day.
+# A month of more calls is written in one file for each day, in tables that may have a row for every call of a day.
 MONTH_ROWS = 50_000
+_MANY = (fact_call.name, fact_call_reason.name, agg_day.name)
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,11 @@ class Stretch:
 
 def days(connection: sa.Connection) -> dict[int, Day]:
     """The state of every day with calls, by its date key, in order."""
+    key = agg_period.c.starts_on_key.label("date_key")
     counts = (
-        sa.select(agg_hour.c.date_key, sa.func.sum(agg_hour.c.call_count).label("calls"))
-        .group_by(agg_hour.c.date_key)
+        sa.select(key, sa.func.sum(agg_period.c.call_count).label("calls"))
+        .where(agg_period.c.period == "day", agg_period.c.dimension == "all")
+        .group_by(key)
         .subquery()
     )
     newest = (
@@ -63,7 +66,7 @@ def stretches(found: Mapping[int, Day], table: ExportTable) -> Iterator[Stretch]
             months[month].append(key)
     for month, keys in sorted(months.items()):
         folder = f"month={month // 100:04}-{month % 100:02}"
-        by_day = not is_of_periods and sum(found[key].calls for key in keys) > MONTH_ROWS
+        by_day = table.name in _MANY and sum(found[key].calls for key in keys) > MONTH_ROWS
         if by_day:
             for key in keys:
                 yield Stretch(key, key, f"{folder}/day-{key % 100:02}.parquet", found[key].state)
@@ -86,9 +89,9 @@ def chunks_of(connection: sa.Connection, table: ExportTable) -> Iterator[Stretch
     if table.select is None:
         raise ValueError(f"{table.name} is not cut into parts")
     key, identity = (table.select.selected_columns[name] for name in (table.chunk, "contact_id"))
-    number = sa.case((key < 0, 0), else_=sa.func.floor(key / CHUNK_KEYS)).label("number")
+    number = sa.case((key < 0, 0), else_=key // CHUNK_KEYS).label("number")
     is_hashed = connection.dialect.name == "postgresql"
-    marks = sa.func.sum(sa.cast(sa.func.uuid_hash(identity), sa.BigInteger)) if is_hashed else sa.null()
+    marks = sa.func.sum(sa.func.uuid_hash(identity)) if is_hashed else sa.null()
     rows = connection.execute(sa.select(number, sa.func.count(), marks).group_by(number).order_by(number))
     for found, count, sum_of_hashes in rows:
         first = int(found) * CHUNK_KEYS

@@ -22,8 +22,10 @@ from analytics.export_pieces import Context, Piece
 from analytics.export_tables import ColumnType, ExportTable
 
 # To be raised when files of the same content get another form, so that all are written again.
-_FORM = 2
+_FORM = 3
 _IN_HAND = 2
+# Of a number with more bits, a part of a file holds about as many values as rows.
+_FEW_BITS = 16
 
 
 def pieces(context: Context) -> Iterator[Piece]:
@@ -58,9 +60,11 @@ def write_parquet(connection: sa.Connection, table: ExportTable, path: Path) -> 
     One thread asks for the rows and takes them apart, another compresses what is there already.
     """
     texts = [column.name for column in table.columns if column.type in {ColumnType.TEXT, ColumnType.BOOLEAN}]
+    few = [one.name for one in table.bits if one.width <= _FEW_BITS] + ([table.day] if table.day else [])
     keys = [*table.order, *(column.name for column in table.columns if column.type is ColumnType.DATETIME)]
     # A code for a value that occurs again and again; an id occurs once. Bounds are kept for what is searched by.
-    options = {"use_dictionary": [name for name in texts if not name.endswith("_id")], "write_statistics": keys}
+    coded = {name for name in (*texts, *few) if not name.endswith("_id")}
+    options = {"use_dictionary": sorted(coded), "write_statistics": keys}
     rows = 0
     with (
         pq.ParquetWriter(path, schema(table), compression="zstd", **options) as file,

@@ -65,14 +65,15 @@ def write_workbook(
             readme = book.add_worksheet("README")
             for number, sheet in enumerate(sheets):
                 _add_sheet(book, sheet, number, len(sheet.rows))
-            page = _add_sheet(book, calls.sheet, len(sheets), calls.count)
+            page = _add_sheet(book, calls.sheet, len(sheets), 1)
             _add_charts(book, sheets)
             counts = {sheet.name: len(sheet.rows) for sheet in sheets} | {calls.sheet.name: calls.count}
             lines = _readme(connection, title, now, personal_data=personal_data)
             _fill_readme(book, readme, lines, {sheet.name: sheet.about for sheet in (*sheets, calls.sheet)}, counts)
         # Counted from 1, in the order in which the sheets were added.
         file = f"xl/worksheets/sheet{page.index + 1}.xml"
-        fill(made, path, Filling(file, _HEADER_ROW + 2, calls.cells, calls.rows))
+        table = _table_name(calls.sheet, len(sheets))
+        fill(made, path, Filling(file, table, _HEADER_ROW + 2, calls.cells, calls.rows, calls.count))
     finally:
         made.unlink(missing_ok=True)
     return counts
@@ -153,16 +154,21 @@ def _add_sheet(book: Any, sheet: Sheet, number: int, row_count: int) -> Any:
         _HEADER_ROW + max(row_count, 1),
         len(sheet.columns) - 1,
         {
-            "name": f"t{number}_{sheet.name.replace(' ', '_').lower()}",
+            "name": _table_name(sheet, number),
             "style": "Table Style Light 1",
             "columns": [
                 {"header": header, **({"format": formats[text]} if text else {})}
                 for header, (_, text) in zip(headers, sheet.columns, strict=True)
             ],
-            "data": sheet.rows,
+            # It looks at every cell of the range for data, even where there is none.
+            **({"data": sheet.rows} if sheet.rows else {}),
         },
     )
     return page
+
+
+def _table_name(sheet: Sheet, number: int) -> str:
+    return f"t{number}_{sheet.name.replace(' ', '_').lower()}"
 
 
 def _distinct(headers: Sequence[str]) -> list[str]:

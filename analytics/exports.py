@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
-from analytics import export_csv, export_parquet, export_xlsx, hyper, interchange, lake, ossie, powerbi
+from analytics import export_csv, export_parquet, export_xlsx, hyper, lake, ossie, powerbi
 from analytics.export_pieces import Context, Entry, Piece
 from analytics.export_tables import export_tables
 from analytics.export_targets import MANIFEST, ExportFailed, FolderTarget, Target
@@ -22,12 +22,26 @@ from crm.database import Database
 
 log = structlog.get_logger()
 
+
+def _vcon(context: Context) -> Iterator[Piece]:
+    # What reads a whole call is loaded only where whole calls leave.
+    from analytics.interchange import vcon_pieces
+
+    return vcon_pieces(context)
+
+
+def _pca(context: Context) -> Iterator[Piece]:
+    from analytics.interchange import pca_pieces
+
+    return pca_pieces(context)
+
+
 _KINDS: Mapping[str, Callable[[Context], Iterator[Piece]]] = {
     "csv": export_csv.pieces,
     "parquet": export_parquet.pieces,
     "xlsx": export_xlsx.pieces,
-    "vcon": interchange.vcon_pieces,
-    "pca": interchange.pca_pieces,
+    "vcon": _vcon,
+    "pca": _pca,
     "powerbi": powerbi.pieces,
     "ossie": ossie.pieces,
     "lake": lake.pieces,

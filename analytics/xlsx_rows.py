@@ -39,33 +39,53 @@ class Cells(Enum):
 
 @dataclass(frozen=True)
 class Filling:
-    """The rows of one sheet: `file` is its name in the zip, `first` the number of the first row, from 1."""
+    """The rows of one sheet: `file` is its name in the zip, `first` the number of the first row, from 1.
+
+    `table` is the name of the table around them, whose header is the row above; `count` says how many rows it gets.
+    """
 
     file: str
+    table: str
     first: int
     columns: Sequence[Cells]
     rows: Iterable[Sequence[Any]]
+    count: int
+
+    @property
+    def last_cell(self) -> str:
+        """The last cell of the table; it has one row at least."""
+        return f"{_letters(len(self.columns) - 1)}{self.first - 1 + max(self.count, 1)}"
 
 
 def fill(made: Path, path: Path, filling: Filling) -> int:
     """Copy the workbook `made` to `path` with the rows in it; returns how many.
 
-    The row before the first one lends each column its format: a cell there is styled and empty.
+    The second row lends each column its format: a cell there is styled and empty. The table there is made with one row,
+    since xlsxwriter remembers every cell of a table: it grows here. Raises ValueError for another number of rows.
     """
     count = 0
     with ZipFile(made) as source, ZipFile(path, "w", ZIP_DEFLATED, compresslevel=1) as book:
         for member in source.infolist():
+            text = source.read(member).decode()
             if member.filename != filling.file:
-                book.writestr(member.filename, source.read(member), ZIP_DEFLATED)
+                is_table = member.filename.startswith("xl/tables/") and f' name="{filling.table}"' in text
+                book.writestr(member.filename, _grown(text, filling) if is_table else text, ZIP_DEFLATED)
                 continue
-            before, end, after = source.read(member).decode().partition("</sheetData>")
+            before, end, after = text.partition("</sheetData>")
+            before = re.sub('<dimension ref="[^"]*"/>', f'<dimension ref="A1:{filling.last_cell}"/>', before, count=1)
             with book.open(member.filename, "w", force_zip64=True) as sheet:
                 sheet.write(before.encode())
                 for text, rows in _texts(filling, _styles(before, filling)):
                     sheet.write(text.encode())
                     count += rows
                 sheet.write((end + after).encode())
+    if count != filling.count:
+        raise ValueError(f"{count} rows for a table of {filling.count}")
     return count
+
+
+def _grown(text: str, filling: Filling) -> str:
+    return re.sub(r' ref="[A-Z]+\d+:[A-Z]+\d+"', f' ref="A{filling.first - 1}:{filling.last_cell}"', text)
 
 
 def _styles(text: str, filling: Filling) -> list[str]:

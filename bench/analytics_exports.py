@@ -204,8 +204,8 @@ def _by_rows(path: Path, calls: CallsSheet, rows: Sequence[Sequence[Any]]) -> No
     made = path.with_suffix(".made")
     with xlsxwriter.Workbook(str(made)) as book:
         page = book.add_worksheet()
-        page.add_table(0, 0, len(rows), len(calls.cells) - 1, {"columns": _headers(calls)})
-    fill(made, path, Filling("xl/worksheets/sheet1.xml", 2, calls.cells, rows))
+        page.add_table(0, 0, 1, len(calls.cells) - 1, {"columns": _headers(calls), "name": "calls"})
+    fill(made, path, Filling("xl/worksheets/sheet1.xml", "calls", 2, calls.cells, rows, len(rows)))
 
 
 def _by_cells(path: Path, calls: CallsSheet, rows: Sequence[Sequence[Any]]) -> None:

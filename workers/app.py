@@ -108,7 +108,6 @@ def ring(step: Step, call_id: UUID) -> None:
 
 def _configuration() -> dict[str, Any]:
     settings = wiring().settings
-    stroke = {"queue": CLOCK_QUEUE, "expires": STROKE_S}
     return {
         "broker_url": settings.broker.url,
         "broker_transport": "workers.sqs:Transport" if settings.broker.url.startswith("sqs") else None,
@@ -131,12 +130,14 @@ def _configuration() -> dict[str, Any]:
         "worker_enable_remote_control": False,
         "accept_content": ["json"],
         "timezone": "UTC",
-        "beat_schedule": _clock(settings, stroke),
+        "beat_schedule": schedule(settings),
         "beat_schedule_filename": str(settings.home_path / "beat-schedule"),
     }
 
 
-def _clock(settings: Settings, stroke: dict[str, Any]) -> dict[str, Any]:
+def schedule(settings: Settings) -> dict[str, Any]:
+    """What beat sends, by name, as Celery wants it."""
+    stroke = {"queue": CLOCK_QUEUE, "expires": STROKE_S}
     return {
         "sweep": {"task": "work.sweep", "schedule": settings.work.sweep_s, "options": stroke},
         "batches": {"task": "work.batches", "schedule": settings.language.batch_poll_s, "options": stroke},

@@ -1,5 +1,6 @@
 """The work that comes round by the clock, beside the sweep: what the settings ask for, and how often."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from runtime.reporting import REPORT_LOOK_S
@@ -37,3 +38,8 @@ def strokes(settings: Settings) -> dict[str, Stroke]:
         every_s = settings.exports.every_h * 3600
         found["export"] = Stroke("work.export", every_s, at_start=True, goes_stale=False)
     return found
+
+
+def due(of: Collection[Stroke], look: int, every_s: float) -> list[Stroke]:
+    """Those that are sent at the nth look, from 1, of somebody who looks every so many seconds."""
+    return [one for one in of if (look - one.at_start) % max(1, int(one.every_s / every_s)) == 0]

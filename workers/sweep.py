@@ -21,7 +21,7 @@ from crm import batches, waiting
 from crm.database import Database
 from runtime.settings import Settings
 from runtime.wiring import Wiring
-from workers.strokes import strokes
+from workers.strokes import due, strokes
 
 log = structlog.get_logger()
 
@@ -178,7 +178,7 @@ class EmbeddedSweep:
     def _run(self) -> None:
         sweeps_per_roll_up = int(EMBEDDED_ROLL_UP_S / EMBEDDED_SWEEP_S)
         sweeps_per_poll = max(1, int(self._wired.settings.language.batch_poll_s / EMBEDDED_SWEEP_S))
-        rounds = [(max(1, int(one.every_s / EMBEDDED_SWEEP_S)), one) for one in strokes(self._wired.settings).values()]
+        rounds = strokes(self._wired.settings).values()
         count = 0
         pool = StuckPool(self._wired.database)
         while not self._ended.wait(EMBEDDED_SWEEP_S):
@@ -188,9 +188,8 @@ class EmbeddedSweep:
                 if count % sweeps_per_poll == 0:
                     # A server that takes its time must not hold up the sweep.
                     self._app.send_task("work.batches", queue="language", ignore_result=True)
-                for sweeps, one in rounds:
-                    if (count - one.at_start) % sweeps == 0:
-                        self._app.send_task(one.task, queue="language", ignore_result=True)
+                for one in due(rounds, count, EMBEDDED_SWEEP_S):
+                    self._app.send_task(one.task, queue="language", ignore_result=True)
                 if count % sweeps_per_roll_up == 0:
                     roll_up(self._wired)
                     wake_parked(self._wired)

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
 from analytics.export_arrow import batches, schema
-from analytics.export_copy import NotAFlag
 from analytics.export_tables import ExportTable, export_tables
-from analytics.exports import export
 from analytics.rollup import refresh
 from analytics.star import fact_call
 from crm.database import Database
@@ -71,13 +68,25 @@ def test_an_empty_table_and_an_empty_part_have_no_rows(postgres_database: Databa
         assert copied(connection, tables["dim_customer"].part(5, 9)).num_rows == 0
 
 
-def test_a_flag_that_is_none_is_an_error_and_no_wrong_file(centre: Database, tmp_path: Path) -> None:
+def test_a_number_that_needs_more_bits_than_most_comes_as_it_is(centre: Database) -> None:
+    table = next(one for one in export_tables(personal_data=False) if one.name == "fact_call")
+    far = {
+        1: {"handled_count": 2, "handle_time_ms": 2**40},
+        2: {"sentiment_tenths": -65, "cost_microusd": 2**24},
+        3: {"acw_time_ms": -1, "interruption_count": 2**16},
+        # As far as the bits go.
+        4: {"handle_time_ms": 2**24 - 1, "sentiment_tenths": 63, "sentiment_end_tenths": -64},
+    }
     with centre.write() as connection:
-        one = sa.select(sa.func.min(fact_call.c.call_key)).scalar_subquery()
-        connection.execute(sa.update(fact_call).where(fact_call.c.call_key == one).values(handled_count=2))
-    with pytest.raises(NotAFlag):
-        export(centre, ("parquet",), tmp_path, zone="Europe/Berlin", now=LATER)
-    assert not list(tmp_path.glob("parquet/**/*.parquet"))
+        for number, values in far.items():
+            one = sa.update(fact_call).where(fact_call.c.call_id == id_of("call", number))
+            assert connection.execute(one.values(**values)).rowcount == 1
+    with centre.read() as connection:
+        found = copied(connection, table).sort_by("call_key").to_pylist()
+        wanted = connection.execute(sa.select(fact_call).order_by(fact_call.c.call_key)).mappings().all()
+    assert len(found) == len(wanted) == 62
+    for row, other in zip(found, wanted, strict=True):
+        assert row == {**other, "call_id": str(other["call_id"])}
 
 
 def test_a_reader_that_stops_halfway_leaves_the_connection_usable(centre: Database) -> None:

@@ -24,11 +24,14 @@ def written(folder: Path, rows: list[tuple[Any, ...]], kinds: tuple[Cells, ...] 
         page.write_string(0, 0, "about")
         page.write_blank(1, 4, None, book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}))
         page.write_blank(1, 5, None, book.add_format({"num_format": "yyyy-mm-dd"}))
-    filling = Filling("xl/worksheets/sheet1.xml", 3, kinds, rows)
+        page.add_table(2, 0, 3, len(kinds) - 1, {"name": "t", "columns": [{"header": kind.value} for kind in kinds]})
+    filling = Filling("xl/worksheets/sheet1.xml", "t", 4, kinds, rows, len(rows))
     assert fill(made, folder / "filled.xlsx", filling) == len(rows)
     page = openpyxl.load_workbook(folder / "filled.xlsx").active
+    corner = f"{'ABCDEF'[len(kinds) - 1]}{3 + max(len(rows), 1)}"
+    assert (page.tables["t"].ref, page.tables["t"].autoFilter.ref) == (f"A3:{corner}", f"A3:{corner}")
     assert not [cell for row in page.iter_rows() for cell in row if cell.data_type == "f" or cell.hyperlink]
-    return [[cell.value for cell in row] for row in page.iter_rows(min_row=3, max_col=len(kinds))]
+    return [[cell.value for cell in row] for row in page.iter_rows(min_row=4, max_col=len(kinds))]
 
 
 def test_each_kind_of_cell_comes_out_as_it_went_in(tmp_path: Path) -> None:
@@ -50,6 +53,18 @@ def test_any_text_comes_out_as_it_went_in(tmp_path: Path, texts: list[str]) -> N
 
 def _unescaped(text: str) -> str:
     return openpyxl.utils.escape.unescape(text)
+
+
+def test_a_table_without_rows_has_an_empty_one(tmp_path: Path) -> None:
+    assert written(tmp_path, []) in ([], [[None] * len(KINDS)])
+
+
+def test_another_number_of_rows_than_the_table_has_is_an_error(tmp_path: Path) -> None:
+    with xlsxwriter.Workbook(str(tmp_path / "made.xlsx")) as book:
+        book.add_worksheet().add_table(0, 0, 1, 0, {"name": "t"})
+    filling = Filling("xl/worksheets/sheet1.xml", "t", 2, (Cells.COUNT,), [(1,), (2,)], 3)
+    with pytest.raises(ValueError, match="2 rows for a table of 3"):
+        fill(tmp_path / "made.xlsx", tmp_path / "filled.xlsx", filling)
 
 
 def test_more_rows_than_are_written_at_once_keep_their_order(tmp_path: Path) -> None:
