@@ -117,7 +117,7 @@ def conditions_of(connection: sa.Connection, viewer: Viewer, wanted: CallFilter)
     ]
     if connection.dialect.name == "sqlite":
         # Without statistics SQLite would take any of the indexes.
-        others = [_unindexed(one) for one in others]
+        others = [unindexed(one) for one in others]
     found = Conditions((*rest, *others))
     if wanted.customer:
         return _of_customer(connection, viewer, wanted.customer, replace(found, rest=_all(connection, found, leading)))
@@ -235,7 +235,7 @@ def _leads_over_review(chosen: Sequence[_Chosen]) -> bool:
 
 
 def _all(connection: sa.Connection, found: Conditions, leading: _Chosen | None) -> tuple[sa.ColumnElement[bool], ...]:
-    return found.rest if leading is None else (*found.rest, _unindexed(_is_one_of(connection, *leading)))
+    return found.rest if leading is None else (*found.rest, unindexed(_is_one_of(connection, *leading)))
 
 
 def _is_one_of(connection: sa.Connection, column: sa.Column[Any], values: tuple[Any, ...]) -> sa.ColumnElement[bool]:
@@ -246,7 +246,7 @@ def _is_one_of(connection: sa.Connection, column: sa.Column[Any], values: tuple[
     return found
 
 
-def _unindexed(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+def unindexed(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """The same, which SQLite does not look for an index for."""
     return sa.sql.elements.UnaryExpression(
         sa.sql.elements.Grouping(condition), operator=custom_op("+"), type_=sa.Boolean()
