@@ -117,7 +117,7 @@ def _ranked(
     """
     scored = [
         (terms.score(words.about, words.said), words.number, words.call_id)
-        for words in words_of(connection, viewer, numbers, find)
+        for words in words_of(connection, viewer, terms, numbers, find)
     ]
     return [(call_id, score) for score, _, call_id in sorted(scored, reverse=True, key=lambda one: one[:2])]
 

@@ -32,11 +32,18 @@ class Words:
 
 
 def words_of(
-    connection: sa.Connection, viewer: Viewer, numbers: Sequence[int], find: SensitiveFinder = find_sensitive
+    connection: sa.Connection,
+    viewer: Viewer,
+    terms: Terms,
+    numbers: Sequence[int],
+    find: SensitiveFinder = find_sensitive,
 ) -> list[Words]:
-    """The words of the calls with these numbers; the viewer is known to see each call. In no order."""
+    """The words of the calls with these numbers, as far as they tell of the runs: what a call was about is left out
+    where none of them stands in it. The viewer is known to see each call. In no order.
+    """
     return [
-        replace(one, about=shown_text(viewer, one.about, find)) for one in _with_said(connection, viewer, numbers, find)
+        replace(one, about=shown_text(viewer, one.about, find) if terms.count_in(one.about) else "")
+        for one in _with_said(connection, viewer, numbers, find)
     ]
 
 
@@ -55,9 +62,12 @@ def that_show(
     return {
         one.number
         for one in _with_said(connection, viewer, numbers, find)
-        # What it was about need not be looked through for marks where enough was said.
+        # What it was about is looked through for marks only where that may decide.
         if terms.count_in(one.said) >= at_least
-        or terms.count_in(f"{shown_text(viewer, one.about, find)}\n{one.said}") >= at_least
+        or (
+            terms.count_in(one.about) > 0
+            and terms.count_in(f"{shown_text(viewer, one.about, find)}\n{one.said}") >= at_least
+        )
     }
 
 
