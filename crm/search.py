@@ -39,7 +39,9 @@ class SaidExcerpt:
 
 @dataclass(frozen=True)
 class Hit:
-    """One call that was found; `about` is the part of its summary that has the words, None where none has."""
+    """One call that was found; `about` is the part of its summary that has the words, None where none has: a headline
+    is read whole.
+    """
 
     line: CallLine
     score: float
@@ -135,9 +137,9 @@ def _hits(
     said = conversations(connection, scores)
     if is_redacted(viewer):
         recall(connection, said, find)
-    abouts = _abouts(connection, scores)
+    summaries = _summaries(connection, scores)
     for line in lines_of(connection, viewer, list(scores), find):
-        about = shown_text(viewer, abouts.get(line.id, ""), find)
+        about = shown_text(viewer, summaries.get(line.id, ""), find)
         places = terms.places(about)
         yield Hit(
             line=line,
@@ -157,13 +159,13 @@ def _said(terms: Terms, turns: Sequence[Turn]) -> tuple[SaidExcerpt, ...]:
     )
 
 
-def _abouts(connection: sa.Connection, ids: Iterable[UUID]) -> Mapping[UUID, str]:
+def _summaries(connection: sa.Connection, ids: Iterable[UUID]) -> Mapping[UUID, str]:
     rows = connection.execute(
-        sa.select(call_analysis.c.call_id, call_analysis.c.headline, call_analysis.c.summary).where(
+        sa.select(call_analysis.c.call_id, call_analysis.c.summary).where(
             call_analysis.c.call_id.in_(list(ids)), call_analysis.c.is_current
         )
     )
-    return {row.call_id: f"{row.headline}\n{row.summary}" for row in rows}
+    return {row.call_id: row.summary for row in rows}
 
 
 def _read_key(after: str) -> tuple[str, int]:

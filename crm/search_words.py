@@ -14,7 +14,14 @@ import sqlalchemy as sa
 from calls.redaction import SensitiveFinder, find_sensitive
 from calls.search_terms import Terms, read_terms
 from crm.access import Viewer
-from crm.call_filters import CallFilter, Conditions, WrongQuery, conditions_of, unindexed
+from crm.call_filters import (
+    CallFilter,
+    Conditions,
+    WrongQuery,
+    conditions_of,
+    planned_for_its_values,
+    unindexed,
+)
 from crm.redacted import is_redacted, may_look_for
 from crm.search_shown import that_show
 from crm.search_tables import NUMBER_BITS, call_text
@@ -96,9 +103,21 @@ def _matching(
     conditions = conditions_of(connection, viewer, wanted)
     if not terms.runs or not may_look_for(viewer, text) or all(one.is_none for one in conditions):
         return Matching()
-    if connection.dialect.name == "postgresql":
-        # A plan for any words would be one for rare words.
-        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
+    with planned_for_its_values(connection):
+        found, key = _look(connection, terms, before, wanted, conditions=conditions, limit=limit)
+    return Matching(tuple(pair[0] for pair in found), tuple(pair[1] for pair in found), key)
+
+
+def _look(
+    connection: sa.Connection,
+    terms: Terms,
+    before: int | None,
+    wanted: CallFilter,
+    *,
+    conditions: Sequence[Conditions],
+    limit: int,
+) -> tuple[list[tuple[UUID, int]], str | None]:
+    """At most `limit` ids and numbers, and the key of what lies behind them."""
     is_rare = _is_rare(connection, terms)
     found: list[tuple[UUID, int]] = []
     for look in _looks(limit, is_rare=is_rare):
@@ -110,27 +129,26 @@ def _matching(
             before = found[-1][1]
             break
         # Where this look ended; the next goes on behind it.
-        last = _having(connection, terms, before, wanted, is_rare=is_rare).with_only_columns(call_text.c.number)
-        before = connection.execute(last.offset(look - 1).limit(1)).scalar_one_or_none()
+        last = _having(connection, terms, before, wanted, is_rare=is_rare).offset(look - 1).limit(1)
+        before = connection.execute(last).scalar_one_or_none()
         if before is None:
             break
-    key = None if before is None else f"t{before}"
-    return Matching(tuple(pair[0] for pair in found), tuple(pair[1] for pair in found), key)
+    return found, None if before is None else f"t{before}"
 
 
 def _fitting(connection: sa.Connection, having: sa.Select[Any], conditions: Sequence[Conditions]) -> sa.Select[Any]:
     """Number and id of those calls that fit any of the conditions, the newest first."""
-    if connection.dialect.name == "sqlite" and len(conditions) == 1:
-        [one] = conditions
-        if one.leading is not None and len(one.values) == 1 and not one.few_each:
-            return _fitting_by_moment(having.with_only_columns(call_text.c.number), one)
+    fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
+    if connection.dialect.name == "postgresql":
+        words = having.add_columns(call_text.c.call_id).subquery("having_words")
+        found = sa.select(words.c.number, words.c.call_id).join(call, call.c.id == words.c.call_id)
+        return found.where(fits).order_by(words.c.number.desc())
+    one = conditions[0]
+    if len(conditions) == 1 and one.leading is not None and len(one.values) == 1 and not one.few_each:
+        return _fitting_by_moment(having, one)
     words = having.subquery("having_words")
-    return (
-        sa.select(words.c.number, words.c.call_id)
-        .join(call, call.c.id == words.c.call_id)
-        .where(sa.or_(*(sa.and_(*one.all(connection)) for one in conditions)))
-        .order_by(words.c.number.desc())
-    )
+    found = sa.select(words.c.number, call_text.c.call_id).join(call_text, call_text.c.number == words.c.number)
+    return found.join(call, call.c.id == call_text.c.call_id).where(fits).order_by(words.c.number.desc())
 
 
 def _fitting_by_moment(having: sa.Select[Any], one: Conditions) -> sa.Select[Any]:
@@ -138,7 +156,8 @@ def _fitting_by_moment(having: sa.Select[Any], one: Conditions) -> sa.Select[Any
     costs one look into it, in place of three into larger ones.
     """
     words = having.subquery("having_words")
-    seconds = sa.func.strftime("%Y-%m-%d %H:%M:%S", words.c.number.op(">>")(NUMBER_BITS) / 1000, "unixepoch")
+    moment = words.c.number.op(">>")(NUMBER_BITS).op("/")(1000)
+    seconds = sa.func.strftime("%Y-%m-%d %H:%M:%S", moment, "unixepoch")
     second = sa.type_coerce(seconds, sa.Text)
     happened_at = sa.type_coerce(call.c.happened_at, sa.Text)
     # Of the calls of that second the one whose number it is.
@@ -165,14 +184,13 @@ def newest_with_any(
     known = [run for run in terms.runs if may_look_for(viewer, " ".join(run))]
     if not known or all(one.is_none for one in conditions):
         return ()
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
     asked = Terms(tuple(known))
     having = _having(
         connection, asked, None, wanted, joined=("OR", "|"), is_rare=_is_rare(connection, asked, of_any=True)
     )
-    rows = connection.execute(_fitting(connection, having.limit(LOOKED_AT), conditions).limit(limit))
-    numbers = [row.number for row in rows]
+    with planned_for_its_values(connection):
+        rows = connection.execute(_fitting(connection, having.limit(LOOKED_AT), conditions).limit(limit))
+        numbers = [row.number for row in rows]
     shown = that_show(connection, viewer, asked, numbers, at_least=1, find=find)
     return tuple(number for number in numbers if number in shown)
 
@@ -201,18 +219,17 @@ def _having(
     joined: tuple[str, str] = ("AND", "&"),
     is_rare: bool,
 ) -> sa.Select[Any]:
-    """Numbers and ids of the calls that have the words, in the period that is wanted, the newest first."""
-    found = sa.select(call_text.c.number, call_text.c.call_id)
+    """Numbers of the calls that have the words, in the period that is wanted, the newest first."""
     if connection.dialect.name == "sqlite":
         words = f" {joined[0]} ".join('"' + " ".join(run) + '"' for run in terms.runs)
         number: sa.ColumnElement[int] = _FTS5.c.rowid
-        found = found.join(_FTS5, number == call_text.c.number).where(
-            sa.text("call_words MATCH :words").bindparams(words=words)
-        )
+        found = sa.select(number.label("number")).where(sa.text("call_words MATCH :words").bindparams(words=words))
     else:
         words = f" {joined[1]} ".join("(" + " <-> ".join(f"'{word}'" for word in run) + ")" for run in terms.runs)
         number = call_text.c.number
-        found = found.where(sa.text("call_text.words @@ to_tsquery('simple', :words)").bindparams(words=words))
+        found = sa.select(number).where(
+            sa.text("call_text.words @@ to_tsquery('simple', :words)").bindparams(words=words)
+        )
     if before is not None:
         found = found.where(number < before)
     # The period is in the numbers, too.

@@ -7,7 +7,7 @@ import shutil
 import socket
 import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,16 +49,21 @@ def axe_source() -> str | None:
     return None
 
 
-def axe_violations(page: Any, source: str) -> list[str]:
-    """What axe-core finds wrong with a page as it is drawn now, one line a rule; over CDP, since the page's policy
-    allows no script. A page that is looked at again still has axe-core.
+# Of axe-core's rules those that look at colours.
+COLOUR_RULES = ("color-contrast", "link-in-text-block")
+
+
+def axe_violations(page: Any, source: str, rules: Sequence[str] = ()) -> list[str]:
+    """What axe-core finds wrong with a page as it is drawn now by these rules, or by all, one line a rule; over CDP,
+    since the page's policy allows no script. A page that is looked at again still has axe-core.
     """
     session = page.context.new_cdp_session(page)
     known = session.send("Runtime.evaluate", {"expression": "typeof axe", "returnByValue": True})
     if known["result"]["value"] == "undefined":
         session.send("Runtime.evaluate", {"expression": source})
+    options = json.dumps({"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {}))
     asked = {
-        "expression": "axe.run({ resultTypes: ['violations'] }).then((found) => JSON.stringify(found.violations))",
+        "expression": f"axe.run({options}).then((found) => JSON.stringify(found.violations))",
         "awaitPromise": True,
         "returnByValue": True,
     }
