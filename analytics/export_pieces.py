@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from analytics.export_days import Day, days
 from analytics.export_tables import ExportTable
+from calls.redaction import SensitiveFinder, find_sensitive
 
 Entry = dict[str, Any]
 
@@ -19,7 +20,7 @@ class Context:
     """The moment that is exported: the connection that sees it, and how it is to be written.
 
     `place` is the folder or address that is written to. `server` (host:port) and `database_name` say where a BI tool
-    finds the database itself; "" where it is a file.
+    finds the database itself; "" where it is a file. What `find` finds leaves with personal data only.
     """
 
     connection: sa.Connection
@@ -27,6 +28,7 @@ class Context:
     title: str
     now: datetime
     personal_data: bool
+    find: SensitiveFinder = find_sensitive
     place: str = ""
     server: str = ""
     database_name: str = ""

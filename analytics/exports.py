@@ -18,6 +18,7 @@ from analytics.export_pieces import Context, Entry, Piece
 from analytics.export_tables import export_tables
 from analytics.export_targets import MANIFEST, ExportFailed, FolderTarget, Target
 from analytics.rollup import refresh
+from calls.redaction import SensitiveFinder, find_sensitive
 from crm.database import Database
 
 log = structlog.get_logger()
@@ -81,13 +82,14 @@ def export(
     title: str = "Callwise",
     now: datetime | None = None,
     full: bool = False,
+    find: SensitiveFinder = find_sensitive,
 ) -> tuple[ExportedFile, ...]:
     """Write the kinds (KINDS) below `out`; returns the files, without the manifest.
 
     The roll-ups are brought up to date first. Customers' names and numbers, and what was said, leave with
-    `personal_data` only. Files whose rows have not changed stay, unless `full`. Files of the last export that this one
-    does not have any more (a month that is empty now) are removed; other kinds stay as they are. Raises ExportFailed
-    when the place cannot be written, or another export is writing there.
+    `personal_data` only, and without it what `find` finds is marked. Files whose rows have not changed stay, unless
+    `full`. Files of the last export that this one does not have any more (a month that is empty now) are removed; other
+    kinds stay as they are. Raises ExportFailed when the place cannot be written, or another export is writing there.
     """
     now = now or datetime.now(UTC)
     target = FolderTarget(out) if isinstance(out, Path) else out
@@ -101,6 +103,7 @@ def export(
                 title=title,
                 now=now,
                 personal_data=personal_data,
+                find=find,
                 place=target.place,
                 server=_server(database),
                 database_name="" if database.is_sqlite else database.url.database or "",

@@ -19,10 +19,12 @@ import sqlalchemy as sa
 
 from analytics.export_pieces import Context, Entry, Piece
 from analytics.star import fact_call, refresh_state
-from calls.redaction import redact, redact_turns
+from calls.redaction import SensitiveFinder, find_sensitive, redact, redact_turns
 from calls.transcript import Speaker, Turn
 from crm.access import OPERATOR
+from crm.findings import recall
 from crm.one_call import AnalysisRow, CallInFull, call_in_full
+from crm.redacted import remembering
 
 _VENDOR = "callwise"
 _LABELS = {Speaker.AGENT: "agent", Speaker.CUSTOMER: "customer", Speaker.UNKNOWN: "unknown"}
@@ -40,10 +42,11 @@ class Told:
     turns: tuple[Turn, ...]
     is_personal: bool
     zone: str
+    find: SensitiveFinder
 
     def text(self, text: str) -> str:
         """A text about the call, redacted unless personal data leaves."""
-        return text if self.is_personal else redact(text)
+        return text if self.is_personal else redact(text, self.find)
 
     @property
     def started_at(self) -> datetime:
@@ -76,17 +79,23 @@ def _pieces(context: Context, kind: str, suffix: str, make: Callable[[Told], Doc
 def _write(
     make: Callable[[Told], Document], call_id: UUID, context: Context, path: Path, _done: Mapping[str, Entry]
 ) -> int:
-    document = make(told(context.connection, call_id, personal_data=context.personal_data))
+    document = make(told(context.connection, call_id, personal_data=context.personal_data, find=context.find))
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return 1
 
 
-def told(connection: sa.Connection, call_id: UUID, *, personal_data: bool) -> Told:
-    """The call as it may leave. Raises NoSuchCall."""
+def told(
+    connection: sa.Connection, call_id: UUID, *, personal_data: bool, find: SensitiveFinder = find_sensitive
+) -> Told:
+    """The call as it may leave, with marks for what `find` finds. Raises NoSuchCall."""
     found = call_in_full(connection, OPERATOR, call_id)
     turns = list(found.transcript.turns) if found.transcript else []
     zone = connection.execute(sa.select(refresh_state.c.time_zone)).scalar_one_or_none() or "UTC"
-    return Told(found, tuple(turns if personal_data else redact_turns(turns)), personal_data, zone)
+    if not personal_data:
+        # What is kept with the transcript need not be looked for in every edition.
+        recall(connection, {call_id: turns}, find)
+        turns = redact_turns(turns, remembering(find))
+    return Told(found, tuple(turns), personal_data, zone, find)
 
 
 def vcon(of: Told) -> Document:

@@ -4,7 +4,8 @@ Of the filters that are set, one leads: that whose index leaves the fewest calls
 of the list, so that a page costs the rows that are looked at for the other filters, and not what lies before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -32,6 +33,8 @@ _TRIGRAM = 3
 _TELLING_DIGITS = 6
 # A value of another column, as a rule, has a tenth of all calls.
 _USUAL_PARTS = 10
+_BY_VALUES = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
+_AS_BEFORE = sa.text("SET LOCAL plan_cache_mode = auto")
 
 
 class WrongQuery(CallwiseError):
@@ -117,11 +120,22 @@ def conditions_of(connection: sa.Connection, viewer: Viewer, wanted: CallFilter)
     ]
     if connection.dialect.name == "sqlite":
         # Without statistics SQLite would take any of the indexes.
-        others = [_unindexed(one) for one in others]
+        others = [unindexed(one) for one in others]
     found = Conditions((*rest, *others))
     if wanted.customer:
         return _of_customer(connection, viewer, wanted.customer, replace(found, rest=_all(connection, found, leading)))
     return [found if leading is None else replace(found, leading=leading[0], values=leading[1])]
+
+
+@contextmanager
+def planned_for_its_values(connection: sa.Connection) -> Iterator[None]:
+    """PostgreSQL plans each statement for the values that it has: a plan for any values would be one for rare ones."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    connection.execute(_BY_VALUES)
+    yield
+    connection.execute(_AS_BEFORE)
 
 
 def newest(
@@ -235,7 +249,7 @@ def _leads_over_review(chosen: Sequence[_Chosen]) -> bool:
 
 
 def _all(connection: sa.Connection, found: Conditions, leading: _Chosen | None) -> tuple[sa.ColumnElement[bool], ...]:
-    return found.rest if leading is None else (*found.rest, _unindexed(_is_one_of(connection, *leading)))
+    return found.rest if leading is None else (*found.rest, unindexed(_is_one_of(connection, *leading)))
 
 
 def _is_one_of(connection: sa.Connection, column: sa.Column[Any], values: tuple[Any, ...]) -> sa.ColumnElement[bool]:
@@ -246,7 +260,7 @@ def _is_one_of(connection: sa.Connection, column: sa.Column[Any], values: tuple[
     return found
 
 
-def _unindexed(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+def unindexed(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """The same, which SQLite does not look for an index for."""
     return sa.sql.elements.UnaryExpression(
         sa.sql.elements.Grouping(condition), operator=custom_op("+"), type_=sa.Boolean()
@@ -267,12 +281,9 @@ def _of_customer(connection: sa.Connection, viewer: Viewer, words: str, given: C
         outbound = call.c.direction == Direction.OUTBOUND
         number = sa.case((outbound, call.c.to_number_e164), else_=call.c.from_number_e164)
         of_unfiled = has_digits(viewer, number, digits)
-        contacts = sa.select(contact.c.id).where(
-            _in_contact(connection, "phone", digits[-_TELLING_DIGITS:]),
-            has_digits(viewer, contact.c.phone_e164, digits),
-        )
+        contacts = sa.select(contact.c.id).where(*_has_number(connection, viewer, digits))
     else:
-        of_unfiled = call.c.customer_name.icontains(words, autoescape=True)
+        of_unfiled = _lower_has(connection, call.c.customer_name, words)
         # As the index on PostgreSQL has it, to the letter.
         nothing: sa.ColumnElement[str] = sa.literal_column("''")
         space: sa.ColumnElement[str] = sa.literal_column("' '")
@@ -290,6 +301,25 @@ def _of_customer(connection: sa.Connection, viewer: Viewer, words: str, given: C
         return [unfiled, replace(given, leading=call.c.contact_id, values=ids, few_each=True)]
     # So many that the newest calls are full of them.
     return [unfiled, replace(given, rest=(*given.rest, call.c.contact_id.in_(contacts)))]
+
+
+def _has_number(connection: sa.Connection, viewer: Viewer, digits: str) -> list[sa.ColumnElement[bool]]:
+    """Whether a contact's number has these digits; by the trigrams of its end, where there are more."""
+    telling = digits[-_TELLING_DIGITS:]
+    if connection.dialect.name == "sqlite":
+        return [_in_contact(connection, "phone", telling), has_digits(viewer, contact.c.phone_e164, digits)]
+    if is_redacted(viewer) or telling == digits:
+        return [has_digits(viewer, contact.c.phone_e164, digits)]
+    # Whether all of them are there is no question to the index: what begins every number lies in half of it.
+    return [contact.c.phone_e164.contains(telling, autoescape=True), sa.func.strpos(contact.c.phone_e164, digits) > 0]
+
+
+def _lower_has(connection: sa.Connection, column: sa.Column[Any], words: str) -> sa.ColumnElement[bool]:
+    """Whether a text has these words in it, in whatever case; what stands for many rows, so each costs little."""
+    if connection.dialect.name == "sqlite":
+        # Its LIKE takes upper and lower case for the same already, as lower() would (of ASCII).
+        return column.contains(words, autoescape=True)
+    return sa.func.lower(column).contains(words.lower(), autoescape=True)
 
 
 def has_digits(viewer: Viewer, number: sa.ColumnElement[Any], digits: str) -> sa.ColumnElement[bool]:

@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from calls.errors import CallwiseError
+from calls.redaction import SensitiveFinder, find_sensitive
 from crm.access import Viewer, visible_agents, visible_calls
-from crm.call_filters import CallFilter, WrongQuery, conditions_of, has_digits, newest
-from crm.call_lines import CallLine, label_of, line_of, select_lines
+from crm.call_filters import CallFilter, WrongQuery, conditions_of, has_digits, newest, planned_for_its_values
+from crm.call_lines import CallLine, label_of, line_of, read_lines, select_lines
 from crm.redacted import is_redacted, shown_line
 from crm.search_words import matching
 from crm.tables import agent, call, queue, reason, recording, taxonomy, team
@@ -74,38 +75,51 @@ class FilterChoices:
 
 
 def list_calls(
-    connection: sa.Connection, viewer: Viewer, wanted: CallFilter, *, limit: int = 50, after: str = ""
+    connection: sa.Connection,
+    viewer: Viewer,
+    wanted: CallFilter,
+    *,
+    limit: int = 50,
+    after: str = "",
+    find: SensitiveFinder = find_sensitive,
 ) -> CallPage:
     """The page of at most `limit` calls (1 to MAX_PAGE) that `viewer` may see behind the key `after`, as they may be
-    read by that viewer. Raises WrongQuery.
+    read by that viewer: with marks for what `find` finds. Raises WrongQuery.
     """
     if not 1 <= limit <= MAX_PAGE:
         raise WrongQuery(f"limit is {limit}; it must be 1 to {MAX_PAGE}")
     if wanted.text:
-        found = matching(connection, viewer, wanted.text, wanted, limit=limit, after=after)
-        return CallPage(lines_of(connection, viewer, found.call_ids), found.next_key)
+        found = matching(connection, viewer, wanted.text, wanted, limit=limit, after=after, find=find)
+        return CallPage(lines_of(connection, viewer, found.call_ids, find), found.next_key)
     conditions = conditions_of(connection, viewer, wanted)
     keys = newest(connection, conditions, count=limit + 1, before=position_of(after) if after else None)
-    rows = connection.execute(
-        select_lines(keys.join(call, call.c.id == keys.c.id)).order_by(keys.c.happened_at.desc(), keys.c.id.desc())
-    ).all()
-    lines = tuple(shown_line(viewer, line_of(row)) for row in rows[:limit])
-    return CallPage(lines, key_of(lines[-1]) if len(rows) > limit else None)
+    with planned_for_its_values(connection):
+        rows = connection.execute(sa.select(keys).order_by(keys.c.happened_at.desc(), keys.c.id.desc())).all()
+    lines = lines_of(connection, viewer, [row.id for row in rows[:limit]], find)
+    return CallPage(lines, key_of(rows[limit - 1]) if len(rows) > limit else None)
 
 
-def lines_of(connection: sa.Connection, viewer: Viewer, ids: Sequence[UUID]) -> tuple[CallLine, ...]:
-    """These calls, of which the viewer is known to see each, in this order."""
-    rows = connection.execute(select_lines().where(call.c.id.in_(ids))).all() if ids else []
-    lines = {row.id: shown_line(viewer, line_of(row)) for row in rows}
-    return tuple(lines[one] for one in ids if one in lines)
+def lines_of(
+    connection: sa.Connection, viewer: Viewer, ids: Sequence[UUID], find: SensitiveFinder = find_sensitive
+) -> tuple[CallLine, ...]:
+    """These calls, of which the viewer is known to see each, in this order, with marks for what `find` finds."""
+    return tuple(shown_line(viewer, line, find) for line in read_lines(connection, ids))
 
 
-def count_calls(connection: sa.Connection, viewer: Viewer, wanted: CallFilter, *, at_most: int = 1000) -> int:
+def count_calls(
+    connection: sa.Connection,
+    viewer: Viewer,
+    wanted: CallFilter,
+    *,
+    at_most: int = 1000,
+    find: SensitiveFinder = find_sensitive,
+) -> int:
     """How many calls the filter leaves; `at_most` where there are as many or more, so that counting has an end."""
     if wanted.text:
-        return len(matching(connection, viewer, wanted.text, wanted, limit=at_most).call_ids)
+        return len(matching(connection, viewer, wanted.text, wanted, limit=at_most, find=find).call_ids)
     keys = newest(connection, conditions_of(connection, viewer, wanted), count=at_most)
-    counted: int = connection.execute(sa.select(sa.func.count()).select_from(keys)).scalar_one()
+    with planned_for_its_values(connection):
+        counted: int = connection.execute(sa.select(sa.func.count()).select_from(keys)).scalar_one()
     return counted
 
 
@@ -170,7 +184,14 @@ def find_call(connection: sa.Connection, reference: str) -> UUID:
     raise NoSuchCall(f"no call has the id, external id or recording {reference!r}")
 
 
-def earlier_calls(connection: sa.Connection, viewer: Viewer, call_id: UUID, *, limit: int = 10) -> tuple[CallLine, ...]:
+def earlier_calls(
+    connection: sa.Connection,
+    viewer: Viewer,
+    call_id: UUID,
+    *,
+    limit: int = 10,
+    find: SensitiveFinder = find_sensitive,
+) -> tuple[CallLine, ...]:
     """The same customer's calls before this one that `viewer` may see, newest first; none for a call that is not filed
     with a customer.
     """
@@ -182,7 +203,7 @@ def earlier_calls(connection: sa.Connection, viewer: Viewer, call_id: UUID, *, l
         .order_by(call.c.happened_at.desc(), call.c.id.desc())
         .limit(limit)
     )
-    return tuple(shown_line(viewer, line_of(row)) for row in rows)
+    return tuple(shown_line(viewer, line_of(row), find) for row in rows)
 
 
 def parse_moment(text: str, zone: ZoneInfo, *, is_until: bool = False) -> datetime | None:
@@ -217,8 +238,8 @@ def _names(connection: sa.Connection, column: sa.Column[Any], *conditions: sa.Co
     return tuple(connection.execute(sa.select(column).where(*conditions).order_by(column).limit(500)).scalars())
 
 
-def key_of(line: CallLine) -> str:
-    """The key of the page behind this call."""
+def key_of(line: CallLine | sa.Row[Any]) -> str:
+    """The key of the page behind this call: of a line, or of whatever else has its `happened_at` and `id`."""
     return f"{line.happened_at.astimezone(UTC).strftime('%Y%m%dT%H%M%S.%f')}-{line.id.hex}"
 
 

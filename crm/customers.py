@@ -74,15 +74,24 @@ class CustomerPage:
     has_more: bool
 
 
-def customer_in_full(connection: sa.Connection, viewer: Viewer, contact_id: UUID) -> Customer:
+def customer_in_full(
+    connection: sa.Connection, viewer: Viewer, contact_id: UUID, find: SensitiveFinder = find_sensitive
+) -> Customer:
     """The customer of that id. Raises NoSuchCustomer, also where the viewer may see none of their calls."""
     row = connection.execute(_select_customers(viewer).where(contact.c.id == contact_id)).one_or_none()
     if row is None:
         raise NoSuchCustomer(f"no customer has the id {contact_id}")
-    return _shown(viewer, Customer(**row._mapping))
+    return _shown(viewer, Customer(**row._mapping), find)
 
 
-def find_customers(connection: sa.Connection, viewer: Viewer, words: str = "", *, limit: int = 50) -> CustomerPage:
+def find_customers(
+    connection: sa.Connection,
+    viewer: Viewer,
+    words: str = "",
+    *,
+    limit: int = 50,
+    find: SensitiveFinder = find_sensitive,
+) -> CustomerPage:
     """Customers whose name, account, e-mail address or number has these words in it; "": those who called last.
 
     Of more than _MATCHES that fit, which are shown is left open: the words have to say more.
@@ -116,7 +125,8 @@ def find_customers(connection: sa.Connection, viewer: Viewer, words: str = "", *
     )
     found = _select_customers(viewer).where(contact.c.id.in_(sa.select(matches.c.id)))
     rows = connection.execute(found.order_by(sa.desc("last_call_at"), contact.c.id).limit(limit + 1)).all()
-    return CustomerPage(tuple(_shown(viewer, Customer(**row._mapping)) for row in rows[:limit]), len(rows) > limit)
+    customers = tuple(_shown(viewer, Customer(**row._mapping), find) for row in rows[:limit])
+    return CustomerPage(customers, len(rows) > limit)
 
 
 def calls_of_customer(
@@ -184,15 +194,14 @@ def _labels(connection: sa.Connection, codes: list[str]) -> dict[str, str]:
     return {row.code: row.label for row in rows}
 
 
-def _shown(viewer: Viewer, found: Customer) -> Customer:
+def _shown(viewer: Viewer, found: Customer, find: SensitiveFinder) -> Customer:
     """The customer as this viewer may know them."""
     if not is_redacted(viewer):
         return found
     if not sees_names(viewer):
         found = replace(found, first_name=None, last_name=None, account=None, account_domain=None)
-    return replace(
-        found, email=found.email and shown_text(viewer, found.email), phone_e164=shown_number(viewer, found.phone_e164)
-    )
+    email = found.email and shown_text(viewer, found.email, find)
+    return replace(found, email=email, phone_e164=shown_number(viewer, found.phone_e164))
 
 
 def _select_customers(viewer: Viewer) -> sa.Select[Any]:

@@ -3,7 +3,8 @@
 A finding counts only under the very rules that made it: other rules look again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -28,18 +29,15 @@ def save_findings(
     connection.execute(statement.on_conflict_do_update(index_elements=["transcript_id"], set_=new))
 
 
+def without_findings(connection: sa.Connection, call_ids: Collection[UUID], find: SensitiveFinder) -> set[UUID]:
+    """Of these calls those in whose current transcripts `find` is known to have found nothing."""
+    kept = _kept(connection, call_ids, find)
+    return {row.call_id for row in kept if not row.findings and row.turn_count == row.of_transcript}
+
+
 def recall(connection: sa.Connection, turns: Mapping[UUID, Sequence[Turn]], find: SensitiveFinder) -> None:
     """Tell `crm.redacted` what was found in the current transcripts of these calls, whose turns are given."""
-    rows = connection.execute(
-        sa.select(transcript.c.call_id, sensitive_finding.c.turn_count, sensitive_finding.c.findings)
-        .join_from(transcript, sensitive_finding, sensitive_finding.c.transcript_id == transcript.c.id)
-        .where(
-            among(connection, transcript.c.call_id, turns),
-            transcript.c.is_current,
-            sensitive_finding.c.rules == rules_of(find),
-        )
-    )
-    for row in rows:
+    for row in _kept(connection, turns, find):
         said = turns[row.call_id]
         if row.turn_count != len(said):
             continue
@@ -47,3 +45,22 @@ def recall(connection: sa.Connection, turns: Mapping[UUID, Sequence[Turn]], find
         for index, start, end, kind in row.findings:
             found[index].append(Finding(start, end, kind))
         remember(find, said, found)
+
+
+def _kept(connection: sa.Connection, call_ids: Collection[UUID], find: SensitiveFinder) -> Sequence[Any]:
+    if not call_ids:
+        return ()
+    return connection.execute(
+        sa.select(
+            transcript.c.call_id,
+            transcript.c.turn_count.label("of_transcript"),
+            sensitive_finding.c.turn_count,
+            sensitive_finding.c.findings,
+        )
+        .join_from(transcript, sensitive_finding, sensitive_finding.c.transcript_id == transcript.c.id)
+        .where(
+            among(connection, transcript.c.call_id, call_ids),
+            transcript.c.is_current,
+            sensitive_finding.c.rules == rules_of(find),
+        )
+    ).all()

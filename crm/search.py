@@ -7,7 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from calls.redaction import find_sensitive
+from calls.redaction import SensitiveFinder, find_sensitive
 from calls.search_terms import Excerpt, Terms, excerpt, read_terms
 from calls.transcript import Speaker, Turn
 from crm.access import Permission, Viewer
@@ -39,7 +39,9 @@ class SaidExcerpt:
 
 @dataclass(frozen=True)
 class Hit:
-    """One call that was found; `about` is the part of its summary that has the words, None where none has."""
+    """One call that was found; `about` is the part of its summary that has the words, None where none has: a headline
+    is read whole.
+    """
 
     line: CallLine
     score: float
@@ -62,9 +64,17 @@ class SearchPage:
 
 
 def search(
-    connection: sa.Connection, viewer: Viewer, text: str, wanted: CallFilter, *, limit: int = 20, after: str = ""
+    connection: sa.Connection,
+    viewer: Viewer,
+    text: str,
+    wanted: CallFilter,
+    *,
+    limit: int = 20,
+    after: str = "",
+    find: SensitiveFinder = find_sensitive,
 ) -> SearchPage:
-    """At most `limit` calls (1 to MAX_HITS) with every word and "phrase" of `text`, as `viewer` may read them.
+    """At most `limit` calls (1 to MAX_HITS) with every word and "phrase" of `text`, as `viewer` may read them: with
+    marks for what `find` finds.
 
     Raises WrongQuery, or NotAllowed.
     """
@@ -73,29 +83,35 @@ def search(
         raise WrongQuery(f"limit is {limit}; it must be 1 to {MAX_HITS}")
     terms = read_terms(text)
     key, passed = _read_key(after)
-    window = matching(connection, viewer, text, wanted, limit=RANKED, after=key)
-    ranked = _ranked(connection, viewer, terms, window.numbers)
+    window = matching(connection, viewer, text, wanted, limit=RANKED, after=key, find=find)
+    ranked = _ranked(connection, viewer, terms, window.numbers, find)
     chosen = ranked[passed : passed + limit]
     next_key = f"{window.next_key}.0" if window.next_key else None
     if passed + limit < len(ranked):
         next_key = f"{key}.{passed + limit}"
     back_to = _moment(window.numbers[-1]) if window.numbers else None
-    return SearchPage(tuple(_hits(connection, viewer, terms, chosen)), terms, back_to, next_key)
+    return SearchPage(tuple(_hits(connection, viewer, terms, chosen, find)), terms, back_to, next_key)
 
 
 def best_matching(
-    connection: sa.Connection, viewer: Viewer, terms: Terms, wanted: CallFilter, *, limit: int
+    connection: sa.Connection,
+    viewer: Viewer,
+    terms: Terms,
+    wanted: CallFilter,
+    *,
+    limit: int,
+    find: SensitiveFinder = find_sensitive,
 ) -> list[UUID]:
     """The calls that have the most of these runs, of the newest that have any; those alone that `wanted` leaves."""
     if wanted.text:
-        numbers = matching(connection, viewer, wanted.text, wanted, limit=RANKED).numbers
+        numbers = matching(connection, viewer, wanted.text, wanted, limit=RANKED, find=find).numbers
     else:
-        numbers = newest_with_any(connection, viewer, terms, wanted, limit=RANKED)
-    return [call_id for call_id, _ in _ranked(connection, viewer, terms, numbers)[:limit]]
+        numbers = newest_with_any(connection, viewer, terms, wanted, limit=RANKED, find=find)
+    return [call_id for call_id, _ in _ranked(connection, viewer, terms, numbers, find)[:limit]]
 
 
 def _ranked(
-    connection: sa.Connection, viewer: Viewer, terms: Terms, numbers: Sequence[int]
+    connection: sa.Connection, viewer: Viewer, terms: Terms, numbers: Sequence[int], find: SensitiveFinder
 ) -> list[tuple[UUID, float]]:
     """Ids and scores, the best first, of equals the newest; a score of 0 is a call that has not the words after all.
 
@@ -103,29 +119,33 @@ def _ranked(
     """
     scored = [
         (terms.score(words.about, words.said), words.number, words.call_id)
-        for words in words_of(connection, viewer, numbers)
+        for words in words_of(connection, viewer, terms, numbers, find)
     ]
     return [(call_id, score) for score, _, call_id in sorted(scored, reverse=True, key=lambda one: one[:2])]
 
 
 def _hits(
-    connection: sa.Connection, viewer: Viewer, terms: Terms, chosen: Sequence[tuple[UUID, float]]
+    connection: sa.Connection,
+    viewer: Viewer,
+    terms: Terms,
+    chosen: Sequence[tuple[UUID, float]],
+    find: SensitiveFinder,
 ) -> Iterable[Hit]:
     if not chosen:
         return
     scores = dict(chosen)
     said = conversations(connection, scores)
     if is_redacted(viewer):
-        recall(connection, said, find_sensitive)
-    abouts = _abouts(connection, scores)
-    for line in lines_of(connection, viewer, list(scores)):
-        about = shown_text(viewer, abouts.get(line.id, ""))
+        recall(connection, said, find)
+    summaries = _summaries(connection, scores)
+    for line in lines_of(connection, viewer, list(scores), find):
+        about = shown_text(viewer, summaries.get(line.id, ""), find)
         places = terms.places(about)
         yield Hit(
             line=line,
             score=scores[line.id],
             about=excerpt(about, places) if places else None,
-            said=_said(terms, shown_turns(viewer, said.get(line.id, []))),
+            said=_said(terms, shown_turns(viewer, said.get(line.id, []), find)),
         )
 
 
@@ -139,13 +159,13 @@ def _said(terms: Terms, turns: Sequence[Turn]) -> tuple[SaidExcerpt, ...]:
     )
 
 
-def _abouts(connection: sa.Connection, ids: Iterable[UUID]) -> Mapping[UUID, str]:
+def _summaries(connection: sa.Connection, ids: Iterable[UUID]) -> Mapping[UUID, str]:
     rows = connection.execute(
-        sa.select(call_analysis.c.call_id, call_analysis.c.headline, call_analysis.c.summary).where(
+        sa.select(call_analysis.c.call_id, call_analysis.c.summary).where(
             call_analysis.c.call_id.in_(list(ids)), call_analysis.c.is_current
         )
     )
-    return {row.call_id: f"{row.headline}\n{row.summary}" for row in rows}
+    return {row.call_id: row.summary for row in rows}
 
 
 def _read_key(after: str) -> tuple[str, int]:

@@ -4,15 +4,24 @@ Nothing here reads all calls that have a word: both databases are asked for the 
 PostgreSQL's GIN index answer in the order of time.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from calls.redaction import SensitiveFinder, find_sensitive
 from calls.search_terms import Terms, read_terms
 from crm.access import Viewer
-from crm.call_filters import CallFilter, WrongQuery, conditions_of
+from crm.call_filters import (
+    CallFilter,
+    Conditions,
+    WrongQuery,
+    conditions_of,
+    planned_for_its_values,
+    unindexed,
+)
 from crm.redacted import is_redacted, may_look_for
 from crm.search_shown import that_show
 from crm.search_tables import NUMBER_BITS, call_text
@@ -50,7 +59,14 @@ class Matching:
 
 
 def matching(
-    connection: sa.Connection, viewer: Viewer, text: str, wanted: CallFilter, *, limit: int, after: str = ""
+    connection: sa.Connection,
+    viewer: Viewer,
+    text: str,
+    wanted: CallFilter,
+    *,
+    limit: int,
+    after: str = "",
+    find: SensitiveFinder = find_sensitive,
 ) -> Matching:
     """At most `limit` calls behind the key `after` that have every word and "phrase" of `text`. Raises WrongQuery.
 
@@ -67,7 +83,7 @@ def matching(
     key: str | None = after
     while key is not None and read_count < READ_AT_MOST:
         found = _matching(connection, viewer, text, wanted, limit=at_once, after=key)
-        visible = that_show(connection, viewer, terms, found.numbers, at_least=len(terms.runs))
+        visible = that_show(connection, viewer, terms, found.numbers, at_least=len(terms.runs), find=find)
         shown += [pair for pair in zip(found.call_ids, found.numbers, strict=True) if pair[1] in visible]
         if len(shown) > limit:
             shown, key = shown[:limit], f"t{shown[limit - 1][1]}"
@@ -87,63 +103,95 @@ def _matching(
     conditions = conditions_of(connection, viewer, wanted)
     if not terms.runs or not may_look_for(viewer, text) or all(one.is_none for one in conditions):
         return Matching()
-    if connection.dialect.name == "postgresql":
-        # A plan for any words would be one for rare words.
-        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
-    fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
+    with planned_for_its_values(connection):
+        found, key = _look(connection, terms, before, wanted, conditions=conditions, limit=limit)
+    return Matching(tuple(pair[0] for pair in found), tuple(pair[1] for pair in found), key)
+
+
+def _look(
+    connection: sa.Connection,
+    terms: Terms,
+    before: int | None,
+    wanted: CallFilter,
+    *,
+    conditions: Sequence[Conditions],
+    limit: int,
+) -> tuple[list[tuple[UUID, int]], str | None]:
+    """At most `limit` ids and numbers, and the key of what lies behind them."""
     is_rare = _is_rare(connection, terms)
-    for look in _looks(limit):
-        having = _having(connection, terms, before, wanted, is_rare=is_rare).limit(look).subquery("having_words")
-        rows = connection.execute(
-            sa.select(having.c.number, having.c.call_id)
-            .join(call, call.c.id == having.c.call_id)
-            .where(fits)
-            .order_by(having.c.number.desc())
-            .limit(limit + 1)
-        ).all()
-        if len(rows) > limit:
-            kept = rows[:limit]
-            return Matching(
-                tuple(row.call_id for row in kept), tuple(row.number for row in kept), f"t{kept[-1].number}"
-            )
-        last = connection.execute(
-            _having(connection, terms, before, wanted, is_rare=is_rare)
-            .with_only_columns(call_text.c.number)
-            .offset(look - 1)
-            .limit(1)
-        ).scalar_one_or_none()
-        if last is None:
+    found: list[tuple[UUID, int]] = []
+    for look in _looks(limit, is_rare=is_rare):
+        having = _having(connection, terms, before, wanted, is_rare=is_rare).limit(look)
+        fitting = _fitting(connection, having, conditions).limit(limit + 1 - len(found))
+        found += [(row.call_id, row.number) for row in connection.execute(fitting)]
+        if len(found) > limit:
+            found = found[:limit]
+            before = found[-1][1]
             break
-    return Matching(
-        tuple(row.call_id for row in rows), tuple(row.number for row in rows), None if last is None else f"t{last}"
+        # Where this look ended; the next goes on behind it.
+        last = _having(connection, terms, before, wanted, is_rare=is_rare).offset(look - 1).limit(1)
+        before = connection.execute(last).scalar_one_or_none()
+        if before is None:
+            break
+    return found, None if before is None else f"t{before}"
+
+
+def _fitting(connection: sa.Connection, having: sa.Select[Any], conditions: Sequence[Conditions]) -> sa.Select[Any]:
+    """Number and id of those calls that fit any of the conditions, the newest first."""
+    fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
+    if connection.dialect.name == "postgresql":
+        words = having.add_columns(call_text.c.call_id).subquery("having_words")
+        found = sa.select(words.c.number, words.c.call_id).join(call, call.c.id == words.c.call_id)
+        return found.where(fits).order_by(words.c.number.desc())
+    one = conditions[0]
+    if len(conditions) == 1 and one.leading is not None and len(one.values) == 1 and not one.few_each:
+        return _fitting_by_moment(having, one)
+    words = having.subquery("having_words")
+    found = sa.select(words.c.number, call_text.c.call_id).join(call_text, call_text.c.number == words.c.number)
+    return found.join(call, call.c.id == call_text.c.call_id).where(fits).order_by(words.c.number.desc())
+
+
+def _fitting_by_moment(having: sa.Select[Any], one: Conditions) -> sa.Select[Any]:
+    """The same by the index of the filter, in which a call's number is found by its time: a call that does not fit
+    costs one look into it, in place of three into larger ones.
+    """
+    words = having.subquery("having_words")
+    moment = words.c.number.op(">>")(NUMBER_BITS).op("/")(1000)
+    seconds = sa.func.strftime("%Y-%m-%d %H:%M:%S", moment, "unixepoch")
+    second = sa.type_coerce(seconds, sa.Text)
+    happened_at = sa.type_coerce(call.c.happened_at, sa.Text)
+    # Of the calls of that second the one whose number it is.
+    its_call = sa.select(call_text.c.call_id).where(call_text.c.number == words.c.number).scalar_subquery()
+    return (
+        sa.select(words.c.number, call.c.id.label("call_id"))
+        .join(call, sa.and_(one.leading == one.values[0], happened_at >= second, happened_at < second.concat("~")))
+        .where(*one.rest, unindexed(call.c.id == its_call))
+        .order_by(words.c.number.desc())
     )
 
 
 def newest_with_any(
-    connection: sa.Connection, viewer: Viewer, terms: Terms, wanted: CallFilter, *, limit: int
+    connection: sa.Connection,
+    viewer: Viewer,
+    terms: Terms,
+    wanted: CallFilter,
+    *,
+    limit: int,
+    find: SensitiveFinder = find_sensitive,
 ) -> tuple[int, ...]:
     """Numbers of the newest `limit` calls that have at least one of the runs, and fit the filter but for its text."""
     conditions = conditions_of(connection, viewer, wanted)
     known = [run for run in terms.runs if may_look_for(viewer, " ".join(run))]
     if not known or all(one.is_none for one in conditions):
         return ()
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
     asked = Terms(tuple(known))
     having = _having(
         connection, asked, None, wanted, joined=("OR", "|"), is_rare=_is_rare(connection, asked, of_any=True)
     )
-    looked_at = having.limit(LOOKED_AT).subquery("having_words")
-    fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
-    rows = connection.execute(
-        sa.select(looked_at.c.number)
-        .join(call, call.c.id == looked_at.c.call_id)
-        .where(fits)
-        .order_by(looked_at.c.number.desc())
-        .limit(limit)
-    )
-    numbers = list(rows.scalars())
-    shown = that_show(connection, viewer, asked, numbers, at_least=1)
+    with planned_for_its_values(connection):
+        rows = connection.execute(_fitting(connection, having.limit(LOOKED_AT), conditions).limit(limit))
+        numbers = [row.number for row in rows]
+    shown = that_show(connection, viewer, asked, numbers, at_least=1, find=find)
     return tuple(number for number in numbers if number in shown)
 
 
@@ -156,10 +204,10 @@ def number_of(key: str) -> int | None:
     return int(key[1:])
 
 
-def _looks(limit: int) -> tuple[int, ...]:
-    """Few at first: most filters leave enough of them."""
+def _looks(limit: int, *, is_rare: bool) -> tuple[int, ...]:
+    """Few at first, as most filters leave enough of them, where the others need not be read for that."""
     few = limit * _FIRST_LOOK
-    return (few, LOOKED_AT) if few < LOOKED_AT else (max(LOOKED_AT, limit + 1),)
+    return (few, LOOKED_AT - few) if few < LOOKED_AT and not is_rare else (max(LOOKED_AT, limit + 1),)
 
 
 def _having(
@@ -171,18 +219,17 @@ def _having(
     joined: tuple[str, str] = ("AND", "&"),
     is_rare: bool,
 ) -> sa.Select[Any]:
-    """Numbers and ids of the calls that have the words, in the period that is wanted, the newest first."""
-    found = sa.select(call_text.c.number, call_text.c.call_id)
+    """Numbers of the calls that have the words, in the period that is wanted, the newest first."""
     if connection.dialect.name == "sqlite":
         words = f" {joined[0]} ".join('"' + " ".join(run) + '"' for run in terms.runs)
         number: sa.ColumnElement[int] = _FTS5.c.rowid
-        found = found.join(_FTS5, number == call_text.c.number).where(
-            sa.text("call_words MATCH :words").bindparams(words=words)
-        )
+        found = sa.select(number.label("number")).where(sa.text("call_words MATCH :words").bindparams(words=words))
     else:
         words = f" {joined[1]} ".join("(" + " <-> ".join(f"'{word}'" for word in run) + ")" for run in terms.runs)
         number = call_text.c.number
-        found = found.where(sa.text("call_text.words @@ to_tsquery('simple', :words)").bindparams(words=words))
+        found = sa.select(number).where(
+            sa.text("call_text.words @@ to_tsquery('simple', :words)").bindparams(words=words)
+        )
     if before is not None:
         found = found.where(number < before)
     # The period is in the numbers, too.

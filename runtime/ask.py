@@ -189,7 +189,7 @@ def _passages(
         see_call(connection, viewer, about)
         ids = [about]
     else:
-        ids = best_matching(connection, viewer, terms, about, limit=CALLS_READ)
+        ids = best_matching(connection, viewer, terms, about, limit=CALLS_READ, find=find)
         if not ids and not terms.runs:
             ids = [line.id for line in list_calls(connection, viewer, about, limit=CALLS_READ).calls]
     said = conversations(connection, ids)

@@ -274,7 +274,7 @@ class Eraser:
         with self.wired.database.read() as connection:
             wanted = is_scrub_wanted(connection)
         if wanted:
-            scrub(self.wired.database)
+            scrub(self.wired.database, now=now)
 
     def _is_retention_set(self) -> bool:
         return any(kept.recordings or kept.words or kept.calls for kept in rules_of(self.wired.settings.retention))
@@ -301,5 +301,5 @@ class Eraser:
 
     def _finish(self, erased: Erasure, now: datetime) -> None:
         self.delete_doomed(now=now)
-        scrub(self.wired.database)
+        scrub(self.wired.database, now=now)
         log.info("erased", calls=erased.call_count, objects=erased.object_count, contacts=erased.contact_count)

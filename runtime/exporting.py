@@ -8,6 +8,7 @@ from analytics.export_targets import BucketTarget, FolderTarget, Target
 from analytics.exports import ExportedFile, export
 from calls.errors import SettingsError
 from crm.database import Database
+from runtime.choice import choose_redaction
 from runtime.settings import Settings
 
 _S3 = "s3://"
@@ -47,6 +48,7 @@ def export_as_set(
         personal_data=settings.exports.personal_data,
         title=settings.site.name,
         full=full,
+        find=choose_redaction(settings),
     )
 
 

@@ -7,7 +7,7 @@ import shutil
 import socket
 import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,16 +49,26 @@ def axe_source() -> str | None:
     return None
 
 
-def axe_violations(page: Any, source: str) -> list[str]:
-    """What axe-core finds wrong with a page, one line a rule; over CDP, since the page's policy allows no script."""
+# Of axe-core's rules those that look at colours.
+COLOUR_RULES = ("color-contrast", "link-in-text-block")
+
+
+def axe_violations(page: Any, source: str, rules: Sequence[str] = ()) -> list[str]:
+    """What axe-core finds wrong with a page as it is drawn now by these rules, or by all, one line a rule; over CDP,
+    since the page's policy allows no script. A page that is looked at again still has axe-core.
+    """
     session = page.context.new_cdp_session(page)
-    session.send("Runtime.evaluate", {"expression": source})
+    known = session.send("Runtime.evaluate", {"expression": "typeof axe", "returnByValue": True})
+    if known["result"]["value"] == "undefined":
+        session.send("Runtime.evaluate", {"expression": source})
+    options = json.dumps({"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {}))
     asked = {
-        "expression": "axe.run().then((found) => JSON.stringify(found.violations))",
+        "expression": f"axe.run({options}).then((found) => JSON.stringify(found.violations))",
         "awaitPromise": True,
         "returnByValue": True,
     }
     violations = json.loads(session.send("Runtime.evaluate", asked)["result"]["value"])
+    session.detach()
     return [f"{found['id']}: {[node['target'] for node in found['nodes']][:3]}" for found in violations]
 
 
@@ -125,6 +135,31 @@ def sound(seconds: int) -> bytes:
         written.setframerate(8000)
         written.writeframes(bytes(seconds * 8000 * 4))
     return file.getvalue()
+
+
+@dataclass
+class Visitors:
+    """Browsers of people who are signed in: each signs in once, and their later contexts have the same cookie."""
+
+    browser: Any
+    address: str
+    _cookies: dict[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def visit(self, name: str = "maria", **options: Any) -> Iterator[Visit]:
+        """A page of this user in a context of its own (`options` are Playwright's); in the end nothing may have been
+        complained of.
+        """
+        context = self.browser.new_context(storage_state=self._cookies.get(name), **options)
+        visit = Visit(context.new_page(), self.address)
+        if name not in self._cookies:
+            sign_in(visit, name)
+            self._cookies[name] = context.storage_state()
+        try:
+            yield visit
+        finally:
+            context.close()
+        assert visit.complaints == []
 
 
 def sign_in(visit: Visit, name: str = "maria") -> None:

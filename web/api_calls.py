@@ -48,7 +48,7 @@ def calls(
 ) -> Response:
     """Calls, newest first; `next` is the key of the page behind this one, null on the last."""
     with site.wiring.database.read() as connection:
-        page = list_calls(connection, viewer, wanted.wanted, limit=limit, after=after)
+        page = list_calls(connection, viewer, wanted.wanted, limit=limit, after=after, find=site.wiring.redaction)
     return answer(page_document(page))
 
 

@@ -32,7 +32,7 @@ def customers(
 ) -> Response:
     """Customers by name, account or number; without words, those who called last."""
     with site.wiring.database.read() as connection:
-        page = find_customers(connection, viewer, text.strip(), limit=limit)
+        page = find_customers(connection, viewer, text.strip(), limit=limit, find=site.wiring.redaction)
     return answer({"customers": [_customer(one) for one in page.customers], "has_more": page.has_more})
 
 
@@ -50,7 +50,7 @@ def customer(
 ) -> Response:
     """One customer: what they call about, how often again, and their calls, newest first."""
     with site.wiring.database.read() as connection:
-        found = customer_in_full(connection, viewer, contact_id)
+        found = customer_in_full(connection, viewer, contact_id, site.wiring.redaction)
         reasons = reasons_of_customer(connection, viewer, contact_id)
         page = calls_of_customer(connection, viewer, contact_id, limit=limit, after=after, find=site.wiring.redaction)
     document = _customer(found) | {

@@ -35,7 +35,8 @@ def search_calls(
     back this window goes.
     """
     with site.wiring.database.read() as connection:
-        found = search(connection, viewer, wanted.wanted.text, wanted.wanted, limit=limit, after=after)
+        text, find = wanted.wanted.text, site.wiring.redaction
+        found = search(connection, viewer, text, wanted.wanted, limit=limit, after=after, find=find)
     if found.hits:
         note_excerpts(site, viewer, found)
     return answer(search_document(found))

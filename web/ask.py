@@ -63,7 +63,7 @@ def _page(
     if call is not None and call not in ids:
         ids.append(call)
     with site.wiring.database.read() as connection:
-        lines = {line.id: line for line in lines_of(connection, visitor.viewer, ids)}
+        lines = {line.id: line for line in lines_of(connection, visitor.viewer, ids, site.wiring.redaction)}
     context = {
         "visitor": visitor,
         "wanted": wanted,

@@ -44,10 +44,13 @@ def calls_page(
 ) -> Response:
     """The list of calls, newest first."""
     with site.wiring.database.read() as connection:
-        page = list_calls(connection, visitor.viewer, wanted.wanted, limit=PAGE_LENGTH, after=after)
+        find = site.wiring.redaction
+        page = list_calls(connection, visitor.viewer, wanted.wanted, limit=PAGE_LENGTH, after=after, find=find)
         is_whole = not after and page.next_key is None
         most = countable(visitor.viewer, wanted.wanted, MAX_COUNT)
-        count = len(page.calls) if is_whole else count_calls(connection, visitor.viewer, wanted.wanted, at_most=most)
+        count = len(page.calls)
+        if not is_whole:
+            count = count_calls(connection, visitor.viewer, wanted.wanted, at_most=most, find=find)
         choices = filter_choices(connection, visitor.viewer)
         context = {
             "visitor": visitor,
@@ -68,7 +71,7 @@ def calls_page(
 def calls_csv(site: OurSite, visitor: PageVisitor, wanted: WantedCalls) -> Response:
     """The calls that the list shows under these filters, all its pages, at most MAX_ROWS of them."""
     with site.wiring.database.read() as connection:
-        first = list_calls(connection, visitor.viewer, wanted.wanted, limit=MAX_PAGE)
+        first = list_calls(connection, visitor.viewer, wanted.wanted, limit=MAX_PAGE, find=site.wiring.redaction)
     with site.wiring.database.write() as connection:
         detail = f"list of calls as CSV: {', '.join(sorted(wanted.given)) or 'no filter'}"
         note(connection, visitor.viewer, Action.EXPORT, detail=detail, now=site.clock())
@@ -87,7 +90,14 @@ def _rows(site: Site, visitor: Visitor, wanted: UrlFilter, page: CallPage) -> It
         if page.next_key is None or left <= 0:
             return
         with site.wiring.database.read() as connection:
-            page = list_calls(connection, visitor.viewer, wanted.wanted, limit=MAX_PAGE, after=page.next_key)
+            page = list_calls(
+                connection,
+                visitor.viewer,
+                wanted.wanted,
+                limit=MAX_PAGE,
+                after=page.next_key,
+                find=site.wiring.redaction,
+            )
 
 
 def _row(line: CallLine, zone: ZoneInfo) -> list[str | float | None]:

@@ -167,7 +167,7 @@ def _call_context(
     viewer = visitor.viewer
     with site.wiring.database.read() as connection:
         found = call_in_full(connection, viewer, call_id, site.wiring.redaction)
-        earlier = earlier_calls(connection, viewer, call_id, limit=_EARLIER_SHOWN)
+        earlier = earlier_calls(connection, viewer, call_id, limit=_EARLIER_SHOWN, find=site.wiring.redaction)
         taxonomy = current_taxonomy(connection)
         handover = call_part(connection, site, viewer, call_id)
     heard = found.transcript

@@ -23,7 +23,7 @@ _MOODS_SHOWN = 12
 def customers_page(request: Request, site: OurSite, visitor: PageVisitor, text: Words = "") -> Response:
     """Customers by name, account or number; without words those who called last."""
     with site.wiring.database.read() as connection:
-        page = find_customers(connection, visitor.viewer, text.strip(), limit=_AT_ONCE)
+        page = find_customers(connection, visitor.viewer, text.strip(), limit=_AT_ONCE, find=site.wiring.redaction)
     context = {"visitor": visitor, "page": page, "text": text, "sees_names": sees_names(visitor.viewer)}
     return site.templates.TemplateResponse(request, "customers.html", context)
 
@@ -38,7 +38,7 @@ def customer_page(
 ) -> Response:
     """One customer: contact, account, all calls as a timeline, repeated calls by reason."""
     with site.wiring.database.read() as connection:
-        customer = customer_in_full(connection, visitor.viewer, contact_id)
+        customer = customer_in_full(connection, visitor.viewer, contact_id, site.wiring.redaction)
         page = calls_of_customer(
             connection, visitor.viewer, contact_id, limit=_AT_ONCE, after=after, find=site.wiring.redaction
         )

@@ -28,7 +28,9 @@ def search_page(
     """What was found, the best of the newest calls first, each with the turns that have the words."""
     text = wanted.wanted.text
     with site.wiring.database.read() as connection:
-        found = search(connection, visitor.viewer, text, wanted.wanted, after=after) if text else None
+        found = None
+        if text:
+            found = search(connection, visitor.viewer, text, wanted.wanted, after=after, find=site.wiring.redaction)
         context = {
             "visitor": visitor,
             "wanted": wanted,

@@ -100,12 +100,40 @@ def test_a_customer_goes_with_all_calls(hall: Hall, two: list[UUID]) -> None:
     assert hall.client.delete(f"/api/v1/customers/{UUID(int=1)}").status_code == 404
 
 
+def test_a_page_says_what_goes_and_erases_what_is_confirmed(hall: Hall, two: list[UUID]) -> None:
+    """First one call, then its customer with the other."""
+    hall.sign_in()
+    path = f"/calls/{two[0]}/erasure"
+    assert f'href="{path}"' in hall.client.get(f"/calls/{two[0]}").text
+    asked = hall.client.get(path).text
+    assert "<li>1 recording in the store" in asked
+    # Neither without this session's token nor without the tick.
+    assert hall.client.post(path, data={"confirmed": "true"}).status_code == 403
+    assert "What goes" in hall.post(path).text
+    assert erased(hall) == set()
+    assert "<strong>1 call erased.</strong>" in hall.post(path, confirmed="true").text
+    assert "is erased already" in hall.client.get(path).text
+    assert erased(hall) == {two[0]}
+    with hall.wiring.database.read() as connection:
+        contact_id = connection.execute(sa.select(contact.c.id)).scalar_one()
+    path = f"/customers/{contact_id}/erasure"
+    assert f'href="{path}"' in hall.client.get(f"/customers/{contact_id}").text
+    assert "Erase 1 call and the customer" in hall.client.get(path).text
+    assert "<strong>1 call and 1 customer erased.</strong>" in hall.post(path, confirmed="true").text
+    assert erased(hall) == set(two)
+    assert audited(hall) == [("maria", two[1], "person"), ("maria", two[0], "call")]
+    assert hall.client.get(f"/calls/{UUID(int=1)}/erasure").status_code == 404
+
+
 @pytest.mark.parametrize("role", ["agent", "lead", "analyst", "reviewer"])
 def test_nobody_else_may_erase(hall: Hall, two: list[UUID], role: str) -> None:
     with hall.wiring.database.write() as connection:
         create_user(connection, "other", PASSWORD, role, NOW)
     hall.sign_in("other")
     assert hall.client.delete(f"/api/v1/calls/{two[0]}").status_code == 403
+    assert hall.client.get(f"/calls/{two[0]}/erasure").status_code == 403
+    assert hall.post(f"/calls/{two[0]}/erasure", confirmed="true").status_code == 403
+    assert "Erase" not in hall.client.get(f"/calls/{two[0]}").text
     assert erased(hall) == set()
 
 

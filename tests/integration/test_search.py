@@ -89,6 +89,8 @@ def test_the_best_stand_first_and_among_equals_the_newest(connection):
 def test_filters_and_what_one_may_see_leave_what_they_leave_of_a_list(connection):
     wanted = seed_call(connection, agent="Priya N", said=said("My oven."), analysis={"reason_code": "repair_booking"})
     seed_call(connection, said=said("My oven."))
+    # At the same moment, for the same reason, about something else.
+    seed_call(connection, agent="Priya N", said=said("Hello."), analysis={"reason_code": "repair_booking"})
     priya = connection.execute(
         sa.select(tables.agent.c.id).where(tables.agent.c.display_name == "Priya N")
     ).scalar_one()
@@ -272,7 +274,10 @@ def test_paging_through_what_has_a_word_shows_every_call_once(any_database):
                 after = page.next_key
             assert len(set(searched)) == len(searched)
             assert set(searched) == set(listed)
-        assert len(_all(connection, CallFilter(text="the"))) > 2 * RANKED
+        common = _all(connection, CallFilter(text="the"))
+        assert len(common) > 2 * RANKED
+        of_them = [line for line in common if line.agent == of_agent]
+        assert _all(connection, CallFilter(text="the", agent=of_agent)) == of_them != []
 
 
 def _all(connection: sa.Connection, wanted: CallFilter) -> list:

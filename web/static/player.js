@@ -173,7 +173,10 @@
   audio.addEventListener("error", () => {
     controls.textContent = "The recording cannot be played here.";
   });
-  addEventListener("hashchange", seekToLink);
+  // A quote's link names its turn: the second in the address is that of another one.
+  addEventListener("hashchange", () => {
+    if (location.hash.startsWith("#t=")) seekToLink();
+  });
   if (audio.readyState > 0) seekToLink();
   else audio.addEventListener("loadedmetadata", seekToLink, { once: true });
 })();
