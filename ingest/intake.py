@@ -68,12 +68,12 @@ class Intake:
         looked = looker.look(announced)
         heard = [*heard, *(telling for one in looked for telling in one.tellings)]
         taken = Taken(ignored=Counter([one.why_not for one in looked if one.why_not]))
-        merging = Merging(self.profiles, self.objects.bucket)
         now = datetime.now(UTC)
+        merging = Merging(self.profiles, self.objects.bucket, looked, now=now)
         with self.database.write() as connection:
             store_tellings(connection, [one.told for one in heard], now=now)
             doom_again(connection, self._lying(looked), now=now)
-            arrivals = merging.arrivals(connection, [one for one in looked if one.stored], now=now)
+            arrivals = merging.arrivals(connection)
             rings = self.ring is not None and len(arrivals) <= RUNG_AT_ONCE
             answers = insert_batch(connection, arrivals, now=now, rung_at=now if rings else None)
             if heard or not all(received.is_new for received in answers):

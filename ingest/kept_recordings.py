@@ -48,7 +48,7 @@ def _announce(intake: Intake, news: RecordingNews, now: datetime) -> Received:
         store_tellings(connection, [told], now=now)
         withdraw(connection, call_subject(SOURCE_SYSTEM, news.call_sid), ORIGIN)
         looked = Looked(Announced((ref,)), StoredObject(ref), _reading(news))
-        [arrival] = Merging(intake.profiles, ref.bucket).arrivals(connection, [looked], now=now)
+        [arrival] = Merging(intake.profiles, ref.bucket, [looked], now=now).arrivals(connection)
         return announce(connection, arrival, now=now)
 
 

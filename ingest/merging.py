@@ -47,24 +47,26 @@ class _Came(NamedTuple):
 class Merging:
     """The tellings of one batch. It remembers what it has merged, so that a second look finds what came in between."""
 
-    def __init__(self, profiles: Profiles, bucket: str) -> None:
+    def __init__(self, profiles: Profiles, bucket: str, looked: Iterable[Looked], *, now: datetime) -> None:
+        """Of what was looked at, `now`. What can be said of the recordings without the database is said here, before
+        it is asked: nobody else writes while it is.
+        """
         self._profiles = profiles
         self._bucket = bucket
+        self._now = now
         self._merged: dict[str, list[Telling]] = {}
-        self._came: Sequence[_Came] = ()
-
-    def arrivals(self, connection: sa.Connection, looked: Sequence[Looked], *, now: datetime) -> list[Arrival]:
-        """The recordings that come, with all that was told of their calls before, and with them."""
         self._came = [_Came(one, one.stored, one.reading) for one in looked if one.stored and one.reading]
+        self._untold = [_arrival(came, came.reading.facts, self._now) for came in self._came]
+
+    def arrivals(self, connection: sa.Connection) -> list[Arrival]:
+        """The recordings that come, with all that was told of their calls before, and with them."""
         self._merged, voices = self._told_of_those_that_came(connection)
-        made = []
-        for place, (one, seen, reading) in enumerate(self._came):
-            facts = reading.facts
-            if voices:
-                facts = _merge(reading, _of_subjects(self._merged, voices[place].subjects))
-            facts = believable(facts, seen.last_modified_at or now)
-            profile = reading.profile or (PLAIN if says_something(facts) else None)
-            made.append(Arrival(seen, facts, _system_of(reading, one.tellings), profile, one.is_text))
+        made = self._untold
+        if voices:
+            told = [_of_subjects(self._merged, voice.subjects) for voice in voices]
+            made = [
+                _arrival(came, _merge(came.reading, of), self._now) for came, of in zip(self._came, told, strict=True)
+            ]
         return self._beside_texts(connection, made)
 
     def retell(
@@ -163,6 +165,13 @@ class Merging:
                 )
             made.append(arrival)
         return made
+
+
+def _arrival(came: _Came, facts: CallFacts, now: datetime) -> Arrival:
+    looked, stored, reading = came
+    facts = believable(facts, stored.last_modified_at or now)
+    profile = reading.profile or (PLAIN if says_something(facts) else None)
+    return Arrival(stored, facts, _system_of(reading, looked.tellings), profile, looked.is_text)
 
 
 def _of_subjects(kept: Mapping[str, Sequence[Telling]], subjects: Iterable[str]) -> list[Telling]:

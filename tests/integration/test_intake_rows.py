@@ -125,23 +125,26 @@ def test_a_recording_of_a_call_that_was_told_its_name_late_is_a_call_of_its_own(
 
 
 def test_of_many_recordings_those_that_are_known_insert_nothing_and_the_others_do(any_database):
-    arrivals = [Arrival(make_stored(f"{n}.wav"), CallFacts(external_call_id=f"c{n}"), "pbx", "plain") for n in range(9)]
+    # So many new ones that PostgreSQL tries them without a look at each first, and one that it cannot take.
+    arrivals = [
+        Arrival(make_stored(f"{n}.wav"), CallFacts(external_call_id=f"c{n}"), "pbx", "plain") for n in range(150)
+    ]
     odd = [
         arrivals[0]._replace(facts=CallFacts(external_call_id="c0", attributes={"a": 'quo"te \\ {brace}, NULL'})),
         Arrival(make_stored('quo"te \\ {brace}, NULL.wav'), CallFacts(external_call_id='x"\\,'), "pbx", "plain"),
         # The call is known, the key is not.
-        Arrival(make_stored("8b.wav"), CallFacts(external_call_id="c8", started_at=NOW), "pbx", None),
+        Arrival(make_stored("120b.wav"), CallFacts(external_call_id="c120", started_at=NOW), "pbx", None),
     ]
     with any_database.write() as connection:
-        assert all(received.is_new for received in insert_batch(connection, [odd[0], *arrivals[5:]], now=NOW))
+        assert all(received.is_new for received in insert_batch(connection, [odd[0], *arrivals[100:]], now=NOW))
         answers = insert_batch(connection, [*arrivals, *odd[1:]], now=LATER)
-    assert [received.is_new for received in answers] == [False, *[True] * 4, *[False] * 4, True, True]
+    assert [received.is_new for received in answers] == [False, *[True] * 99, *[False] * 50, True, True]
     keys = sorted(row.object_key for row in rows(any_database, recording))
-    assert keys == sorted([f"{n}.wav" for n in range(9)] + ['quo"te \\ {brace}, NULL.wav', "8b.wav"])
+    assert keys == sorted([f"{n}.wav" for n in range(150)] + ['quo"te \\ {brace}, NULL.wav', "120b.wav"])
     told = {row.external_call_id.partition("~")[0]: row.attributes for row in rows(any_database, call)}
     assert told["c0"] == {"a": 'quo"te \\ {brace}, NULL'}
     assert 'x"\\,' in told
-    assert len(rows(any_database, job)) == 11
+    assert len(rows(any_database, job)) == 152
     ids = [row.id for row in sorted(rows(any_database, recording), key=lambda row: row.id)]
     assert {found.version for found in ids} == {7}
 
