@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from analytics.dimensions import monday_of
 from analytics.facts import PLACE, Fact, amounts_of
-from analytics.many_rows import Prepared, add_many, as_stored, delete_many
+from analytics.many_rows import Among, Prepared, add_many, as_stored, delete_many
 from analytics.parts import PART_NAMES
 from analytics.star import agg_agent_day, agg_day, agg_hour, agg_period, date_key, date_of, dim_date, fact_call
 from crm.tables import UtcDateTime
@@ -44,9 +44,9 @@ GRAINS = tuple(
 # What a fact has to tell for its sums to be found.
 GRAIN = ("date_key", "hour_of_day", "reason_key", "queue_key", "agent_key", "team_key", "is_sample")
 
-_PART_OF_LIST = 500
 _WAITING = 50_000
 _CALL_COUNT = PART_NAMES.index("call_count")
+_NOW = sa.bindparam("now", type_=UtcDateTime)
 _GRAIN_OF = itemgetter(*(PLACE[name] for name in GRAIN))
 
 
@@ -103,17 +103,16 @@ def apply(connection: sa.Connection, deltas: Deltas, *, but_not: Collection[int]
 
 def sum_days(connection: sa.Connection, day_keys: Collection[int], now: datetime) -> None:
     """Sum these days, and the weeks and months that they are in, anew."""
+    if not day_keys:
+        return
     for table in BY_DAY:
-        grain = [fact_call.c[name] for name in _grain(table)]
-        for some in _parts_of(sorted(day_keys)):
-            connection.execute(sa.delete(table).where(table.c.date_key.in_(some)))
-            summed = sa.select(*grain, *_sums_of(fact_call), sa.literal(now, UtcDateTime))
-            summed = summed.where(fact_call.c.date_key.in_(some)).group_by(*grain)
-            connection.execute(sa.insert(table).from_select(_names(table), summed))
+        delete, insert = _SUMMED_DAYS[table]
+        delete.run(connection, days=sorted(day_keys))
+        insert.run(connection, days=sorted(day_keys), now=now)
     starts = _period_starts(day_keys)
-    for period, dimension in GRAINS:
-        for some in _parts_of(sorted(starts[period])):
-            _sum_periods(connection, period, dimension, some, now)
+    for grain, (delete, insert) in _SUMMED_PERIODS.items():
+        delete.run(connection, starts=sorted(starts[grain[0]]))
+        insert.run(connection, starts=sorted(starts[grain[0]]), now=now)
 
 
 def clear(connection: sa.Connection) -> None:
@@ -122,14 +121,21 @@ def clear(connection: sa.Connection) -> None:
         connection.execute(sa.delete(table))
 
 
-def _sum_periods(connection: sa.Connection, period: str, dimension: str, starts: Sequence[int], now: datetime) -> None:
-    at = agg_period.c
-    connection.execute(
-        sa.delete(agg_period).where(at.period == period, at.dimension == dimension, at.starts_on_key.in_(starts))
+def _summed_days(table: sa.Table) -> tuple[Prepared, Prepared]:
+    """The statements that take the sums of days away, and that make them of the facts."""
+    grain = [fact_call.c[name] for name in _grain(table)]
+    summed = sa.select(*grain, *_sums_of(fact_call), _NOW).where(Among(fact_call.c.date_key, "days")).group_by(*grain)
+    return (
+        Prepared(sa.delete(table).where(Among(table.c.date_key, "days")), ["days"]),
+        Prepared(sa.insert(table).from_select(_names(table), summed), ["days", "now"]),
     )
+
+
+def _summed_periods(period: str, dimension: str) -> tuple[Prepared, Prepared]:
+    """The statements that take the sums of periods away, and that make them of their days."""
+    at, start = agg_period.c, PERIODS[period]
+    of_grain = [at.period == period, at.dimension == dimension]
     table, day, member, *where = _days_of(period, dimension)
-    start = PERIODS[period]
-    grain = [start, *([] if member is None else [member]), table.c.is_sample]
     summed = (
         sa.select(
             sa.literal(period, sa.Text),
@@ -138,13 +144,16 @@ def _sum_periods(connection: sa.Connection, period: str, dimension: str, starts:
             sa.literal(0, sa.Integer) if member is None else member,
             table.c.is_sample,
             *_sums_of(table),
-            sa.literal(now, UtcDateTime),
+            _NOW,
         )
         .join_from(table, dim_date, dim_date.c.date_key == day)
-        .where(start.in_(starts), *where)
-        .group_by(*grain)
+        .where(Among(start, "starts"), *where)
+        .group_by(start, *([] if member is None else [member]), table.c.is_sample)
     )
-    connection.execute(sa.insert(agg_period).from_select(_names(agg_period), summed))
+    return (
+        Prepared(sa.delete(agg_period).where(*of_grain, Among(at.starts_on_key, "starts")), ["starts"]),
+        Prepared(sa.insert(agg_period).from_select(_names(agg_period), summed), ["starts", "now"]),
+    )
 
 
 def _days_of(period: str, dimension: str) -> tuple[Any, ...]:
@@ -245,10 +254,7 @@ def _period_starts(day_keys: Iterable[int]) -> dict[str, set[int]]:
     return found
 
 
-def _parts_of(many: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(many), _PART_OF_LIST):
-        yield many[start : start + _PART_OF_LIST]
-
-
 _ADDITIONS = {table: _addition(table) for table in (*BY_DAY, agg_period)}
 _EMPTIED = {table: _emptied(table) for table in (*BY_DAY, agg_period)}
+_SUMMED_DAYS = {table: _summed_days(table) for table in BY_DAY}
+_SUMMED_PERIODS = {grain: _summed_periods(*grain) for grain in GRAINS}

@@ -123,8 +123,9 @@ def _fiscal(day: date, starts_in: int) -> dict[str, int]:
 
 def renew_dates(connection: sa.Connection, fiscal_starts_in: int) -> None:
     """Write the rows of the dates that are there anew: another fiscal year, or columns that have come since."""
-    keys = connection.execute(sa.select(dim_date.c.date_key)).scalars().all()
-    rows = [date_row(date_of(key), fiscal_starts_in) | {"key": key} for key in keys]
+    held = connection.execute(sa.select(dim_date)).mappings()
+    pairs = [(row, date_row(row["date"], fiscal_starts_in)) for row in held]
+    rows = [new | {"key": new["date_key"]} for row, new in pairs if dict(row) != new]
     if rows:
         connection.execute(sa.update(dim_date).where(dim_date.c.date_key == sa.bindparam("key")), rows)
 

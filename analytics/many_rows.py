@@ -77,7 +77,8 @@ class Prepared:
         if dialect.name not in self._compiled:
             schemas = connection.get_execution_options().get("schema_translate_map")
             options = {"schema_translate_map": schemas, "render_schema_translate": True} if schemas else {}
-            keys = list(self._names) if isinstance(self._statement, sa.Insert) else None
+            is_filled = isinstance(self._statement, sa.Insert) and self._statement.select is None
+            keys = list(self._names) if is_filled else None
             compiled: Any = self._statement.compile(dialect=dialect, column_keys=keys, **options)
             known = compiled.construct_params(dict.fromkeys(self._names))
             # A driver that takes names has no places.
@@ -164,7 +165,7 @@ def _unnested(
 
 def _array(values: Sequence[Any]) -> Any:
     # The driver writes a list one element after the other; these are nothing but numbers.
-    return "{" + ",".join(map(str, values)) + "}" if isinstance(values[0], int) else list(values)
+    return f"{{{str(list(values))[1:-1]}}}" if isinstance(values[0], int) else list(values)
 
 
 def _copy(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Sequence[Row]) -> None:

@@ -20,7 +20,7 @@ from analytics.fact_rows import Changes, follow_calls, follow_days, follow_teams
 from analytics.facts import REPEAT_WINDOW
 from analytics.many_rows import Prepared
 from analytics.repeats import mark_repeats
-from analytics.star import date_key, date_of, fact_call, refresh_state
+from analytics.star import date_of, fact_call, refresh_state
 from calls.errors import SettingsError
 from crm.database import Database, insert
 from crm.tables import call, touched_day
@@ -128,7 +128,8 @@ def _recompute(
     changes.concerned.add_everyone()
     mark_repeats(connection, changes.concerned, changes.deltas, changes.now)
     aggregates.clear(connection)
-    aggregates.sum_days(connection, {date_key(day) for day in days}, changes.now)
+    with_calls = connection.execute(sa.select(fact_call.c.date_key).distinct()).scalars().all()
+    aggregates.sum_days(connection, with_calls, changes.now)
     _note_state(connection, changes)
     return len(days)
 

@@ -27,6 +27,13 @@ Rows = dict[str, Any]
 _IDS = UUID(int=7)
 _OUTCOMES = ("resolved", "sale", "no_sale", "follow_up", "escalated", "unknown")
 _MARK = sa.insert(touched_call)
+_ERASE = [
+    *(
+        sa.delete(table).where(table.c.call_id == sa.bindparam("gone"))
+        for table in (review, paid_request, call_analysis, transcript)
+    ),
+    sa.delete(call).where(call.c.id == sa.bindparam("gone")),
+]
 
 
 @dataclass
@@ -54,6 +61,7 @@ class Centre:
         self._number = 0
         self._changed: dict[UUID, None] = {}
         self._marks: list[UUID] = []
+        self._erased: list[UUID] = []
 
     def happen(self, chance: random.Random, count: int) -> None:
         """Let so many things happen, in one transaction."""
@@ -90,13 +98,11 @@ class Centre:
         self._changed[found.row["id"]] = None
         self._marks.append(found.row["id"])
 
-    def erase(self, connection: sa.Connection, found: _Call) -> None:
+    def erase(self, found: _Call) -> None:
         """Take a call away with all that was said in it."""
         call_id = found.row["id"]
         self.touch(found)
-        for table in (review, paid_request, call_analysis, transcript):
-            connection.execute(sa.delete(table).where(table.c.call_id == call_id))
-        connection.execute(sa.delete(call).where(call.c.id == call_id))
+        self._erased.append(call_id)
         del self._calls[call_id], self._changed[call_id]
 
     def next_number(self) -> int:
@@ -119,6 +125,9 @@ class Centre:
 
     def _write(self, connection: sa.Connection) -> None:
         changed = [self._calls[call_id] for call_id in self._changed]
+        if self._erased:
+            for erase in _ERASE:
+                connection.execute(erase, [{"gone": call_id} for call_id in self._erased])
         # The rows as they are now take the place of those that are there.
         for table, rows in (
             (call, [found.row for found in changed]),
@@ -138,7 +147,7 @@ class Centre:
         if self._marks:
             marks = [{"id": self.id("mark"), "call_id": call_id} for call_id in self._marks]
             connection.execute(_MARK, marks)
-        self._changed, self._marks = {}, []
+        self._changed, self._marks, self._erased = {}, [], []
 
     def id(self, kind: str) -> UUID:
         """An id that nothing has."""
@@ -324,7 +333,7 @@ def _is_charged(centre: Centre, connection: sa.Connection, chance: random.Random
 
 
 def _is_erased(centre: Centre, connection: sa.Connection, chance: random.Random) -> None:
-    centre.erase(connection, centre.any_call(chance))
+    centre.erase(centre.any_call(chance))
 
 
 def _is_anonymised(centre: Centre, connection: sa.Connection, chance: random.Random) -> None:

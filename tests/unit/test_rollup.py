@@ -34,14 +34,12 @@ def stored(database: Database) -> dict[str, list[Any]]:
     """Every fact and every sum, without the keys that tell only in which order the rows came."""
     of_call = sa.select(fact_call.c.call_id, *(c for c in fact_call_reason.columns if c.name not in _NOT_COMPARED))
     of_call = of_call.join_from(fact_call_reason, fact_call, fact_call.c.call_key == fact_call_reason.c.call_key)
+    asked = {"fact_call_reason": of_call.order_by(fact_call.c.call_id, fact_call_reason.c.reason_key)}
+    for table in (fact_call, *AGGREGATES):
+        key = [fact_call.c.call_id] if table is fact_call else table.primary_key
+        asked[table.name] = sa.select(*(c for c in table.columns if c.name not in _NOT_COMPARED)).order_by(*key)
     with database.read() as connection:
-        return {"fact_call_reason": sorted(connection.execute(of_call).all(), key=repr)} | {
-            table.name: sorted(
-                connection.execute(sa.select(*(c for c in table.columns if c.name not in _NOT_COMPARED))).all(),
-                key=repr,
-            )
-            for table in (fact_call, *AGGREGATES)
-        }
+        return {name: [tuple(row) for row in connection.execute(statement)] for name, statement in asked.items()}
 
 
 def facts(database: Database) -> dict[UUID, Any]:
