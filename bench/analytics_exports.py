@@ -143,7 +143,7 @@ def copy_costs(database: Database, rows: int) -> Costs:
 def _costs(database: Database, rows: int, work: Callable[[sa.Connection], Any]) -> Costs:
     """Rows a second, and microseconds of a processor for each row: of the server's process and of this one."""
     with database.read() as connection:
-        server = (lambda: 0.0) if database.is_sqlite else partial(_processor_s, _backend(connection))
+        server = partial(_processor_s, 0 if database.is_sqlite else _backend(connection))
         began, server_began, client_began = time.perf_counter(), server(), time.process_time()
         work(connection)
         took = time.perf_counter() - began
