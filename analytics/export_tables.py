@@ -114,8 +114,9 @@ def _table(table: sa.Table, *, personal_data: bool) -> ExportTable:
 
 
 _DAYS = ("date_key", "starts_on_key")
-# On the row of one call, a part that counts calls says yes or no, and few calls take 4.6 hours or cost 16 dollars.
-_OF_UNIT = {"calls": (1, 0), "ms": (24, 0), "microusd": (24, 0), "tenths": (7, 64), "events": (16, 0)}
+# On the row of one call, a part that counts calls says yes or no, a mood is from -50 to +50 and a shift twice that, and
+# few calls take 4.6 hours or cost 16 dollars.
+_OF_UNIT = {"calls": (1, 0), "ms": (24, 0), "microusd": (24, 0), "tenths": (8, 128), "events": (16, 0)}
 _BITS = (
     *(Bits(part.name, *_OF_UNIT[part.unit]) for part in PARTS),
     *(Bits(name, 1, 0) for name in ("is_sample", "is_demo", "is_window_complete")),

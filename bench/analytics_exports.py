@@ -1,21 +1,26 @@
 """The files for BI tools: Parquet against COPY and against rows through the csv module, what a day's calls cost to
 export, memory, and Excel against xlsxwriter.
 
-`python -m bench.analytics_exports --json [--facts N] [--rounds N]`: facts made up in a PostgreSQL of its own, without
-the calls behind them, so that ten millions are there in minutes. `bench.analytics` takes the same figures of its calls.
-Rates are of rows of `fact_call`, with all its columns; peers are measured in the same run, turn by turn.
+`python -m bench.analytics_exports --json [--facts N | --url URL] [--rounds N]`: facts made up in a PostgreSQL of its
+own (bench/analytics_centre.py), or those that are there. `bench.analytics` takes the same figures of its calls. Rates
+are of rows of `fact_call`, with all its columns; peers are measured in the same run, turn by turn. Beside each rate
+stands what a row takes of the processor's time, of the server's process and of ours: a clock tells little on a busy
+machine.
 """
 
 import argparse
 import csv
 import json
+import os
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,18 +28,18 @@ from typing import Any
 import sqlalchemy as sa
 import xlsxwriter
 
-from analytics.dimensions import date_row, follow
 from analytics.export_parquet import write_parquet
 from analytics.export_tables import ExportTable, export_tables
 from analytics.exports import export
-from analytics.parts import PARTS
-from analytics.star import agg_hour, dim_date, fact_call, refresh_state
+from analytics.star import fact_call, refresh_state
 from analytics.xlsx_calls import CallsSheet, calls_sheet
 from analytics.xlsx_rows import Cells, Filling, fill
+from bench.analytics_centre import fill_centre
 from crm.database import Database
 
-ENDS_AT = datetime(2026, 12, 31, tzinfo=UTC)
-DAYS = 3 * 365
+# Of one row or file: what it took, by name.
+Costs = dict[str, float]
+
 _CSV_ROWS = 50_000
 _XLSX_ROWS = 10_000
 
@@ -43,6 +48,7 @@ def main() -> None:
     """Measure, and print one document."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--facts", type=int, default=100_000)
+    arguments.add_argument("--url", default="", help="a PostgreSQL with a filled star schema, on this machine")
     arguments.add_argument("--rounds", type=int, default=3, help="how often each figure is taken; the median counts")
     arguments.add_argument("--json", action="store_true", help="one JSON document (the default prints the same)")
     arguments.add_argument("--export", nargs=2, metavar=("URL", "FOLDER"), help=argparse.SUPPRESS)
@@ -50,20 +56,25 @@ def main() -> None:
     if given.export:
         _export_alone(*given.export)
         return
-    from crm.schema import upgrade
+    with _centre(given.url, given.facts) as database, TemporaryDirectory() as folder:
+        print(json.dumps(measure_exports(database, Path(folder), rounds=given.rounds), indent=2))
+
+
+@contextmanager
+def _centre(url: str, facts: int) -> Iterator[Database]:
+    """That database, or one of its own."""
     from tests.servers.postgres import PostgresServer
 
-    server = PostgresServer()
+    server = None if url else PostgresServer()
     try:
-        database = Database(server.url(server.create_database()))
-        upgrade(database)
-        filled_s = _timed(lambda: fill_facts(database, given.facts))
-        with TemporaryDirectory() as folder:
-            found = measure_exports(database, Path(folder), rounds=given.rounds)
+        database = Database(url or server.url(server.create_database()))  # type: ignore[union-attr]
+        if server:
+            fill_centre(database, facts)
+        yield database
         database.dispose()
-        print(json.dumps({"facts": given.facts, **found, "fill_s": round(filled_s, 1)}, indent=2))
     finally:
-        server.close()
+        if server:
+            server.close()
 
 
 def measure_exports(database: Database, folder: Path, *, rounds: int = 3) -> dict[str, Any]:
@@ -72,25 +83,39 @@ def measure_exports(database: Database, folder: Path, *, rounds: int = 3) -> dic
     with database.read() as connection:
         rows = connection.execute(sa.select(sa.func.count()).select_from(fact_call)).scalar_one()
     # What is imported at the first batch is no part of a rate.
-    parquet_rows_per_s(database, table.part(0, _first_day(database)), folder / "first.parquet", rows)
-    copies, ours, plain = [], [], []
+    parquet_costs(database, table.part(0, _first_day(database)), folder / "first.parquet", rows)
+    ours: list[Costs] = []
+    copies: list[Costs] = []
+    plain = []
     for n in range(rounds):
-        copies.append(copy_rows_per_s(database, rows))
-        ours.append(parquet_rows_per_s(database, table, folder / f"{n}.parquet", rows))
+        copies += [] if database.is_sqlite else [copy_costs(database, rows)]
+        ours.append(parquet_costs(database, table, folder / f"{n}.parquet", rows))
         plain.append(csv_rows_per_s(database, folder / f"{n}.csv"))
-    parquet = statistics.median(ours)
+        (folder / f"{n}.parquet").unlink()
     found: dict[str, Any] = {
-        "parquet_rows_per_s": round(parquet),
-        "copy_rows_per_s": None,
-        "parquet_over_copy": None,
+        "facts": rows,
+        "parquet": _medians(ours),
+        "copy": _medians(copies),
+        "parquet_over_copy": _over(ours, copies, "rows_per_s"),
+        "parquet_over_copy_by_cpu": _over(copies, ours, "server_us", "client_us"),
         "rows_and_csv_per_s": round(statistics.median(plain)),
     }
-    known = [one for one in copies if one is not None]
-    if known:
-        found["copy_rows_per_s"] = round(statistics.median(known))
-        pairs = [one / other for one, other in zip(ours, known, strict=True)]
-        found["parquet_over_copy"] = round(statistics.median(pairs), 2)
-    return found | incremental(database, folder / "lake", rounds) | excel(database, folder, rounds)
+    return found | incremental(database, folder / "lake", rounds) | excel(database, folder, rounds) | _load()
+
+
+def _medians(costs: Sequence[Costs]) -> dict[str, float]:
+    return {name: round(statistics.median(one[name] for one in costs), 2) for name in costs[0]} if costs else {}
+
+
+def _over(ones: Sequence[Costs], others: Sequence[Costs], *names: str) -> float | None:
+    """The median of how much more the ones have of these together than the others."""
+    pairs = zip(ones, others, strict=False)
+    found = [sum(one[name] for name in names) / sum(other[name] for name in names) for one, other in pairs]
+    return round(statistics.median(found), 2) if found else None
+
+
+def _load() -> dict[str, Any]:
+    return {"load_average": [round(load, 1) for load in os.getloadavg()]}
 
 
 def _first_day(database: Database) -> int:
@@ -98,25 +123,47 @@ def _first_day(database: Database) -> int:
         return int(connection.execute(sa.select(sa.func.min(fact_call.c.date_key))).scalar_one() or 0)
 
 
-def parquet_rows_per_s(database: Database, table: ExportTable, path: Path, rows: int) -> float:
-    """Facts a second from the database to one Parquet file."""
+def parquet_costs(database: Database, table: ExportTable, path: Path, rows: int) -> Costs:
+    """From the database to one Parquet file."""
+    return _costs(database, rows, lambda connection: write_parquet(connection, table, path))
+
+
+def copy_costs(database: Database, rows: int) -> Costs:
+    """A binary COPY of the whole table to a reader that drops it."""
+
+    def receive(connection: sa.Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor() as cursor, cursor.copy("COPY bi.fact_call TO STDOUT (FORMAT binary)") as messages:
+            for _ in messages:
+                pass
+
+    return _costs(database, rows, receive)
+
+
+def _costs(database: Database, rows: int, work: Callable[[sa.Connection], Any]) -> Costs:
+    """Rows a second, and microseconds of a processor for each row: of the server's process and of this one."""
     with database.read() as connection:
-        return rows / _timed(lambda: write_parquet(connection, table, path))
+        server = partial(_processor_s, 0 if database.is_sqlite else _backend(connection))
+        began, server_began, client_began = time.perf_counter(), server(), time.process_time()
+        work(connection)
+        took = time.perf_counter() - began
+        return {
+            "rows_per_s": rows / took,
+            "server_us": (server() - server_began) / rows * 1e6,
+            "client_us": (time.process_time() - client_began) / rows * 1e6,
+        }
 
 
-def copy_rows_per_s(database: Database, rows: int) -> float | None:
-    """Facts a second that a binary COPY of the whole table sends to a reader that drops them; None on SQLite."""
-    if database.is_sqlite:
-        return None
+def _backend(connection: sa.Connection) -> int:
+    return int(connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one())
 
-    def receive() -> None:
-        with database.read() as connection:
-            driver: Any = connection.connection.driver_connection
-            with driver.cursor() as cursor, cursor.copy("COPY bi.fact_call TO STDOUT (FORMAT binary)") as messages:
-                for _ in messages:
-                    pass
 
-    return rows / _timed(receive)
+def _processor_s(process: int) -> float:
+    """What the process has had of a processor; 0 where nobody tells, as of a server on another machine."""
+    try:
+        return int(Path(f"/proc/{process}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def csv_rows_per_s(database: Database, path: Path) -> float:
@@ -144,17 +191,8 @@ def incremental(database: Database, folder: Path, rounds: int) -> dict[str, Any]
     with database.read() as connection:
         newest = connection.execute(sa.select(sa.func.max(fact_call.c.date_key))).scalar_one()
         now = connection.execute(sa.select(refresh_state.c.refreshed_at_utc)).scalar_one()
-        zone = connection.execute(sa.select(refresh_state.c.time_zone)).scalar_one()
-    began = time.perf_counter()
-    asked = [sys.executable, "-m", "bench.analytics_exports"]
-    told = subprocess.run(
-        [*asked, "--export", database.url.render_as_string(hide_password=False), str(folder)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    full = json.loads(told.stdout.splitlines()[-1])
-    later = []
+    full = _alone(database, folder)
+    told_of = []
     for n in range(rounds):
         with database.write() as connection:
             days = [newest, newest - 7 if newest % 100 > 7 else newest]
@@ -163,25 +201,52 @@ def incremental(database: Database, folder: Path, rounds: int) -> dict[str, Any]
                 .where(fact_call.c.date_key.in_(days))
                 .values(modified_at_utc=now + timedelta(seconds=n + 1))
             )
-        later.append(_timed(lambda: export(database, ("parquet",), folder, zone=zone, now=now)))
+        told_of.append(_alone(database, folder))
+    later = {name: statistics.median(one[name] for one in told_of) for name in full}
     return {
-        "export_rss_mb": full["rss_mb"],
-        "full_export_s": full["seconds"],
-        "incremental_export_s": round(statistics.median(later), 3),
-        "full_over_incremental": round(full["seconds"] / statistics.median(later), 1),
-        "full_export_with_start_s": round(time.perf_counter() - began - sum(later), 1),
+        "full_export": full,
+        "export_after_a_day": later,
+        "full_over_a_day": round(full["seconds"] / later["seconds"], 1),
+        "full_over_a_day_by_cpu": round(full["cpu_s"] / later["cpu_s"], 1),
     }
 
 
+def _alone(database: Database, folder: Path) -> Costs:
+    """An export in a process of its own, whose memory is that of an export and of nothing else."""
+    asked = [sys.executable, "-m", "bench.analytics_exports", "--export"]
+    told = subprocess.run(
+        [*asked, database.url.render_as_string(hide_password=False), str(folder)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return dict(json.loads(told.stdout.splitlines()[-1]))
+
+
 def _export_alone(url: str, folder: str) -> None:
-    """In a process of its own, whose memory is that of an export and of nothing else."""
     database = Database(url)
     with database.read() as connection:
         now = connection.execute(sa.select(refresh_state.c.refreshed_at_utc)).scalar_one()
         zone = connection.execute(sa.select(refresh_state.c.time_zone)).scalar_one()
+        process = 0 if database.is_sqlite else _backend(connection)
+    server_began, client_began = _processor_s(process), time.process_time()
+    # One connection is all that an export needs: the server's process stays the same.
     took = _timed(lambda: export(database, ("parquet",), Path(folder), zone=zone, now=now))
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"seconds": round(took, 2), "rss_mb": round(kilobytes / 1024)}))
+    found = {
+        "seconds": round(took, 2),
+        "cpu_s": round(_processor_s(process) - server_began + time.process_time() - client_began, 2),
+        "rss_mb": round(_most_memory_kb() / 1024),
+    }
+    print(json.dumps(found))
+
+
+def _most_memory_kb() -> int:
+    """The most that this process has held. Linux's `ru_maxrss` would be that of the process that started it, too."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def excel(database: Database, folder: Path, rounds: int) -> dict[str, Any]:
@@ -230,66 +295,6 @@ def _by_cells(path: Path, calls: CallsSheet, rows: Sequence[Sequence[Any]]) -> N
 
 def _headers(calls: CallsSheet) -> list[dict[str, str]]:
     return [{"header": f"{header} {n}"} for n, (header, _) in enumerate(calls.sheet.columns)]
-
-
-def fill_facts(database: Database, count: int) -> None:
-    """Facts of three years without the calls behind them, their sums by the hour, and the state of a finished roll-up.
-
-    Only PostgreSQL makes them.
-    """
-    shown = {
-        "call_key": "n",
-        "call_id": "md5(n::text)::uuid",
-        "date_key": "to_char(at, 'YYYYMMDD')::int",
-        "hour_of_day": "extract(hour from at)::int",
-        **dict.fromkeys(("reason_key", "queue_key", "agent_key", "team_key", "customer_key"), "-1"),
-        "happened_at_utc": "at",
-        "stage": "'done'",
-        "direction": "case when n % 3 = 0 then 'outbound' else 'inbound' end",
-        "disposition": "(array['completed', 'voicemail', 'no answer', 'transferred'])[n % 4 + 1]",
-        "outcome": "(array['resolved', 'escalated', 'follow_up', 'sale'])[n % 4 + 1]",
-        "is_resolved": "n % 3 = 0",
-        "is_sample": "false",
-        "is_demo": "false",
-        "speech_engine": "'faster-whisper/small'",
-        "language_model": "'a-model'",
-        "taxonomy_version": "'bench'",
-        "is_window_complete": "true",
-        "modified_at_utc": f"timestamptz '{ENDS_AT:%Y-%m-%d}'",
-    }
-    sizes = {"calls": "2", "ms": "600000", "microusd": "5000", "tenths": "50", "events": "4"}
-    shown |= {part.name: f"((n * 7919 + {k}) % {sizes[part.unit]})" for k, part in enumerate(PARTS)}
-    shown |= {"call_count": "1", "sample_count": "0"}
-    # The driver takes a single % for a placeholder.
-    values = ", ".join(shown.get(column.name, "null") for column in fact_call.columns).replace("%", "%%")
-    names = ", ".join(column.name for column in fact_call.columns)
-    begins = ENDS_AT - timedelta(days=DAYS)
-    with database.write() as connection:
-        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        connection.exec_driver_sql("SET LOCAL timezone = 'UTC'")
-        connection.execute(
-            sa.insert(dim_date),
-            [date_row((begins + timedelta(days=n)).date(), 1) for n in range(-10, DAYS + 10)],
-        )
-        for first in range(0, count, 1_000_000):
-            connection.exec_driver_sql(
-                f"INSERT INTO bi.fact_call ({names}) SELECT {values} FROM (SELECT n, timestamptz '{begins:%Y-%m-%d}'"
-                f" + (n::float8 / {count}) * interval '{DAYS} days' AS at FROM"
-                f" generate_series({first}::bigint, {min(first + 1_000_000, count)} - 1) AS n) AS made"
-            )
-        grain = [column.name for column in agg_hour.primary_key]
-        listed = ", ".join([*grain, *(part.name for part in PARTS)])
-        sums = ", ".join([*grain, *(f"sum({part.name})" for part in PARTS)])
-        connection.exec_driver_sql(
-            f"INSERT INTO bi.agg_hour ({listed}, modified_at_utc) SELECT {sums}, max(modified_at_utc)"
-            f" FROM bi.fact_call GROUP BY {', '.join(grain)}"
-        )
-        follow(connection)
-        connection.execute(
-            sa.insert(refresh_state).values(id=1, time_zone="UTC", fiscal_starts_in=1, refreshed_at_utc=ENDS_AT)
-        )
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM ANALYZE bi.fact_call")
 
 
 def _timed(work: Callable[[], Any]) -> float:

@@ -72,10 +72,10 @@ def test_a_number_that_needs_more_bits_than_most_comes_as_it_is(centre: Database
     table = next(one for one in export_tables(personal_data=False) if one.name == "fact_call")
     far = {
         1: {"handled_count": 2, "handle_time_ms": 2**40},
-        2: {"sentiment_tenths": -65, "cost_microusd": 2**24},
+        2: {"sentiment_tenths": -129, "cost_microusd": 2**24},
         3: {"acw_time_ms": -1, "interruption_count": 2**16},
         # As far as the bits go.
-        4: {"handle_time_ms": 2**24 - 1, "sentiment_tenths": 63, "sentiment_end_tenths": -64},
+        4: {"handle_time_ms": 2**24 - 1, "sentiment_tenths": 127, "sentiment_end_tenths": -128},
     }
     with centre.write() as connection:
         for number, values in far.items():
