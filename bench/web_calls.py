@@ -19,7 +19,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from calls.reasons import Reason, Taxonomy
+from calls.redaction import find_sensitive
 from crm.database import Database
+from crm.redacted import rules_of
 from crm.search_tables import NUMBER_BITS, UNSURE_BELOW, call_text
 from crm.taxonomies import store_taxonomy
 
@@ -165,6 +167,8 @@ def _calls(centre: Centre, start: int, size: int, whole: int, on_sqlite: bool) -
             (_id(6, number), key, _id(5, number), 1, True, "bench/made-up", False, "en", moment, 30.0, 24.0, 6.0, 1,
              UTTERANCES, "[]")
         )  # fmt: skip
+        # Nobody says anything in this centre that must not leave; each utterance is a turn.
+        rows["sensitive_finding"].append((_id(6, number), _rules(), UTTERANCES, "[]"))
         for seq in range(UTTERANCES):
             side = seq % 2
             rows["utterance"].append(
@@ -209,6 +213,7 @@ _COLUMNS = {
         "taxonomy_version",
     ),
     call_text.name: ("number", "call_id", "about", "said"),
+    "sensitive_finding": ("transcript_id", "rules", "turn_count", "findings"),
 }
 
 
@@ -283,6 +288,11 @@ def _bare_postgresql(connection: sa.Connection) -> Iterator[Any]:
         raw.execute(statement)
     raw.execute("RESET ALL")
     raw.autocommit = False
+
+
+@cache
+def _rules() -> str:
+    return rules_of(find_sensitive)
 
 
 def _pick(chance: np.random.Generator, choices: int, size: int, slope: float) -> list[int]:

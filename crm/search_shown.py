@@ -94,13 +94,16 @@ def _with_said(
 
 def conversations(connection: sa.Connection, call_ids: Iterable[UUID]) -> dict[UUID, list[Turn]]:
     """The turns of these calls by their current transcripts, as they were said."""
+    ids = list(call_ids)
+    if not ids:
+        return {}
     rows = connection.execute(
         sa.select(
             transcript.c.call_id,
             *(utterance.c[name] for name in ("channel", "start_s", "end_s", "text", "speaker")),
         )
         .join_from(transcript, utterance, utterance.c.transcript_id == transcript.c.id)
-        .where(transcript.c.is_current, transcript.c.call_id.in_(list(call_ids)))
+        .where(transcript.c.is_current, transcript.c.call_id.in_(ids))
         .order_by(transcript.c.call_id, utterance.c.seq)
     )
     said: dict[UUID, list[Utterance]] = defaultdict(list)

@@ -229,7 +229,7 @@ call = sa.Table(
     sa.Index("ix_call_happened_at_id", "happened_at", "id"),
     # What a list is filtered by, each in the list's order: a page is read from where it begins, however deep it lies.
     # An agent's calls are few, and whoever filters them has all of them looked through: for that no row is read.
-    _listed_by("agent_id", "reason_code", "outcome", "mood"),
+    _listed_by("agent_id", "is_sample", "reason_code", "outcome", "mood"),
     *(_listed_by(column) for column in ("queue_id", "direction")),
     _listed_by("stage", is_always_there=True),
     *(_listed_by(column) for column in ("reason_code", "outcome", "mood")),

@@ -1,20 +1,28 @@
 """What redaction found is kept with the transcript, and counts only for the very words and rules that it is of."""
 
+import json
+import re
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from analytics.interchange import told, vcon
 from calls.redaction import Finding, find_in_turns, find_sensitive
 from calls.transcript import take_turns
 from crm.access import Role, Viewer
+from crm.calls import CallFilter, count_calls, earlier_calls, list_calls
+from crm.customers import find_customers
 from crm.database import Database
 from crm.findings import save_findings
 from crm.one_call import call_in_full
 from crm.privacy_tables import sensitive_finding
 from crm.redacted import rules_of
 from crm.results import current_transcript
-from tests.seeds import seed_call, seed_taxonomy
+from crm.search import search
+from crm.tables import contact
+from tests.seeds import NOW, seed_call, seed_taxonomy
 
 ANALYST = Viewer("ann", Role.ANALYST)
 
@@ -86,3 +94,56 @@ def test_no_word_of_the_call_is_kept(any_database: Database) -> None:
     with any_database.read() as connection:
         row = connection.execute(sa.select(sensitive_finding.c.findings, sensitive_finding.c.turn_count)).one()
     assert row == ([[1, 6, 25, "CARD"]], 2)
+
+
+def find_kettles(texts: Sequence[str], _speakers: Sequence[str] | None = None) -> list[list[Finding]]:
+    """A finder of one's own."""
+    return [[Finding(*place.span(), "THING") for place in re.finditer("kettle", text)] for text in texts]
+
+
+def test_whoever_reads_marks_reads_those_of_the_finder_that_is_configured(database: Database) -> None:
+    """In lists, search, a customer's earlier calls and e-mail, and in what single calls are exported as."""
+    said = [(0, "customer", 0.0, 2.0, "My kettle is late."), (1, "agent", 3.0, 5.0, "I see.")]
+    about = {"headline": "A kettle is late", "summary": "The kettle is late."}
+    with database.write() as connection:
+        seed_taxonomy(connection)
+        older, newer = (
+            seed_call(connection, said=said, analysis=about, contact_number="+15550100", happened_at=NOW + timedelta(n))
+            for n in range(2)
+        )
+        connection.execute(sa.update(contact).values(email="kettle@example.org"))
+    marked = "A [THING] is late"
+    with database.read() as connection:
+        listed = list_calls(connection, ANALYST, CallFilter(), find=find_kettles).calls
+        assert [line.headline for line in listed] == [marked] * 2
+        assert earlier_calls(connection, ANALYST, newer, find=find_kettles)[0].headline == marked
+        [first, _] = search(connection, ANALYST, "late", CallFilter(), find=find_kettles).hits
+        assert (first.line.headline, first.said[0].excerpt.text) == (marked, "My [THING] is late.")
+        assert first.about is not None
+        assert first.about.text == "The [THING] is late."
+        assert search(connection, ANALYST, "kettle", CallFilter(), find=find_kettles).hits == ()
+        assert count_calls(connection, ANALYST, CallFilter(text="kettle"), find=find_kettles) == 0
+        assert "kettle" not in str(find_customers(connection, ANALYST, find=find_kettles))
+        document = json.dumps(vcon(told(connection, older, personal_data=False, find=find_kettles)))
+        assert "kettle" not in document
+        assert "My [THING] is late." in document
+
+
+def test_calls_in_which_nothing_was_found_are_searched_without_their_turns(database: Database) -> None:
+    """Whoever reads marks need not wait for a conversation without any to be read turn by turn."""
+    find = Counting()
+    with database.write() as connection:
+        seed_taxonomy(connection)
+        for said in ("My kettle is late.", "My card is 4111 1111 1111 1111, for the kettle."):
+            call_id = seed_call(connection, said=[(0, "customer", 0.0, 2.0, said)])
+            stored = current_transcript(connection, call_id)
+            save_findings(connection, stored.id, find_in_turns(take_turns(stored.utterances), find), find)
+    with database.read() as connection:
+        sent: list[str] = []
+        sa.event.listen(connection, "before_cursor_execute", lambda *given: sent.append(str(given[2:4])))
+        fresh = Counting()
+        assert count_calls(connection, ANALYST, CallFilter(text="kettle"), find=fresh) == 2
+        assert count_calls(connection, ANALYST, CallFilter(text='"is late"'), find=fresh) == 1
+        assert fresh.searched == 0
+        # Of the first count the one call with a card; the second has none to read.
+        assert sum("utterance" in statement for statement in sent) == 1

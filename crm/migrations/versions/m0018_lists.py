@@ -16,5 +16,5 @@ def upgrade() -> None:
     op.drop_index("ix_call_stage", "call")
     op.drop_index(_OF_AGENT, "call")
     there = sa.text("agent_id IS NOT NULL")
-    columns = ["agent_id", "happened_at", "id", "reason_code", "outcome", "mood"]
+    columns = ["agent_id", "happened_at", "id", "is_sample", "reason_code", "outcome", "mood"]
     op.create_index(_OF_AGENT, "call", columns, sqlite_where=there, postgresql_where=there)
