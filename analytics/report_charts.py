@@ -1,7 +1,8 @@
 """The charts of the report as shapes: numbers in, numbers out; report.html writes them as SVG."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from analytics.trends import TrendRow
 
@@ -44,13 +45,18 @@ class Chart:
     x_labels: tuple[Label, ...] = ()
     y_labels: tuple[Label, ...] = ()
     key: tuple[tuple[str, str], ...] = ()
+    # Where the taxonomy changed: a line from the top to the bottom, at its x, with what it says.
+    marks: tuple[Label, ...] = ()
     width: float = WIDTH
     height: float = HEIGHT
 
 
-def stacked(rows: Sequence[TrendRow], top: Sequence[str]) -> Chart:
-    """Calls by reason and period, one bar a period; `top` are the codes that have a colour of their own."""
-    periods = sorted({row.period for row in rows})
+def stacked(rows: Sequence[TrendRow], top: Sequence[str], marks: Mapping[date, str]) -> Chart:
+    """Calls by reason and period, one bar a period; `top` are the codes that have a colour of their own, `marks` the
+    first days of periods from which on other versions of the taxonomy classify.
+    """
+    starts = sorted({(row.starts_on, row.period) for row in rows})
+    periods = [period for _, period in starts]
     if not periods:
         return Chart()
     labels = {row.code: row.label for row in rows}
@@ -75,12 +81,14 @@ def stacked(rows: Sequence[TrendRow], top: Sequence[str]) -> Chart:
         x_labels=_periods(periods, step),
         y_labels=tuple(_at(value, 0, highest, f"{value:,.0f}") for value in (0, highest / 2, highest)),
         key=tuple(zip((*COLOURS[: len(top)], COLOURS[-1]), names, strict=True)),
+        marks=_marks([starts_on for starts_on, _ in starts], marks, step),
     )
 
 
-def line(rows: Sequence[TrendRow], slug: str, *, as_percent: bool) -> Chart:
-    """A measure over the complete periods, with its 95 % interval as a band where it has one."""
-    found = [(row.period, row.figures[slug]) for row in rows if row.is_complete]
+def line(rows: Sequence[TrendRow], slug: str, marks: Mapping[date, str], *, as_percent: bool) -> Chart:
+    """A measure over the complete periods, with its 95 % interval as a band where it has one; `marks` as in stacked."""
+    complete = [row for row in rows if row.is_complete]
+    found = [(row.period, row.figures[slug]) for row in complete]
     told = [(place, one) for place, (_, one) in enumerate(found) if one.value is not None]
     if not told:
         return Chart()
@@ -104,6 +112,7 @@ def line(rows: Sequence[TrendRow], slug: str, *, as_percent: bool) -> Chart:
             _at(value, low, high, f"{value:.1%}" if as_percent else f"{value:,.1f}")
             for value in (low, (low + high) / 2, high)
         ),
+        marks=_marks([row.starts_on for row in complete], marks, step),
     )
 
 
@@ -111,6 +120,14 @@ def _periods(periods: Sequence[str], step: float) -> tuple[Label, ...]:
     return tuple(
         Label(_2(_LEFT + (place + 0.5) * step), HEIGHT - 6, period.partition("-")[2])
         for place, period in enumerate(periods)
+    )
+
+
+def _marks(starts: Sequence[date], marks: Mapping[date, str], step: float) -> tuple[Label, ...]:
+    return tuple(
+        Label(_2(_LEFT + place * step), _TOP, marks[starts_on])
+        for place, starts_on in enumerate(starts)
+        if starts_on in marks
     )
 
 
