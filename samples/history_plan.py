@@ -15,7 +15,7 @@ class Planted:
     spike_week: int = 17
     spike_factor: float = 5.0
     rising_reason: str = "cancel_plan"
-    rising_factor: float = 3.5
+    rising_factor: float = 5.0
     repeat_reason: str = "repair_missed_visit"
     repeat_weeks: tuple[int, int] = (9, 14)
     repeat_rate: float = 0.55

@@ -1,7 +1,7 @@
 """A reason that has risen and the week's report are told of once, by a signed message, whatever fails on the way."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,14 @@ def test_nothing_is_told_of_a_week_in_which_nothing_is_planted(filled, receiver,
     clock.now -= timedelta(weeks=4)
     assert alerts_of(filled, receiver, clock).tend() == 0
     assert rows(filled) == []
+
+
+def test_nothing_is_told_of_a_reason_that_was_taken_out_of_another(filled, receiver, clock):
+    clock.now = datetime.combine(START + timedelta(weeks=PLANTED.taxonomy_week + 1, days=1), time(), UTC)
+    working = alerts_of(filled, receiver, clock, false_share=0.05)
+    for _ in range(5):
+        assert working.tend() == 0
+        clock.now += timedelta(weeks=1)
 
 
 def test_a_week_is_looked_at_once_its_last_calls_had_their_time(filled, receiver, clock):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analytics.changed_reasons import Changes, changes, changes_document, taxonomy_marks
+from analytics.changed_reasons import Changes, changes, changes_document, changes_of, taxonomy_marks
 from analytics.movers import (
     FALSE_SHARE,
     MIN_N,
@@ -22,8 +22,8 @@ from analytics.movers import (
     two_proportions,
 )
 from analytics.rollup import refresh
-from analytics.sums import Filters
-from analytics.trends import By
+from analytics.sums import Filters, Over
+from analytics.trends import By, trend
 from crm.database import Database
 from crm.taxonomies import store_taxonomy
 from samples.history_plan import PLANTED, WEEK_COUNT
@@ -211,6 +211,40 @@ def test_nothing_is_compared_across_a_change_of_the_taxonomy(made_up):
     assert {mover.direction for mover in later.jumps} == {""}
 
 
+CHANGE = START + timedelta(weeks=PLANTED.taxonomy_week)
+
+
 def test_a_few_calls_of_another_taxonomy_are_no_change_of_it(history):
     with history.read() as connection:
-        assert [on for on, _ in taxonomy_marks(connection, By.WEEK) if on < date(2026, 5, 11)] == []
+        # Corrected calls and those of the day after the history are of other versions.
+        assert [on for on, _ in taxonomy_marks(connection, By.WEEK) if on < UNTIL] == [CHANGE]
+        assert next(on for on, _ in taxonomy_marks(connection, By.WEEK, Filters(zone="Asia/Tokyo"))) == CHANGE
+
+
+def test_a_reason_of_another_name_is_one_line_over_the_change(history):
+    with history.read() as connection:
+        rows = trend(connection, by=By.WEEK, over=Over.REASON, filters=Filters(until=UNTIL), today=UNTIL).rows
+    renamed = [row for row in rows if row.code == PLANTED.renamed_reason]
+    assert PLANTED.renamed_from not in {row.code for row in rows}
+    assert len(renamed) == WEEK_COUNT
+    assert {row.label for row in renamed} == {"Account or contact details"}
+
+
+def test_a_reason_that_was_split_has_not_moved(history):
+    split = {PLANTED.split_reason, PLANTED.split_from}
+    with history.read() as connection:
+        rows = trend(connection, by=By.WEEK, over=Over.REASON, filters=Filters(until=UNTIL), today=UNTIL).rows
+        marks = [mark for mark in taxonomy_marks(connection, By.WEEK) if mark[0] < UNTIL]
+    for weeks in range(1, 7):
+        of_then = [row for row in rows if row.starts_on < CHANGE + timedelta(weeks=weeks)]
+        found = changes_of(of_then, marks)
+        assert found.since_taxonomy == CHANGE
+        assert not split & moved(found)
+        if weeks == 1:
+            # Whoever did not know of the change would tell of it.
+            assert PLANTED.split_reason in moved(changes_of(of_then, []))
+
+
+def moved(found: Changes) -> set[str]:
+    """The reasons that are said to go up or down."""
+    return {mover.code for mover in (*found.jumps, *found.drifts) if mover.direction}
