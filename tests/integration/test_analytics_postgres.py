@@ -57,9 +57,8 @@ def in_another_zone(connection: sa.Connection) -> Iterator[object]:
     """Figures by days that begin at half past at the site; and of a point, what the list behind it counts."""
     elsewhere = Filters(zone="America/St_Johns", since=date(2026, 2, 2))
     for by in By:
-        yield [
-            row.parts for row in trend(connection, by=by, over=Over.REASON, filters=elsewhere, today=NOW.date()).rows
-        ]
+        found = trend(connection, by=by, over=Over.REASON, filters=elsewhere, today=NOW.date())
+        yield [row.parts for row in found.rows]
     cells = heat_map(connection, filters=Filters(zone=elsewhere.zone))
     yield cells
     point = Point(measure="calls", weekday=cells[3].weekday, hour=cells[3].hour, zone=elsewhere.zone)

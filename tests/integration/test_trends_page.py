@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from html import unescape
@@ -12,7 +12,6 @@ import duckdb
 import openpyxl
 import pytest
 import sqlalchemy as sa
-from pytest import approx
 
 from analytics.changed_reasons import changes, mover_document
 from analytics.exports import export
@@ -192,11 +191,8 @@ def test_every_figure_is_the_same_on_the_page_in_the_workbook_in_csv_in_sql_and_
     database = hall.wiring.database
     export(database, ("csv", "parquet", "xlsx"), tmp_path, zone=ZONE, now=NOW)
     by_sql = {"database": partial(rows_of_database, database)}
-    for kind, reader in (
-        ("csv", "read_csv('{}/csv/{}.csv')"),
-        ("parquet", "read_parquet('{}/parquet/{}/**/*.parquet')"),
-    ):
-        by_sql[kind] = partial(rows_of_files, lambda name, reader=reader: reader.format(tmp_path, name))
+    for kind, read in (("csv", "read_csv('{}/csv/{}.csv')"), ("parquet", "read_parquet('{}/parquet/{}/**/*.parquet')")):
+        by_sql[kind] = partial(rows_of_files, partial(read.format, tmp_path))
     book = openpyxl.load_workbook(tmp_path / "callwise.xlsx", read_only=True)
     for over, sheet in (("", "Weeks"), ("reason", "Reasons by week")):
         told = hall.client.get(f"/api/v1/trends?{WHOLE}&over={over}".removesuffix("&over=")).json()["rows"]
@@ -210,10 +206,8 @@ def test_every_figure_is_the_same_on_the_page_in_the_workbook_in_csv_in_sql_and_
             cells = dict(zip(head, line, strict=True))
             of_page = page.pop((cells["Period"], cells.get("Code", "")))
             # A workbook keeps 16 digits of a number.
-            found = {slug: cells[BY_SLUG[slug].heading] for slug in slugs}
-            assert found == {
-                slug: value if value is None else approx(value, rel=1e-14) for slug, value in of_page.items()
-            }
+            rounded = {slug: value and pytest.approx(value, rel=1e-14) for slug, value in of_page.items()}
+            assert {slug: cells[BY_SLUG[slug].heading] for slug in slugs} == rounded
         assert page == {}
 
 
@@ -228,19 +222,15 @@ def rows_of_files(place, query, tables):
 
 def figures_by_sql(rows, over, slugs):
     """Every measure by week and member, as an analyst's SQL gives it."""
-    found = defaultdict(dict)
-    member = "code" if over else "''"
-    for slug in slugs:
-        query = f"""
-            SELECT period, code, {BY_SLUG[slug].sql()}
-            FROM (SELECT f.*, d.iso_week_key AS period, {member} AS code FROM {{fact_call}} AS f
-                  JOIN {{dim_date}} AS d ON d.date_key = f.date_key
-                  JOIN {{dim_reason}} AS r ON r.reason_key = f.reason_key) AS named
-            GROUP BY period, code
-        """
-        for period, code, value in rows(query, ("fact_call", "dim_date", "dim_reason")):
-            found[period, code][slug] = value
-    return dict(found)
+    query = f"""
+        SELECT period, code, {", ".join(BY_SLUG[slug].sql() for slug in slugs)}
+        FROM (SELECT f.*, d.iso_week_key AS period, {"code" if over else "''"} AS code FROM {{fact_call}} AS f
+              JOIN {{dim_date}} AS d ON d.date_key = f.date_key
+              JOIN {{dim_reason}} AS r ON r.reason_key = f.reason_key) AS named
+        GROUP BY period, code
+    """
+    found = rows(query, ("fact_call", "dim_date", "dim_reason"))
+    return {(period, code): dict(zip(slugs, values, strict=True)) for period, code, *values in found}
 
 
 def test_what_the_charts_and_tables_show_is_what_the_api_says(hall):

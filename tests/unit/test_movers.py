@@ -108,6 +108,15 @@ def test_the_interval_of_a_difference_is_newcombes():
     assert difference_interval(Rate(0, 10), Rate(10, 10)) == pytest.approx((0.6075, 1.0), abs=1e-4)
 
 
+def test_a_drift_has_a_direction_where_its_ends_say_the_same():
+    counts = [*[10] * 4, *range(0, 48, 4), *[9] * 4]
+    (hill, _) = drifts([{"hill": count, "rest": 200 - count} for count in counts])
+    assert cochran_armitage(counts, [200] * len(counts))[0] > 5
+    assert (hill.difference < 0, hill.direction) == (True, "")
+    (grown, _) = drifts([{"grown": count, "rest": 200 - count} for count in range(5, 45, 2)])
+    assert grown.direction == "up"
+
+
 def test_nothing_is_said_of_few_calls():
     few = {"a": MIN_N - 1}
     assert jumps(few, {"a": 1, "b": 500}) == []
