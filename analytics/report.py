@@ -12,6 +12,7 @@ from analytics.changed_reasons import Changes, changes_of, taxonomy_marks
 from analytics.measures import BY_SLUG
 from analytics.movers import Mover, Rate
 from analytics.report_charts import Chart, line, stacked
+from analytics.star import UNKNOWN_CODE
 from analytics.sums import Filters, Over
 from analytics.trends import By, Figure, TrendRow, trend
 from calls.errors import CallwiseError
@@ -25,6 +26,7 @@ MEASURES = (
 _LINES = ("handle_time_s", "resolved_rate", "sentiment")
 _TOP = 8
 _SHARE = "share"
+_DOLLARS = "USD"
 _WEEK = re.compile(r"(\d{4})-W(\d{2})")
 
 
@@ -134,7 +136,13 @@ def week_report(connection: sa.Connection, *, week: str = "", today: date, with_
         demo_calls=now.parts["demo_count"] if now else 0,
         measures=tuple(_measure(slug, now, before) for slug in MEASURES),
         reasons=tuple(
-            ReasonLine(row.code, row.label, row.calls, _read("reason_share", row.figures["reason_share"]))
+            # What has no reason has no share of the calls with one.
+            ReasonLine(
+                row.code,
+                row.label,
+                row.calls,
+                "-" if row.code == UNKNOWN_CODE else _read("reason_share", row.figures["reason_share"]),
+            )
             for row in of_week
         ),
         # Of another week than the report's, where the week had no calls: then nothing moved in it.
@@ -209,7 +217,9 @@ def _read(slug: str, figure: Figure) -> str:
     if BY_SLUG[slug].denominator is None:
         return f"{figure.value:,}"
     if BY_SLUG[slug].unit != _SHARE:
-        return f"{figure.value:,.2f} (n {figure.n:,})"
+        # A call costs a fraction of a cent.
+        decimals = 4 if BY_SLUG[slug].unit == _DOLLARS else 2
+        return f"{figure.value:,.{decimals}f} (n {figure.n:,})"
     if figure.low is None or figure.high is None:
         return f"{figure.value:.1%} (n {figure.n:,})"
     return f"{figure.value:.1%} ({figure.low:.1%} to {figure.high:.1%}, n {figure.n:,})"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from math import ceil, floor, log10
 
 from analytics.trends import TrendRow
 
@@ -93,9 +94,8 @@ def line(rows: Sequence[TrendRow], slug: str, marks: Mapping[date, str], *, as_p
     if not told:
         return Chart()
     values = [float(bound) for _, one in told for bound in (one.value, one.low, one.high) if bound is not None]
-    low, high = min(values), max(values)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
+    ticks, decimals = _ticks(min(values), max(values), as_percent=as_percent)
+    low, high = ticks[0], ticks[-1]
     step = (WIDTH - _LEFT) / len(found)
 
     def point(place: int, value: float) -> str:
@@ -109,8 +109,8 @@ def line(rows: Sequence[TrendRow], slug: str, marks: Mapping[date, str], *, as_p
         band=" ".join(upper + lower),
         x_labels=_periods([period for period, _ in found], step),
         y_labels=tuple(
-            _at(value, low, high, f"{value:.1%}" if as_percent else f"{value:,.1f}")
-            for value in (low, (low + high) / 2, high)
+            _at(value, low, high, f"{value:.{decimals}%}" if as_percent else f"{value:,.{decimals}f}")
+            for value in ticks
         ),
         marks=_marks([row.starts_on for row in complete], marks, step),
     )
@@ -137,6 +137,17 @@ def _at(value: float, low: float, high: float, text: str) -> Label:
 
 def _y(value: float, low: float, high: float) -> float:
     return _TOP + (high - value) / (high - low) * (HEIGHT - _BOTTOM - _TOP)
+
+
+def _ticks(least: float, most: float, *, as_percent: bool) -> tuple[list[float], int]:
+    """Round values at even distances, three to six, from below the least to above the most; and their decimals."""
+    if least == most:
+        least, most = least - 0.5, most + 0.5
+    power = floor(log10((most - least) / 4))
+    step = next(factor * 10.0**power for factor in (1, 2, 5, 10) if factor * 10.0**power >= (most - least) / 4)
+    first, last = floor(least / step), ceil(most / step)
+    decimals = max(0, -floor(log10(step)) - (2 if as_percent else 0))
+    return [place * step for place in range(first, last + 1)], decimals
 
 
 def _round_up(value: int) -> int:

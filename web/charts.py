@@ -179,7 +179,8 @@ def marked(spec: Spec, by: By, marks: Iterable[tuple[date, str]]) -> Spec:
         "data": {"values": rules},
         "mark": {"type": "rule", "strokeDash": [4, 4], "strokeWidth": 1.5, "color": "#9aa5ab"},
         "encoding": {
-            "x": _period_axis(by),
+            # Where the period begins, not in the midst of its bar.
+            "x": _period_axis(by) | {"bandPosition": 0},
             "tooltip": [{"field": "versions", "title": "Taxonomy from here on"}],
         },
     }
@@ -211,6 +212,8 @@ def _chart(values: Sequence[Mapping[str, Any]]) -> Spec:
         "width": "container",
         "height": 300,
         "autosize": {"type": "fit", "contains": "padding"},
+        # The last label of an axis stands half beyond it.
+        "padding": {"left": 5, "top": 5, "right": 16, "bottom": 5},
         "data": {"values": list(values)},
     }
 

@@ -67,7 +67,7 @@ def words_of(point: Point) -> dict[str, str]:
     """What people read of these fields."""
     return {
         "counted": f"counted in: {BY_SLUG[point.measure].name}" if point.measure else "",
-        "but": f"none of {len(point.but)} reasons",
+        "but": f"none of {len(point.but)} reason{'' if len(point.but) == 1 else 's'}",
         "weekday": f"on {WEEKDAYS[(point.weekday or 1) - 1]}",
         "hour": f"from {point.hour or 0:02}:00 to {(point.hour or 0) + 1:02}:00",
         "zone": f"days of {point.zone}",
