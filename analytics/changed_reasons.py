@@ -1,16 +1,18 @@
 """The reasons that have moved, read from the roll-ups: complete periods only, and only under one taxonomy."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 import sqlalchemy as sa
 
 from analytics.movers import BASELINE_PERIODS, FALSE_SHARE, Mover, Test, drifts, jumps, pooled
-from analytics.star import agg_period, date_of, dim_reason
+from analytics.star import agg_period, date_of, dim_reason, fact_call
 from analytics.sums import ALL, Filters, Over
 from analytics.trends import By, TrendRow, trend
+from analytics.zoned import moved, other_zone
+from crm.reason_tables import reason_successor
 
 # A version of the taxonomy counts for a period from this share of its calls on: single corrected calls are no change.
 MIN_VERSION_SHARE = 0.05
@@ -91,24 +93,49 @@ def changes_of(
 def taxonomy_marks(connection: sa.Connection, by: By, filters: Filters = ALL) -> tuple[tuple[date, str], ...]:
     """The first day of each period whose calls were classified by other versions of the taxonomy than those of the
     period before, with the names of the versions; a period with several is marked, and so is the one after it.
+
+    All calls are looked at, whatever the filters say of queues and people: the taxonomy is one for all.
     """
     at = agg_period.c
     query = (
-        sa.select(at.starts_on_key, dim_reason.c.taxonomy_version, sa.func.sum(at.classified_count).label("calls"))
-        .join_from(agg_period, dim_reason, dim_reason.c.reason_key == at.member_key)
-        .where(at.period == by.value, at.dimension == "reason", dim_reason.c.taxonomy_version != "")
-        .group_by(at.starts_on_key, dim_reason.c.taxonomy_version)
+        sa.select(at.starts_on_key, at.member_key, sa.func.sum(at.classified_count))
+        .where(at.period == by.value, at.dimension == "reason")
+        .group_by(at.starts_on_key, at.member_key)
     )
     if not filters.with_samples:
         query = query.where(at.is_sample.is_(False))
-    calls: dict[date, dict[str, int]] = defaultdict(dict)
-    for starts_on_key, version, count in connection.execute(query):
-        if count:
-            calls[date_of(starts_on_key)][version] = int(count)
+    found = {(date_of(starts_on_key), key): int(count) for starts_on_key, key, count in connection.execute(query)}
+    zone = other_zone(connection, filters)
+    if zone is not None:
+        every = Filters(with_samples=filters.with_samples)
+        key = fact_call.c.reason_key
+        for starts_on, values, sums in moved(connection, by.value, every, zone, columns=(key,), source=fact_call):
+            place = starts_on, values[0]
+            found[place] = found.get(place, 0) + sums["classified_count"]
+    versions = _telling(connection)
+    calls: dict[date, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for (starts_on, reason_key), count in found.items():
+        if count and reason_key in versions:
+            calls[starts_on][versions[reason_key]] += count
     return tuple(_marks(calls))
 
 
-def _marks(calls: dict[date, dict[str, int]]) -> Iterator[tuple[date, str]]:
+def _telling(connection: sa.Connection) -> dict[int, str]:
+    """The version of each reason whose calls were classified by that version.
+
+    A reason that goes on in the place of another one has calls of earlier versions, too, and tells nothing of theirs.
+    """
+    heirs = sa.select(reason_successor.c.successor_code)
+    rows = connection.execute(
+        sa.select(dim_reason.c.reason_key, dim_reason.c.taxonomy_version).where(
+            dim_reason.c.taxonomy_version != "",
+            sa.not_(sa.and_(dim_reason.c.is_current, dim_reason.c.code.in_(heirs))),
+        )
+    )
+    return {row.reason_key: row.taxonomy_version for row in rows}
+
+
+def _marks(calls: Mapping[date, Mapping[str, int]]) -> Iterator[tuple[date, str]]:
     before: tuple[str, ...] = ()
     for starts_on in sorted(calls):
         versions = calls[starts_on]

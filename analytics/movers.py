@@ -84,15 +84,16 @@ def jumps(before: Mapping[str, int], now: Mapping[str, int], *, false_share: flo
         for code in sorted({*before, *now})
         if before.get(code, 0) + now.get(code, 0)
     }
-    p_values = {code: two_proportions(*pair) for code, pair in pairs.items()}
-    return _movers(Test.JUMP, pairs, p_values, false_share)
+    tested = {code: (now.share - before.share, two_proportions(before, now)) for code, (before, now) in pairs.items()}
+    return _movers(Test.JUMP, pairs, tested, false_share)
 
 
 def drifts(periods: Sequence[Mapping[str, int]], *, false_share: float = FALSE_SHARE) -> list[Mover]:
     """Every reason over periods in order, each with its calls by reason: those least likely to be chance first.
 
-    `before` and `now` are the first and the last BASELINE_PERIODS taken together, or halves of fewer. Empty for less
-    than MIN_DRIFT_PERIODS, and where one of these ends has less than MIN_N calls.
+    `before` and `now` are the first and the last BASELINE_PERIODS taken together, or halves of fewer: a reason whose
+    ends differ the other way than the test says has no direction. Empty for less than MIN_DRIFT_PERIODS, and where one
+    of these ends has less than MIN_N calls.
     """
     if len(periods) < MIN_DRIFT_PERIODS:
         return []
@@ -104,8 +105,8 @@ def drifts(periods: Sequence[Mapping[str, int]], *, false_share: float = FALSE_S
     ns = [sum(period.values()) for period in periods]
     codes = sorted({code for period in periods for code, count in period.items() if count})
     pairs = {code: (Rate(first.get(code, 0), n_first), Rate(last.get(code, 0), n_last)) for code in codes}
-    p_values = {code: cochran_armitage([period.get(code, 0) for period in periods], ns)[1] for code in codes}
-    return _movers(Test.DRIFT, pairs, p_values, false_share)
+    tested = {code: cochran_armitage([period.get(code, 0) for period in periods], ns) for code in codes}
+    return _movers(Test.DRIFT, pairs, tested, false_share)
 
 
 def pooled(periods: Sequence[Mapping[str, int]]) -> dict[str, int]:
@@ -175,14 +176,19 @@ def difference_interval(before: Rate, now: Rate) -> tuple[float, float]:
 
 
 def _movers(
-    test: Test, pairs: Mapping[str, tuple[Rate, Rate]], p_values: Mapping[str, float], false_share: float
+    test: Test,
+    pairs: Mapping[str, tuple[Rate, Rate]],
+    tested: Mapping[str, tuple[float, float]],
+    false_share: float,
 ) -> list[Mover]:
+    """`tested` has, by reason, what is above 0 for up, and its p-value."""
+    p_values = {code: p_value for code, (_, p_value) in tested.items()}
     adjusted = dict(zip(p_values, benjamini_hochberg(list(p_values.values())), strict=True))
     found = []
     for code, (before, now) in pairs.items():
         difference = now.share - before.share
         low, high = difference_interval(before, now)
-        has_moved = adjusted[code] <= false_share and difference != 0
+        has_moved = adjusted[code] <= false_share and difference * tested[code][0] > 0
         direction = ("up" if difference > 0 else "down") if has_moved else ""
         found.append(Mover(code, test, before, now, difference, low, high, p_values[code], adjusted[code], direction))
     return sorted(found, key=lambda mover: (mover.p_value, -abs(mover.difference), mover.code))

@@ -8,10 +8,11 @@ from pathlib import Path
 import jinja2
 import sqlalchemy as sa
 
-from analytics.changed_reasons import Changes, changes
+from analytics.changed_reasons import Changes, changes_of, taxonomy_marks
 from analytics.measures import BY_SLUG
 from analytics.movers import Mover, Rate
 from analytics.report_charts import Chart, line, stacked
+from analytics.star import UNKNOWN_CODE
 from analytics.sums import Filters, Over
 from analytics.trends import By, Figure, TrendRow, trend
 from calls.errors import CallwiseError
@@ -25,6 +26,7 @@ MEASURES = (
 _LINES = ("handle_time_s", "resolved_rate", "sentiment")
 _TOP = 8
 _SHARE = "share"
+_DOLLARS = "USD"
 _WEEK = re.compile(r"(\d{4})-W(\d{2})")
 
 
@@ -82,6 +84,8 @@ class WeekReport:
     measures: tuple[MeasureLine, ...]
     reasons: tuple[ReasonLine, ...]
     moved: tuple[MoverLine, ...]
+    # The weeks shown from which on other versions of the taxonomy classify, with these.
+    marks: tuple[tuple[str, str], ...]
     stack: Chart = field(repr=False)
     lines: tuple[tuple[str, Chart], ...] = field(repr=False)
 
@@ -116,7 +120,13 @@ def week_report(connection: sa.Connection, *, week: str = "", today: date, with_
     for row in over_reasons:
         calls[row.code] = calls.get(row.code, 0) + row.calls
     top = sorted(calls, key=lambda code: (-calls[code], code))[:_TOP]
-    moved = changes(connection, by=By.WEEK, filters=filters, today=today)
+    shown = {row.starts_on for row in overall.rows}
+    marks = {
+        starts_on: versions
+        for starts_on, versions in taxonomy_marks(connection, By.WEEK, filters)
+        if starts_on in shown
+    }
+    moved = changes_of(over_reasons, [*marks.items()])
     return WeekReport(
         week=week_of(monday),
         starts_on=monday,
@@ -126,14 +136,21 @@ def week_report(connection: sa.Connection, *, week: str = "", today: date, with_
         demo_calls=now.parts["demo_count"] if now else 0,
         measures=tuple(_measure(slug, now, before) for slug in MEASURES),
         reasons=tuple(
-            ReasonLine(row.code, row.label, row.calls, _read("reason_share", row.figures["reason_share"]))
+            # What has no reason has no share of the calls with one.
+            ReasonLine(
+                row.code,
+                row.label,
+                row.calls,
+                "-" if row.code == UNKNOWN_CODE else _read("reason_share", row.figures["reason_share"]),
+            )
             for row in of_week
         ),
         # Of another week than the report's, where the week had no calls: then nothing moved in it.
         moved=_moved(moved) if moved.starts_on == monday else (),
-        stack=stacked(over_reasons, top),
+        marks=tuple((week_of(starts_on), versions) for starts_on, versions in marks.items()),
+        stack=stacked(over_reasons, top, marks),
         lines=tuple(
-            (BY_SLUG[slug].heading, line(overall.rows, slug, as_percent=BY_SLUG[slug].unit == _SHARE))
+            (BY_SLUG[slug].heading, line(overall.rows, slug, marks, as_percent=BY_SLUG[slug].unit == _SHARE))
             for slug in _LINES
         ),
     )
@@ -145,6 +162,24 @@ def render_report(found: WeekReport, *, title: str) -> str:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
     return environment.get_template("report.html").render(found=found, title=title)
+
+
+def report_document(found: WeekReport) -> dict[str, object]:
+    """The figures of a report as `callwise report --json` and a webhook give them."""
+    return {
+        "week": found.week,
+        "starts_on": found.starts_on.isoformat(),
+        "time_zone": found.time_zone,
+        "measures": {
+            one.slug: {"value": one.figure.value, "n": one.figure.n, "low": one.figure.low, "high": one.figure.high}
+            for one in found.measures
+        },
+        "reasons": [{"code": one.code, "label": one.label, "calls": one.calls} for one in found.reasons],
+        "moved": [{"code": one.code, "test": one.test, "direction": one.direction} for one in found.moved],
+        "taxonomy_marks": [{"week": week, "versions": versions} for week, versions in found.marks],
+        "sample_calls": found.sample_calls,
+        "demo_calls": found.demo_calls,
+    }
 
 
 def week_of(monday: date) -> str:
@@ -182,7 +217,9 @@ def _read(slug: str, figure: Figure) -> str:
     if BY_SLUG[slug].denominator is None:
         return f"{figure.value:,}"
     if BY_SLUG[slug].unit != _SHARE:
-        return f"{figure.value:,.2f} (n {figure.n:,})"
+        # A call costs a fraction of a cent.
+        decimals = 4 if BY_SLUG[slug].unit == _DOLLARS else 2
+        return f"{figure.value:,.{decimals}f} (n {figure.n:,})"
     if figure.low is None or figure.high is None:
         return f"{figure.value:.1%} (n {figure.n:,})"
     return f"{figure.value:.1%} ({figure.low:.1%} to {figure.high:.1%}, n {figure.n:,})"

@@ -1,7 +1,9 @@
 """The charts of the report as shapes: numbers in, numbers out; report.html writes them as SVG."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from math import ceil, floor, log10
 
 from analytics.trends import TrendRow
 
@@ -44,13 +46,18 @@ class Chart:
     x_labels: tuple[Label, ...] = ()
     y_labels: tuple[Label, ...] = ()
     key: tuple[tuple[str, str], ...] = ()
+    # Where the taxonomy changed: a line from the top to the bottom, at its x, with what it says.
+    marks: tuple[Label, ...] = ()
     width: float = WIDTH
     height: float = HEIGHT
 
 
-def stacked(rows: Sequence[TrendRow], top: Sequence[str]) -> Chart:
-    """Calls by reason and period, one bar a period; `top` are the codes that have a colour of their own."""
-    periods = sorted({row.period for row in rows})
+def stacked(rows: Sequence[TrendRow], top: Sequence[str], marks: Mapping[date, str]) -> Chart:
+    """Calls by reason and period, one bar a period; `top` are the codes that have a colour of their own, `marks` the
+    first days of periods from which on other versions of the taxonomy classify.
+    """
+    starts = sorted({(row.starts_on, row.period) for row in rows})
+    periods = [period for _, period in starts]
     if not periods:
         return Chart()
     labels = {row.code: row.label for row in rows}
@@ -75,19 +82,20 @@ def stacked(rows: Sequence[TrendRow], top: Sequence[str]) -> Chart:
         x_labels=_periods(periods, step),
         y_labels=tuple(_at(value, 0, highest, f"{value:,.0f}") for value in (0, highest / 2, highest)),
         key=tuple(zip((*COLOURS[: len(top)], COLOURS[-1]), names, strict=True)),
+        marks=_marks([starts_on for starts_on, _ in starts], marks, step),
     )
 
 
-def line(rows: Sequence[TrendRow], slug: str, *, as_percent: bool) -> Chart:
-    """A measure over the complete periods, with its 95 % interval as a band where it has one."""
-    found = [(row.period, row.figures[slug]) for row in rows if row.is_complete]
+def line(rows: Sequence[TrendRow], slug: str, marks: Mapping[date, str], *, as_percent: bool) -> Chart:
+    """A measure over the complete periods, with its 95 % interval as a band where it has one; `marks` as in stacked."""
+    complete = [row for row in rows if row.is_complete]
+    found = [(row.period, row.figures[slug]) for row in complete]
     told = [(place, one) for place, (_, one) in enumerate(found) if one.value is not None]
     if not told:
         return Chart()
     values = [float(bound) for _, one in told for bound in (one.value, one.low, one.high) if bound is not None]
-    low, high = min(values), max(values)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
+    ticks, decimals = _ticks(min(values), max(values), as_percent=as_percent)
+    low, high = ticks[0], ticks[-1]
     step = (WIDTH - _LEFT) / len(found)
 
     def point(place: int, value: float) -> str:
@@ -101,9 +109,10 @@ def line(rows: Sequence[TrendRow], slug: str, *, as_percent: bool) -> Chart:
         band=" ".join(upper + lower),
         x_labels=_periods([period for period, _ in found], step),
         y_labels=tuple(
-            _at(value, low, high, f"{value:.1%}" if as_percent else f"{value:,.1f}")
-            for value in (low, (low + high) / 2, high)
+            _at(value, low, high, f"{value:.{decimals}%}" if as_percent else f"{value:,.{decimals}f}")
+            for value in ticks
         ),
+        marks=_marks([row.starts_on for row in complete], marks, step),
     )
 
 
@@ -114,12 +123,31 @@ def _periods(periods: Sequence[str], step: float) -> tuple[Label, ...]:
     )
 
 
+def _marks(starts: Sequence[date], marks: Mapping[date, str], step: float) -> tuple[Label, ...]:
+    return tuple(
+        Label(_2(_LEFT + place * step), _TOP, marks[starts_on])
+        for place, starts_on in enumerate(starts)
+        if starts_on in marks
+    )
+
+
 def _at(value: float, low: float, high: float, text: str) -> Label:
     return Label(_LEFT - 6, _2(_y(value, low, high) + 4), text)
 
 
 def _y(value: float, low: float, high: float) -> float:
     return _TOP + (high - value) / (high - low) * (HEIGHT - _BOTTOM - _TOP)
+
+
+def _ticks(least: float, most: float, *, as_percent: bool) -> tuple[list[float], int]:
+    """Round values at even distances, three to six, from below the least to above the most; and their decimals."""
+    if least == most:
+        least, most = least - 0.5, most + 0.5
+    power = floor(log10((most - least) / 4))
+    step = next(factor * 10.0**power for factor in (1, 2, 5, 10) if factor * 10.0**power >= (most - least) / 4)
+    first, last = floor(least / step), ceil(most / step)
+    decimals = max(0, -floor(log10(step)) - (2 if as_percent else 0))
+    return [place * step for place in range(first, last + 1)], decimals
 
 
 def _round_up(value: int) -> int:

@@ -1,17 +1,29 @@
 """Sums of parts by day and member, from the smallest table of the star schema that can tell the members apart."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
 from analytics.aggregates import PERIODS
-from analytics.dimensions import monday_of
 from analytics.many_rows import Among, Prepared
 from analytics.parts import PART_NAMES
+from analytics.selection import (
+    ALL,
+    CODES,
+    Filters,
+    Over,
+    Sums,
+    add,
+    conditions,
+    joined,
+    key_of,
+    none,
+    period_start,
+    total,
+    until_after,
+)
 from analytics.star import (
     UNKNOWN_CODE,
     agg_agent_day,
@@ -20,75 +32,29 @@ from analytics.star import (
     agg_period,
     date_key,
     date_of,
-    dim_agent,
     dim_date,
-    dim_queue,
     dim_reason,
-    dim_team,
     fact_call,
 )
+from analytics.zoned import first_day_in, hourly_calls_in, moved, other_zone
 
-Sums = dict[str, int]
-
-
-class Over(StrEnum):
-    """What the calls of a period are told apart by."""
-
-    REASON = "reason"
-    QUEUE = "queue"
-    AGENT = "agent"
-    TEAM = "team"
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Which calls count; None and "" do not restrict. `since` <= the call's day < `until`, in the site's zone.
-
-    `reason` is a code, `queue`, `agent` and `team` are whole names. `with_samples=False` leaves generated history out.
-    """
-
-    since: date | None = None
-    until: date | None = None
-    reason: str = ""
-    queue: str = ""
-    agent: str = ""
-    team: str = ""
-    with_samples: bool = True
-
-
-ALL = Filters()
-
-
-def until_after(last: date | None) -> date | None:
-    """The `until` with which the day `last` still counts; None, no bound, for the calendar's last day as well."""
-    return last + timedelta(days=1) if last and last < date.max else None
-
-
-_CODES: dict[Over, sa.Column[str]] = {
-    Over.REASON: dim_reason.c.code,
-    Over.QUEUE: dim_queue.c.name,
-    Over.AGENT: dim_agent.c.name,
-    Over.TEAM: dim_team.c.name,
-}
-
-
-def none() -> Sums:
-    """The sums over no calls."""
-    return dict.fromkeys(PART_NAMES, 0)
-
-
-def add(into: Sums, sums: Mapping[str, int]) -> None:
-    """Add `sums` to `into`."""
-    for name, amount in sums.items():
-        into[name] += amount
-
-
-def total(many: Iterable[Mapping[str, int]]) -> Sums:
-    """The sum of sums."""
-    result = none()
-    for sums in many:
-        add(result, sums)
-    return result
+__all__ = [
+    "ALL",
+    "Filters",
+    "Over",
+    "Sums",
+    "add",
+    "daily_sums",
+    "first_day",
+    "hourly_calls",
+    "labels_of",
+    "none",
+    "period_start",
+    "period_sums",
+    "total",
+    "until_after",
+    "whole_sums",
+]
 
 
 def daily_sums(connection: sa.Connection, over: Over | None, filters: Filters) -> dict[tuple[date, str], Sums]:
@@ -103,22 +69,31 @@ def period_sums(
 
     `period` is day, week (ISO) or month; one that the filters cut has the sums of its days within them.
     """
+    zone = other_zone(connection, filters)
+    found = _site_sums(connection, period, over, filters)
+    if zone is None:
+        return found
+    columns = () if over is None else (CODES[over],)
+    for starts_on, values, sums in moved(
+        connection, period, filters, zone, columns=columns, source=joined(fact_call, over)
+    ):
+        add(found.setdefault((starts_on, values[0] if values else ""), none()), sums)
+    return {place: sums for place, sums in found.items() if sums["call_count"]}
+
+
+def _site_sums(
+    connection: sa.Connection, period: str, over: Over | None, filters: Filters
+) -> dict[tuple[date, str], Sums]:
+    """The same in the zone of the site."""
     needed = _needed(over, filters)
     if len(needed) > 1 or (needed == {"agent"} and period == "day"):
         return _grouped(connection, period, over, filters)
     whole, edges = _whole_and_edges(period, filters)
     found = {} if whole is None else _stored(connection, period, over, whole)
     for cut in edges:
-        for (day, code), sums in daily_sums(connection, over, cut).items():
+        for (day, code), sums in _site_sums(connection, "day", over, cut).items():
             add(found.setdefault((period_start(period, day), code), none()), sums)
     return found
-
-
-def period_start(period: str, day: date) -> date:
-    """The first day of the day's period: day, week (ISO) or month."""
-    if period == "day":
-        return day
-    return monday_of(day) if period == "week" else day.replace(day=1)
 
 
 def _period_end(period: str, start: date) -> date:
@@ -166,7 +141,7 @@ def _stored(
     given: dict[str, Any] = {"since": date_key(since), "until": date_key(until)}
     codes = {}
     if dimension != "all":
-        key, code = _key_of(Over(dimension)), _CODES[Over(dimension)]
+        key, code = key_of(Over(dimension)), CODES[Over(dimension)]
         codes = {row[0]: row[1] for row in connection.execute(sa.select(key, code))}
         wanted = getattr(filters, dimension).lower()
         if wanted:
@@ -192,11 +167,11 @@ def _grouped(
     """Sums added up from the smallest table that can tell the members apart."""
     table = _table_for(over, filters)
     start = PERIODS[period]
-    grain = [start] if over is None else [start, _CODES[over]]
+    grain = [start] if over is None else [start, CODES[over]]
     rows = connection.execute(
         sa.select(*grain, *(sa.func.sum(table.c[name]) for name in PART_NAMES))
-        .select_from(_joined(table, over).join(dim_date, dim_date.c.date_key == table.c.date_key))
-        .where(*_conditions(table, filters))
+        .select_from(joined(table, over).join(dim_date, dim_date.c.date_key == table.c.date_key))
+        .where(*conditions(table, filters))
         .group_by(*grain)
     )
     found: dict[tuple[date, str], Sums] = {}
@@ -220,31 +195,6 @@ def _table_for(over: Over | None, filters: Filters) -> sa.Table:
     return agg_agent_day if needed <= {"agent", "team"} else fact_call
 
 
-def _joined(table: sa.Table, over: Over | None) -> sa.FromClause:
-    if over is None:
-        return table
-    key = _key_of(over)
-    return table.join(key.table, table.c[key.name] == key)
-
-
-def _key_of(over: Over) -> sa.Column[int]:
-    return next(iter(_CODES[over].table.primary_key))
-
-
-def _conditions(table: sa.Table, filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
-    if filters.since:
-        yield table.c.date_key >= date_key(filters.since)
-    if filters.until:
-        yield table.c.date_key < date_key(filters.until)
-    if not filters.with_samples:
-        yield table.c.is_sample.is_(False)
-    for over, code in _CODES.items():
-        wanted = getattr(filters, over.value)
-        if wanted:
-            key = _key_of(over)
-            yield table.c[key.name].in_(sa.select(key).where(sa.func.lower(code) == wanted.lower()))
-
-
 def labels_of(connection: sa.Connection, over: Over | None) -> dict[str, str]:
     """What people read for a code: for a reason the label of the version that classifies now, else the latest."""
     if over is not Over.REASON:
@@ -257,10 +207,13 @@ def labels_of(connection: sa.Connection, over: Over | None) -> dict[str, str]:
 
 def hourly_calls(connection: sa.Connection, filters: Filters) -> dict[tuple[date, int], int]:
     """Calls by day and hour of the day."""
+    zone = other_zone(connection, filters)
+    if zone is not None:
+        return hourly_calls_in(connection, filters, zone)
     table = agg_hour if _needed(None, filters) <= {"queue"} else fact_call
     rows = connection.execute(
         sa.select(table.c.date_key, table.c.hour_of_day, sa.func.sum(table.c.call_count))
-        .where(*_conditions(table, filters))
+        .where(*conditions(table, filters))
         .group_by(table.c.date_key, table.c.hour_of_day)
     )
     return {(date_of(key), hour): int(calls) for key, hour, calls in rows}
@@ -277,7 +230,10 @@ def whole_sums(connection: sa.Connection, over: Over | None, filters: Filters) -
     return found
 
 
-def first_day(connection: sa.Connection) -> date | None:
-    """The day of the first call; None where there is none."""
+def first_day(connection: sa.Connection, zone: str = "") -> date | None:
+    """The day of the first call, in the zone ("": the site's); None where there is none."""
+    other = other_zone(connection, Filters(zone=zone))
+    if other is not None:
+        return first_day_in(connection, other)
     key = connection.execute(sa.select(sa.func.min(agg_day.c.date_key))).scalar_one()
     return None if key is None else date_of(key)

@@ -181,7 +181,9 @@ def _best_groups(space: Floats) -> NDArray[np.int64]:
     most = min(MAX_THEMES, len(space) // MIN_SIZE)
     tried = [_grouped(space, count) for count in range(2, most + 1)]
     scores = [float(silhouette_samples(space, groups).mean()) if len(set(groups)) > 1 else -1.0 for groups in tried]
-    return tried[int(np.argmax(np.array(scores) >= _NEARLY_BEST * max(scores)))]
+    # Where no number of groups is any good, the least bad one.
+    nearly = min(_NEARLY_BEST * max(scores), max(scores))
+    return tried[int(np.argmax(np.array(scores) >= nearly))]
 
 
 def _by_chance(words: Any, count: int, least: int) -> float:

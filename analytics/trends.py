@@ -5,12 +5,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from analytics.measures import BY_SLUG, Kind, Measure, wilson
-from analytics.star import refresh_state
 from analytics.sums import (
     ALL,
     Filters,
@@ -24,6 +22,8 @@ from analytics.sums import (
     total,
     whole_sums,
 )
+from analytics.zoned import site_zone
+from analytics.zones import zone_named
 
 
 class By(StrEnum):
@@ -96,7 +96,7 @@ class Member:
 
 @dataclass(frozen=True)
 class HeatCell:
-    """Calls that began in that hour (0 to 23, the site's zone) of that weekday (1 is Monday)."""
+    """Calls that began in that hour (0 to 23) of that weekday (1 is Monday)."""
 
     weekday: int
     hour: int
@@ -106,10 +106,11 @@ class HeatCell:
 def trend(connection: sa.Connection, *, by: By, over: Over | None = None, filters: Filters = ALL, today: date) -> Trend:
     """The trend table; a period without calls has no row.
 
-    `today` is the date in the site's zone (`local_today`): a period that has not ended before it is not complete.
+    `today` is the date in the zone of the filters (`local_today`): a period that has not ended before it is not
+    complete.
     """
     labels = labels_of(connection, over)
-    first = first_day(connection) or today
+    first = first_day(connection, filters.zone) or today
     shares = _has_shares(over, filters)
     begins = max(first, filters.since or first)
     grouped: dict[date, dict[str, Sums]] = defaultdict(dict)
@@ -133,7 +134,7 @@ def trend(connection: sa.Connection, *, by: By, over: Over | None = None, filter
             )
             for code, sums in sorted(members.items(), key=lambda item: (-item[1]["call_count"], item[0]))
         ]
-    return Trend(by=by, over=over, time_zone=time_zone(connection), rows=tuple(rows))
+    return Trend(by=by, over=over, time_zone=time_zone(connection, filters.zone), rows=tuple(rows))
 
 
 def members(connection: sa.Connection, *, over: Over, filters: Filters = ALL) -> tuple[Member, ...]:
@@ -162,14 +163,14 @@ def heat_map(connection: sa.Connection, *, filters: Filters = ALL) -> tuple[Heat
     return tuple(HeatCell(weekday, hour, calls) for (weekday, hour), calls in sorted(cells.items()))
 
 
-def time_zone(connection: sa.Connection) -> str:
-    """The zone in which the roll-ups' days were cut; "UTC" before the first roll-up."""
-    return connection.execute(sa.select(refresh_state.c.time_zone)).scalar_one_or_none() or "UTC"
+def time_zone(connection: sa.Connection, asked: str = "") -> str:
+    """The zone in which days are cut: the one that was asked for, else the site's; "UTC" before the first roll-up."""
+    return asked or site_zone(connection)
 
 
-def local_today(connection: sa.Connection, now: datetime) -> date:
-    """The date at the site, for `trend`."""
-    return now.astimezone(ZoneInfo(time_zone(connection))).date()
+def local_today(connection: sa.Connection, now: datetime, zone: str = "") -> date:
+    """The date in the zone ("": the site's), for `trend`. Raises NoSuchZone."""
+    return now.astimezone(zone_named(time_zone(connection, zone))).date()
 
 
 def period_before(by: By, today: date, count: int) -> date:

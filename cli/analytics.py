@@ -12,6 +12,7 @@ from analytics.measures import BY_SLUG
 from analytics.rollup import refresh
 from analytics.sums import Filters, Over, until_after
 from analytics.trends import By, Trend, local_today, row_document, trend
+from analytics.zones import NoSuchZone
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from crm.schema import require_current
 from runtime.exporting import export_as_set, target_at
@@ -38,6 +39,7 @@ def trends(
     queue: Annotated[str, typer.Option(help="Only calls of this queue.")] = "",
     agent: Annotated[str, typer.Option(help="Only calls of this agent.")] = "",
     team: Annotated[str, typer.Option(help="Only calls of this team.")] = "",
+    zone: Annotated[str, typer.Option(help="IANA zone in which days are cut. Empty: the site's.")] = "",
     samples: Annotated[bool, typer.Option(help="Whether generated history counts.")] = True,
     home: HomeOption = None,
     as_json: JsonFlag = False,
@@ -52,12 +54,17 @@ def trends(
         agent=agent,
         team=team,
         with_samples=samples,
+        zone=zone,
     )
     wired = wire(home)
     require_current(wired.database)
     refresh(wired.database, wired.settings.site.time_zone)
-    with wired.database.read() as connection:
-        found = trend(connection, by=by, over=over, filters=filters, today=local_today(connection, datetime.now(UTC)))
+    try:
+        with wired.database.read() as connection:
+            today = local_today(connection, datetime.now(UTC), zone)
+            found = trend(connection, by=by, over=over, filters=filters, today=today)
+    except NoSuchZone as error:
+        stop(f"callwise trends: {error.detail}", code=2)
     if as_json:
         emit({"time_zone": found.time_zone, "rows": [row_document(row) for row in found.rows]})
     else:

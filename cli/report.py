@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from analytics.report import WrongWeek, week_report, write_report
+from analytics.report import WrongWeek, report_document, week_report, write_report
 from analytics.rollup import refresh
 from analytics.trends import local_today
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
@@ -38,23 +38,6 @@ def report(
         stop(f"callwise report: {error.detail}", code=2)
     path = write_report(found, out.expanduser(), title=wired.settings.site.name)
     if as_json:
-        emit(
-            {
-                "week": found.week,
-                "time_zone": found.time_zone,
-                "path": str(path),
-                "measures": {
-                    one.slug: {
-                        "value": one.figure.value,
-                        "n": one.figure.n,
-                        "low": one.figure.low,
-                        "high": one.figure.high,
-                    }
-                    for one in found.measures
-                },
-                "reasons": [{"code": one.code, "label": one.label, "calls": one.calls} for one in found.reasons],
-                "moved": [{"code": one.code, "test": one.test, "direction": one.direction} for one in found.moved],
-            }
-        )
+        emit(report_document(found) | {"path": str(path)})
         return
     say(f"{path}: week {found.week}, {len(found.reasons)} reasons, {len(found.moved)} of them moved")

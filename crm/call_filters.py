@@ -49,7 +49,8 @@ class CallFilter:
 
     `reason` is a code, and calls with one that it replaces have it, too; `agent`, `team` and `queue` are whole names;
     `customer` is part of a name, or at least three digits of a number; `sentiment` is one of MOODS; `text` is words
-    and "phrases" of the summary or the conversation (crm.search). Upper and lower case are the same.
+    and "phrases" of the summary or the conversation (crm.search). Upper and lower case are the same. `only` is a
+    condition on `call` that whoever asks has made.
     """
 
     since: datetime | None = None
@@ -66,6 +67,7 @@ class CallFilter:
     needs_review: bool = False
     text: str = ""
     with_samples: bool = False
+    only: sa.ColumnElement[bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def conditions_of(connection: sa.Connection, viewer: Viewer, wanted: CallFilter)
         rest.append(call.c.happened_at >= wanted.since)
     if wanted.until:
         rest.append(call.c.happened_at < wanted.until)
+    if wanted.only is not None:
+        rest.append(wanted.only)
     chosen = _chosen(connection, viewer, wanted)
     if any(not values for _, values in chosen):
         return [Conditions(is_none=True)]

@@ -105,7 +105,7 @@ STAYS = frozenset(
         *("taxonomy", "reason", "reason_successor", "reclassification", "language_batch"),
         *("touched_day", "touched_call", "process_beat", "handover_destination", "meter"),
         # Figures of reasons and periods: nothing of a call.
-        "reason_alert",
+        *("reason_alert", "week_report"),
     }
 )
 

@@ -3,19 +3,15 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import structlog
-
 from analytics.changed_reasons import changes, mover_document
 from analytics.movers import BASELINE_PERIODS
 from analytics.sums import Filters
 from analytics.trends import By, local_today, period_before
-from calls.errors import CallwiseError
-from crm import alerts
+from crm import outgoing
+from crm.alert_tables import reason_alert
 from crm.database import Database
-from engines.webhook import Webhook
 from runtime.settings import AlertSettings, Settings
-
-log = structlog.get_logger()
+from runtime.telling import Telling
 
 KIND = "reason.risen"
 
@@ -35,13 +31,8 @@ class Alerts:
         if not self._chosen.is_configured:
             return 0
         self.notice()
-        count = 0
-        while True:
-            with self._database.write() as connection:
-                alert = alerts.take(connection, now=self._clock())
-            if alert is None:
-                return count
-            count += self._send(alert)
+        telling = Telling(self._database, reason_alert, self._chosen, kind=KIND, prefix="alert", clock=self._clock)
+        return telling.send_due()
 
     def notice(self) -> int:
         """Write down which reasons have risen in the last complete period; returns how many were not known before.
@@ -66,24 +57,6 @@ class Alerts:
                 document = mover_document(mover, found.labels.get(mover.code, mover.code))
                 document |= {"period": found.period, "starts_on": found.starts_on.isoformat()}
                 document |= {"against": list(found.against)}
-                count += alerts.notice(connection, found.period, mover.code, document, now=now)
+                key = (found.period, mover.code)
+                count += outgoing.notice(connection, reason_alert, key, document, now=now)
         return count
-
-    def _send(self, alert: alerts.Alert) -> int:
-        chosen = self._chosen
-        try:
-            webhook = Webhook(
-                chosen.url,
-                chosen.secret.get_secret_value(),
-                allow_private=chosen.allow_private,
-                clock=self._clock,
-            )
-            webhook.tell(KIND, f"alert.{alert.period}.{alert.reason_code}", dict(alert.document))
-        except CallwiseError as error:
-            with self._database.write() as connection:
-                again = alerts.failed(connection, alert, error.code, now=self._clock())
-            log.warning("alert_not_taken", period=alert.period, code=error.code, again=again)
-            return 0
-        with self._database.write() as connection:
-            alerts.sent(connection, alert, now=self._clock())
-        return 1

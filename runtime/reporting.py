@@ -4,10 +4,23 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from analytics.report import monday_of_week, report_path, week_report, write_report
+from analytics.report import (
+    monday_of_week,
+    render_report,
+    report_document,
+    report_path,
+    week_of,
+    week_report,
+    write_report,
+)
 from analytics.trends import local_today
+from crm import outgoing
+from crm.alert_tables import week_report as week_report_table
 from crm.database import Database
 from runtime.settings import Settings
+from runtime.telling import Telling
+
+KIND = "report.week"
 
 # How often the workers look whether a week is to be reported.
 REPORT_LOOK_S = 900.0
@@ -34,3 +47,26 @@ def report_as_set(
     if not found.reasons:
         return None
     return write_report(found, folder, title=settings.site.name)
+
+
+def send_report_as_set(
+    database: Database, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> int:
+    """Send the report of the last week that had ended SETTLES_IN ago, and what was not taken before; returns how many
+    the receiver took.
+
+    Each week's is made once: sent again, it has the same id and says the same.
+    """
+    if not settings.reports.url:
+        return 0
+    with database.read() as connection:
+        today = local_today(connection, clock()) - SETTLES_IN
+        key = (week_of(monday_of_week("", today)),)
+        is_new = not outgoing.is_noticed(connection, week_report_table, key)
+        found = week_report(connection, today=today) if is_new else None
+    if found is not None and found.reasons:
+        document = report_document(found) | {"html": render_report(found, title=settings.site.name)}
+        with database.write() as connection:
+            outgoing.notice(connection, week_report_table, key, document, now=clock())
+    telling = Telling(database, week_report_table, settings.reports, kind=KIND, prefix="report", clock=clock)
+    return telling.send_due()

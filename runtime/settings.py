@@ -2,7 +2,7 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -518,7 +518,7 @@ class WebhookSettings(Part):
         description="Where calls are sent to: https, or http where private addresses are allowed."
     )
     secret: SecretStr = Field(
-        description="Signs what is sent (HMAC-SHA256, docs/handover.md): `whsec_` and base64, or 24 characters or more."
+        description="Signs what is sent (HMAC-SHA256, docs/handover.md): `whsec_` and base64, or 24 characters."
     )
     allow_private: bool = Field(
         False,
@@ -585,16 +585,36 @@ class ExportSettings(Part):
     every_h: float = Field(24.0, ge=0.05, description="Hours from one export by the workers to the next.")
 
 
-class AlertSettings(Part):
-    url: Annotated[str, AfterValidator(_http_url)] = Field(
-        "", description="Where it is told which reasons have risen (docs/trends.md). Empty: nobody is told."
-    )
+class ReceiverSettings(Part):
+    """A webhook that is told something by the clock; `_name` is that of the part of the settings."""
+
+    _name: ClassVar[str]
+
+    url: Annotated[str, AfterValidator(_http_url)] = ""
     secret: SecretStr = Field(
         SecretStr(""),
-        description="Signs alerts (HMAC-SHA256, docs/handover.md): `whsec_` and base64, or 24 characters or more.",
+        description="Signs what is sent (HMAC-SHA256, docs/handover.md): `whsec_` and base64, or 24 characters.",
     )
     allow_private: bool = Field(
         False, description="Whether it may be at an address of a private network or of this machine."
+    )
+
+    @model_validator(mode="after")
+    def _can_be_signed(self) -> Self:
+        if not self.url:
+            return self
+        if len(self.secret.get_secret_value()) < MIN_SECRET_CHARS:
+            raise ValueError(f"{self._name}.secret needs at least {MIN_SECRET_CHARS} characters")
+        if not self.allow_private and self.url.startswith("http:"):
+            raise ValueError(f"{self._name}.url is in the open net and needs https")
+        return self
+
+
+class AlertSettings(ReceiverSettings):
+    _name: ClassVar[str] = "alerts"
+
+    url: Annotated[str, AfterValidator(_http_url)] = Field(
+        "", description="Where it is told which reasons have risen (docs/trends.md). Empty: nobody is told."
     )
     period: Literal["day", "week", "month"] = Field("week", description="The complete periods that are compared.")
     false_share: float = Field(
@@ -607,28 +627,28 @@ class AlertSettings(Part):
     )
     min_calls: int = Field(10, ge=1, description="Calls of a reason in the period from which on it is told of.")
 
-    @model_validator(mode="after")
-    def _can_be_signed(self) -> Self:
-        if not self.url:
-            return self
-        if len(self.secret.get_secret_value()) < MIN_SECRET_CHARS:
-            raise ValueError(f"alerts.secret needs at least {MIN_SECRET_CHARS} characters")
-        if not self.allow_private and self.url.startswith("http:"):
-            raise ValueError("alerts.url is in the open net and needs https")
-        return self
-
     @property
     def is_configured(self) -> bool:
         """Whether anybody is told."""
         return bool(self.url)
 
 
-class ReportSettings(Part):
+class ReportSettings(ReceiverSettings):
+    _name: ClassVar[str] = "reports"
+
     folder: str = Field(
         "",
         description="Where the workers write the report of each week, a day after its end: a folder, or a path in the"
         " home. Empty: nowhere.",
     )
+    url: Annotated[str, AfterValidator(_http_url)] = Field(
+        "", description="Where the report of each week is sent (docs/trends.md). Empty: nowhere."
+    )
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether the workers make reports."""
+        return bool(self.folder or self.url)
 
 
 class Settings(BaseSettings):

@@ -6,9 +6,10 @@ and no words. What is planted stands in samples/history_plan.py; the tests find 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4, uuid5
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -18,9 +19,11 @@ from calls.reasons import Taxonomy
 from calls.recording import Direction, call_id_for
 from crm.database import Database, insert
 from crm.tables import agent, call, call_analysis, contact, queue, taxonomy, team, touched_day, transcript
-from crm.taxonomies import store_taxonomy
+from crm.taxonomies import current_taxonomy, store_taxonomy
 from samples import history_plan as plan
 from samples.history_calls import Generated, generate
+from samples.history_plan import PLANTED
+from samples.history_reasons import code_before, earlier_versions
 
 SOURCE_SYSTEM = "sample"
 MODEL = "generated history"
@@ -37,17 +40,39 @@ def load_history(database: Database, given: Taxonomy, until: date, *, zone: str 
     with database.write() as connection:
         if connection.execute(sa.select(call.c.id).where(call.c.source_system == SOURCE_SYSTEM).limit(1)).first():
             return 0
-        if connection.execute(sa.select(taxonomy).where(taxonomy.c.version == given.version)).first() is None:
-            store_taxonomy(connection, given, generated[0].happened_at)
+        first_day = until - timedelta(weeks=plan.WEEK_COUNT)
+        changed_at = datetime.combine(first_day + timedelta(weeks=PLANTED.taxonomy_week), time(), ZoneInfo(zone))
+        before = _store_reasons(connection, given, generated[0].happened_at, changed_at)
         people = _store_people(connection, generated)
         rows = _call_rows(generated, people)
         connection.execute(sa.insert(call), rows)
         understood = [item for item in generated if item.reason_code is not None]
         connection.execute(sa.insert(transcript), [_transcript_row(item) for item in understood])
-        connection.execute(sa.insert(call_analysis), [_analysis_row(item, given.version) for item in understood])
+        analyses = [
+            _analysis_row(item, before, code_before(item.reason_code))
+            if before and item.happened_at < changed_at
+            else _analysis_row(item, given.version, item.reason_code)
+            for item in understood
+        ]
+        connection.execute(sa.insert(call_analysis), analyses)
         days = sorted({item.happened_at.astimezone(UTC).date() for item in generated})
         connection.execute(sa.insert(touched_day), [{"id": uuid4(), "utc_day": day} for day in days])
     return len(generated)
+
+
+def _store_reasons(connection: sa.Connection, given: Taxonomy, first: datetime, changed_at: datetime) -> str:
+    """Store the versions of the taxonomy that the history has; returns that of its first weeks, "" for none.
+
+    Calls are classified by the same version afterwards as before, by `given` where there was none.
+    """
+    current = current_taxonomy(connection)
+    versions = earlier_versions(given)
+    for version, loaded_at in zip(versions, (first, changed_at), strict=False):
+        store_taxonomy(connection, version, loaded_at)
+    if connection.execute(sa.select(taxonomy).where(taxonomy.c.version == given.version)).first() is None:
+        store_taxonomy(connection, given, changed_at)
+    store_taxonomy(connection, current or given, changed_at)
+    return versions[0].version if versions else ""
 
 
 _IS_RESOLVED = {
@@ -173,7 +198,7 @@ def _transcript_row(item: Generated) -> dict[str, Any]:
     }
 
 
-def _analysis_row(item: Generated, version: str) -> dict[str, Any]:
+def _analysis_row(item: Generated, version: str, reason_code: str | None) -> dict[str, Any]:
     return {
         "id": uuid5(_IDS, f"analysis\n{item.number}"),
         "call_id": _id_of(item),
@@ -185,7 +210,7 @@ def _analysis_row(item: Generated, version: str) -> dict[str, Any]:
         "summary": item.summary,
         "summary_kind": "written",
         "subject": item.headline,
-        "reason_code": item.reason_code,
+        "reason_code": reason_code,
         "reason_confidence": None,
         "secondary_reason_codes": [],
         "outcome": item.outcome,

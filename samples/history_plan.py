@@ -15,7 +15,7 @@ class Planted:
     spike_week: int = 17
     spike_factor: float = 5.0
     rising_reason: str = "cancel_plan"
-    rising_factor: float = 3.5
+    rising_factor: float = 5.0
     repeat_reason: str = "repair_missed_visit"
     repeat_weeks: tuple[int, int] = (9, 14)
     repeat_rate: float = 0.55
@@ -27,6 +27,14 @@ class Planted:
     campaign_week: int = 14
     sale_rate_before: float = 0.22
     sale_rate_after: float = 0.38
+    # In this week other reasons come into force: one has another name, one is taken out of another.
+    taxonomy_week: int = 5
+    renamed_reason: str = "account_change"
+    renamed_from: str = "address_change"
+    renamed_label: str = "Change of address"
+    split_reason: str = "refund_request"
+    split_from: str = "billing_question"
+    split_label: str = "Bills and refunds"
 
 
 PLANTED = Planted()

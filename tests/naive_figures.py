@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from crm.database import Database
-from crm.reason_tables import review
+from crm.reason_tables import reason_successor, review
 from crm.tables import agent, call, call_analysis, paid_request, queue, reason, team, transcript
 
 WEEK = timedelta(days=7)
@@ -24,6 +24,7 @@ def read_calls(database: Database) -> list[Call]:
     with database.read() as connection:
         heard = _by_call(connection, transcript)
         understood = _by_call(connection, call_analysis)
+        following = {row.code: row.successor_code for row in connection.execute(sa.select(reason_successor))}
         sales = set(connection.execute(sa.select(reason.c.code).where(reason.c.is_sales)).scalars())
         people = {row.id: row for row in connection.execute(sa.select(agent))}
         names = {row.id: row.name for table in (queue, team) for row in connection.execute(sa.select(table))}
@@ -44,7 +45,7 @@ def read_calls(database: Database) -> list[Call]:
                     **row._mapping,
                     "heard": heard.get(row.id),
                     "analysis": analysis,
-                    "code": analysis.reason_code if analysis else None,
+                    "code": following.get(analysis.reason_code, analysis.reason_code) if analysis else None,
                     "is_sales": bool(analysis and analysis.reason_code in sales),
                     "agent": person.display_name if person else "unknown",
                     "team": names.get(person.team_id, "unknown") if person else "unknown",

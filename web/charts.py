@@ -30,16 +30,23 @@ def no_link(_: TrendRow) -> str:
 
 
 def reasons_chart(
-    rows: Sequence[TrendRow], by: By, top: Sequence[str], *, as_share: bool, link: Link = no_link
+    rows: Sequence[TrendRow],
+    by: By,
+    top: Sequence[str],
+    *,
+    as_share: bool,
+    link: Link = no_link,
+    others_link: Link = no_link,
 ) -> Spec:
     """Calls by reason and period, stacked; with `as_share`, each period fills the whole height. `top` are labels.
 
-    A piece of a bar leads to its calls, but for the one of several reasons.
+    A piece of a bar leads to its calls, the one of all other reasons by `others_link`.
     """
     reasons = [*top, OTHERS]
     values = []
     for row in rows:
         reason = row.label if row.label in top else OTHERS
+        calls = row.parts["classified_count"] if as_share else row.calls
         values.append(
             {
                 "starts_on": row.starts_on.isoformat(),
@@ -47,8 +54,8 @@ def reasons_chart(
                 "is_complete": row.is_complete,
                 "reason": reason,
                 "position": reasons.index(reason),
-                "calls": row.parts["classified_count"] if as_share else row.calls,
-                "link": "" if reason == OTHERS else link(row),
+                "calls": calls,
+                "link": (others_link if reason == OTHERS else link)(row),
             }
         )
     y: Spec = {"field": "calls", "type": "quantitative", "aggregate": "sum", "title": "Calls", "axis": _axis("d")}
@@ -131,9 +138,12 @@ def line_chart(
     return _chart(values) | {"layer": [band, line, points]}
 
 
-def heat_chart(cells: Iterable[HeatCell]) -> Spec:
-    """Calls by weekday and hour, the more the darker."""
-    values = [{"weekday": WEEKDAYS[cell.weekday - 1], "hour": cell.hour, "calls": cell.calls} for cell in cells]
+def heat_chart(cells: Iterable[HeatCell], *, link: Callable[[HeatCell], str] = lambda _: "") -> Spec:
+    """Calls by weekday and hour, the more the darker. A cell leads to its calls."""
+    values = [
+        {"weekday": WEEKDAYS[cell.weekday - 1], "hour": cell.hour, "calls": cell.calls, "link": link(cell)}
+        for cell in cells
+    ]
     return _chart(values) | {
         "mark": {"type": "rect"},
         "encoding": {
@@ -145,6 +155,7 @@ def heat_chart(cells: Iterable[HeatCell]) -> Spec:
                 "scale": {"range": ["#d7ecea", "#0b4f4a"], "domainMin": 0},
                 "legend": {"title": "Calls", "orient": "bottom", "tickMinStep": 3},
             },
+            "href": {"field": "link"},
             "tooltip": [
                 {"field": "weekday", "title": "Day"},
                 {"field": "hour", "title": "Hour"},
@@ -168,7 +179,8 @@ def marked(spec: Spec, by: By, marks: Iterable[tuple[date, str]]) -> Spec:
         "data": {"values": rules},
         "mark": {"type": "rule", "strokeDash": [4, 4], "strokeWidth": 1.5, "color": "#9aa5ab"},
         "encoding": {
-            "x": _period_axis(by),
+            # Where the period begins, not in the midst of its bar.
+            "x": _period_axis(by) | {"bandPosition": 0},
             "tooltip": [{"field": "versions", "title": "Taxonomy from here on"}],
         },
     }
@@ -200,6 +212,8 @@ def _chart(values: Sequence[Mapping[str, Any]]) -> Spec:
         "width": "container",
         "height": 300,
         "autosize": {"type": "fit", "contains": "padding"},
+        # The last label of an axis stands half beyond it.
+        "padding": {"left": 5, "top": 5, "right": 16, "bottom": 5},
         "data": {"values": list(values)},
     }
 

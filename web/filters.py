@@ -1,17 +1,21 @@
 """The filters of the call list, as they stand in a URL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Query
 from pydantic import StringConstraints
 
+from analytics.points import Point, counts
+from analytics.star import UNKNOWN_CODE
 from calls.analysis import Outcome
 from calls.pipeline import Stage
 from calls.recording import Direction
 from crm.call_filters import MOODS, CallFilter, WrongQuery
 from crm.calls import parse_moment
+from web.point_filters import WantedPoint, given_of
 from web.site import OurSite
 
 # PostgreSQL refuses a NUL in any text.
@@ -22,10 +26,13 @@ CHOICES = {"stage": tuple(Stage), "direction": tuple(Direction), "outcome": tupl
 
 @dataclass(frozen=True)
 class UrlFilter:
-    """Filters as they were typed; `given` holds those that are set, by field name."""
+    """Filters as they were typed; `given` holds those that are set, by field name. `point` is the part of a chart that
+    they come from.
+    """
 
     wanted: CallFilter
     given: dict[str, str]
+    point: Point
 
     def query(self, **more: str) -> str:
         """The query string that repeats these filters, with `more` added; "" for none."""
@@ -41,6 +48,7 @@ class UrlFilter:
 def read_filter(
     *,
     site: OurSite,
+    point: WantedPoint,
     since: Annotated[str, Query(description="From this date or time on; dates are in the site's time zone.")] = "",
     until: Annotated[str, Query(description="Up to this date (the whole day) or this time.")] = "",
     reason: Annotated[Words, Query(description="Code of a call reason.")] = "",
@@ -64,14 +72,22 @@ def read_filter(
             raise WrongQuery(f"{words[name]!r} is no {name}; there are {', '.join(known)}")
     marks = {"needs_review": needs_review, "samples": samples}
     given = {"since": since, "until": until, **words, **{name: "1" for name, mark in marks.items() if mark == "1"}}
+    zone = ZoneInfo(point.zone) if point.zone else site.zone
     wanted = CallFilter(
-        since=parse_moment(since, site.zone),
-        until=parse_moment(until, site.zone, is_until=True),
+        since=parse_moment(since, zone),
+        until=parse_moment(until, zone, is_until=True),
         needs_review=needs_review == "1",
         with_samples=samples == "1",
+        only=None,
         **words,
     )
-    return UrlFilter(wanted, {name: value for name, value in given.items() if value})
+    point = replace(point, reason=reason)
+    if point.restricts:
+        with site.wiring.database.read() as connection:
+            only = counts(connection, point)
+        # No call has the code of those without a reason.
+        wanted = replace(wanted, only=only, reason="" if reason == UNKNOWN_CODE else reason)
+    return UrlFilter(wanted, {name: value for name, value in (given | given_of(point)).items() if value}, point)
 
 
 WantedCalls = Annotated[UrlFilter, Depends(read_filter)]

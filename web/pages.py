@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from analytics.export_csv import safe_text
+from analytics.star import UNKNOWN_CODE
 from calls.words import outcome_words
 from crm.access import Permission
 from crm.audit import Action, note
@@ -19,6 +20,7 @@ from crm.call_lines import CallLine
 from crm.calls import MAX_PAGE, CallPage, count_calls, countable, filter_choices, has_samples, list_calls
 from web.auth import PageVisitor, Visitor, needs
 from web.filters import CHOICES, UrlFilter, WantedCalls
+from web.point_filters import FIELDS, words_of
 from web.site import OurSite, Site
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.READ_CALLS))])
@@ -61,6 +63,7 @@ def calls_page(
             "is_more": not is_whole and count >= most,
             "choices": choices,
             "fixed": CHOICES,
+            "of_points": FIELDS,
             "chips": _chips(wanted, dict(choices.reasons)),
             "has_samples": has_samples(connection),
         }
@@ -132,6 +135,9 @@ def _chips(wanted: UrlFilter, reasons: dict[str, str]) -> list[tuple[str, str]]:
     }
     words = dict(wanted.given)
     words["reason"] = reasons.get(words.get("reason", ""), words.get("reason", ""))
+    if words["reason"] == UNKNOWN_CODE:
+        words["reason"] = "without a reason"
+    words |= words_of(wanted.point)
     words["outcome"] = outcome_words(words.get("outcome")) or words.get("outcome", "").capitalize()
     if words.get("sentiment"):
         words["sentiment"] = {"low": "unhappy", "even": "neutral", "high": "happy"}[words["sentiment"]]

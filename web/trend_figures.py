@@ -1,5 +1,6 @@
 """What the trends page shows: figures, charts, and for every point the list of the calls behind it."""
 
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -7,9 +8,8 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from analytics.changed_reasons import changes_of, taxonomy_marks
-from analytics.star import UNKNOWN_CODE
 from analytics.sums import Filters, Over
-from analytics.trends import By, TrendRow, heat_map, members, totals, trend
+from analytics.trends import By, HeatCell, TrendRow, heat_map, members, totals, trend
 from web.charts import MAX_REASONS, WEEKDAYS, heat_chart, line_chart, marked, reasons_chart
 
 _DAY = timedelta(days=1)
@@ -26,60 +26,72 @@ def page_figures(connection: sa.Connection, by: By, filters: Filters, today: dat
         if starts_on in {row.starts_on for row in overall}
     ]
     top = [member.label for member in reasons[:MAX_REASONS]]
+    named = ",".join(member.code for member in reasons if member.label in top)
 
-    def link(row: TrendRow) -> str:
-        # No filter of the list names the calls without a reason.
-        return "" if row.code == UNKNOWN_CODE else calls_of_row(row, filters)
+    def link_of(row: TrendRow, slug: str) -> str:
+        return calls_of_row(row, filters, counted=slug)
+
+    def line(slug: str, title: str, **drawn: Any) -> dict[str, Any]:
+        return line_chart(overall, by, slug, title, link=lambda row: link_of(row, slug), **drawn)
+
+    def stack(slug: str, *, as_share: bool) -> dict[str, Any]:
+        return reasons_chart(
+            over_reasons,
+            by,
+            top,
+            as_share=as_share,
+            link=lambda row: link_of(row, slug),
+            others_link=lambda row: calls_of_row(row, filters, counted=slug, reason="", but=named),
+        )
+
+    def cell_link(cell: HeatCell) -> str:
+        query = calls_query(filters, counted="calls", weekday=str(cell.weekday), hour=str(cell.hour))
+        return f"/calls?{query}"
 
     lines = {
-        "handle_time": line_chart(overall, by, "handle_time_s", "Minutes per call", scale=1 / 60, link=link),
-        "sentiment": line_chart(overall, by, "sentiment", "Customer's mood, -5 to +5", link=link),
-        "conversion": line_chart(
-            overall, by, "conversion_rate", "Sales calls that end in a sale", number_format=".0%", link=link
-        ),
-        "repeats": line_chart(overall, by, "repeat_rate", "Calls followed by another", number_format=".0%", link=link),
-        "cost": line_chart(overall, by, "cost_per_call_usd", "Dollars per call", number_format=".4f", link=link),
+        "handle_time": line("handle_time_s", "Minutes per call", scale=1 / 60),
+        "sentiment": line("sentiment", "Customer's mood, -5 to +5"),
+        "conversion": line("conversion_rate", "Sales calls that end in a sale", number_format=".0%"),
+        "repeats": line("repeat_rate", "Calls followed by another", number_format=".0%"),
+        "cost": line("cost_per_call_usd", "Dollars per call", number_format=".4f"),
     }
-    stacks = {
-        name: reasons_chart(over_reasons, by, top, as_share=as_share, link=link)
-        for name, as_share in (("reasons", False), ("shares", True))
-    }
+    stacks = {"reasons": stack("calls", as_share=False), "shares": stack("classified", as_share=True)}
     cells = heat_map(connection, filters=filters)
     return {
         "totals": totals(connection, filters=filters),
         "overall": overall,
         "reasons": reasons,
-        "links": {member.code: calls_query(filters, reason=member.code) for member in reasons},
+        "links": {member.code: calls_query(filters, reason=member.code, counted="calls") for member in reasons},
         # Shares need the other reasons beside them.
         "changes": None if filters.reason else changes_of(over_reasons, marks),
-        "link_of": link,
+        "link_of": link_of,
         "marks": marks,
-        "hours": heat_table([(cell.weekday, cell.hour, cell.calls) for cell in cells]),
+        "hours": heat_table(cells, cell_link),
         "has_incomplete": any(not row.is_complete for row in overall),
         "since": filters.since,
         "charts": {
             **{name: marked(spec, by, marks) for name, spec in (stacks | lines).items()},
-            "hours": heat_chart(cells),
+            "hours": heat_chart(cells, link=cell_link),
         },
     }
 
 
-def heat_table(cells: list[tuple[int, int, int]]) -> dict[str, Any]:
-    """The hours that have calls, in order, and for each weekday its calls at these."""
-    hours = sorted({hour for _, hour, _ in cells})
-    calls = {(weekday, hour): count for weekday, hour, count in cells}
+def heat_table(cells: Sequence[HeatCell], link: Callable[[HeatCell], str]) -> dict[str, Any]:
+    """The weekdays' names, and for each hour with calls its calls on these, with where they are listed."""
+    told = {(cell.weekday, cell.hour): (cell.calls, link(cell)) for cell in cells}
+    hours = sorted({cell.hour for cell in cells})
     return {
-        "hours": hours,
-        "days": [(name, [calls.get((weekday, hour), 0) for hour in hours]) for weekday, name in enumerate(WEEKDAYS, 1)],
+        "days": WEEKDAYS,
+        "hours": [(hour, [told.get((weekday, hour), (0, "")) for weekday in range(1, 8)]) for hour in hours],
     }
 
 
-def calls_of_row(row: TrendRow, filters: Filters) -> str:
+def calls_of_row(row: TrendRow, filters: Filters, **more: str) -> str:
     """Where the list of the calls of one point is."""
     since = max(row.starts_on, filters.since or row.starts_on)
     until = min(row.ends_on, filters.until or row.ends_on)
-    query = calls_query(filters, since=since.isoformat(), until=(until - _DAY).isoformat(), reason=row.code)
-    return f"/calls?{query}"
+    asked = {"since": since.isoformat(), "until": (until - _DAY).isoformat(), "reason": row.code, **more}
+    return f"/calls?{calls_query(filters, **asked)}"
 
 
 def calls_query(filters: Filters, **more: str) -> str:
@@ -92,6 +104,7 @@ def calls_query(filters: Filters, **more: str) -> str:
         "agent": filters.agent,
         "team": filters.team,
         "samples": "1" if filters.with_samples else "",
+        "zone": filters.zone,
         **more,
     }
     asked["reason"] = asked.get("reason") or filters.reason

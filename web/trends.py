@@ -5,10 +5,11 @@ from datetime import date, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from analytics.changed_reasons import changes, changes_document
+from analytics.changed_reasons import changes, changes_document, taxonomy_marks
 from analytics.movers import FALSE_SHARE
 from analytics.sums import Filters, Over, until_after
 from analytics.trends import By, heat_map, local_today, row_document, time_zone, trend
@@ -18,7 +19,8 @@ from web.api_route import ApiRoute
 from web.auth import PageVisitor, needs, viewer_of
 from web.filters import Words
 from web.own_trends import own_filters
-from web.site import OurSite
+from web.point_filters import read_zone
+from web.site import OurSite, Site
 from web.trend_figures import page_figures
 
 router = APIRouter(route_class=ApiRoute)
@@ -48,6 +50,7 @@ def read_wish(
     agent: Annotated[Words, Query(description="Name of an agent.")] = "",
     team: Annotated[Words, Query(description="Name of a team.")] = "",
     samples: Annotated[str, Query(description="0: leave generated sample history out.")] = "",
+    zone: Annotated[Words, Query(description="IANA zone in which days are cut. Empty: the site's.")] = "",
 ) -> Wish:
     """The wish of a request. Raises WrongQuery."""
     first, last = _day(since), _day(until)
@@ -59,8 +62,10 @@ def read_wish(
         agent=agent,
         team=team,
         with_samples=samples != "0",
+        zone=read_zone(zone),
     )
     named = {"since": since, "until": until, "reason": reason, "queue": queue, "agent": agent, "team": team}
+    named["zone"] = zone
     given = {"by": by.value, **{k: v for k, v in named.items() if v}, **({"samples": "0"} if samples == "0" else {})}
     return Wish(by, filters, given)
 
@@ -82,15 +87,24 @@ def trends_document(
     wish: Wished,
     over: Annotated[Over | None, Query(description="What the calls of a period are told apart by.")] = None,
 ) -> dict[str, Any]:
-    """Measures by period, over reasons, queues, agents or teams: `{"by", "over", "time_zone", "rows": [...]}`."""
+    """Measures by period, over reasons, queues, agents or teams: `{"by", "over", "time_zone", "rows": [...]}`.
+
+    `taxonomy_marks` are the periods from which on other versions of the taxonomy classify: `{"starts_on", "versions"}`.
+    """
     with site.wiring.database.read() as connection:
-        found = trend(
-            connection, by=wish.by, over=over, filters=wish.filters, today=local_today(connection, site.clock())
-        )
+        today = today_of(connection, site, wish)
+        found = trend(connection, by=wish.by, over=over, filters=wish.filters, today=today)
+        marks = taxonomy_marks(connection, wish.by, wish.filters)
+    starts = {row.starts_on for row in found.rows}
     return {
         "by": found.by.value,
         "over": found.over.value if found.over else None,
         "time_zone": found.time_zone,
+        "taxonomy_marks": [
+            {"starts_on": starts_on.isoformat(), "versions": versions}
+            for starts_on, versions in marks
+            if starts_on in starts
+        ],
         "rows": [row_document(row) for row in found.rows],
     }
 
@@ -107,7 +121,7 @@ def changes_of_reasons(
     `drifts` over all of them, each with its interval, its n and its p-value (docs/trends.md).
     """
     with site.wiring.database.read() as connection:
-        today = local_today(connection, site.clock())
+        today = today_of(connection, site, wish)
         return changes_document(
             changes(connection, by=wish.by, filters=since_default(wish, today), today=today, false_share=false_share)
         )
@@ -118,7 +132,7 @@ def hours_of_week(site: OurSite, wish: Wished) -> dict[str, Any]:
     """Calls by weekday (1 is Monday) and hour of the day: `{"time_zone", "cells": [{"weekday", "hour", "calls"}]}`."""
     with site.wiring.database.read() as connection:
         cells = heat_map(connection, filters=wish.filters)
-        zone = time_zone(connection)
+        zone = time_zone(connection, wish.filters.zone)
     return {
         "time_zone": zone,
         "cells": [{"weekday": cell.weekday, "hour": cell.hour, "calls": cell.calls} for cell in cells],
@@ -129,11 +143,20 @@ def hours_of_week(site: OurSite, wish: Wished) -> dict[str, Any]:
 def trends_page(request: Request, site: OurSite, visitor: PageVisitor, wish: Wished) -> Response:
     """Why customers call, how long it takes, and what comes of it, over time."""
     with site.wiring.database.read() as connection:
-        today = local_today(connection, site.clock())
+        today = today_of(connection, site, wish)
         context = page_figures(connection, wish.by, since_default(wish, today), today)
-        context |= {"choices": filter_choices(connection, visitor.viewer), "zone": time_zone(connection)}
+        context |= {
+            "choices": filter_choices(connection, visitor.viewer),
+            "zone": time_zone(connection, wish.filters.zone),
+        }
+        context["site_zone"] = time_zone(connection)
     context |= {"visitor": visitor, "wish": wish, "periods": [*By], "is_filtered": len(wish.given) > 1}
     return site.templates.TemplateResponse(request, "trends.html", context)
+
+
+def today_of(connection: sa.Connection, site: Site, wish: Wish) -> date:
+    """The date in the zone that is asked for."""
+    return local_today(connection, site.clock(), wish.filters.zone)
 
 
 def since_default(wish: Wish, today: date) -> Filters:

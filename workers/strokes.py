@@ -31,8 +31,10 @@ def strokes(settings: Settings) -> dict[str, Stroke]:
         found["handover"] = Stroke("work.hand_over", settings.handover.poll_s)
     if settings.alerts.is_configured:
         found["alerts"] = Stroke("work.alerts", LOOK_S)
-    if settings.reports.folder:
-        found["report"] = Stroke("work.report", REPORT_LOOK_S, at_start=True)
+    if settings.reports.is_configured:
+        # What a receiver did not take is due again within a minute.
+        every_s = LOOK_S if settings.reports.url else REPORT_LOOK_S
+        found["report"] = Stroke("work.report", every_s, at_start=True)
     if settings.exports.kinds:
         # The next one is hours away.
         every_s = settings.exports.every_h * 3600

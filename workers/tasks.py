@@ -6,7 +6,7 @@ from uuid import UUID
 
 from calls.pipeline import step_named
 from runtime.exporting import export_as_set
-from runtime.reporting import report_as_set
+from runtime.reporting import report_as_set, send_report_as_set
 from workers import sweep
 from workers.app import app, parts, wiring
 from workers.steps import run_step
@@ -93,8 +93,10 @@ def raise_alerts() -> None:
 
 @task("work.report", soft_limit_s=600)
 def report() -> None:
-    """Write the report of the last week, unless it is there."""
-    report_as_set(wiring().database, wiring().settings)
+    """Write and send the report of the last week, unless that was done."""
+    wired = wiring()
+    report_as_set(wired.database, wired.settings)
+    send_report_as_set(wired.database, wired.settings)
 
 
 @task("work.export", soft_limit_s=21_600)

@@ -187,6 +187,15 @@ def test_trends_draw_their_charts_beside_their_tables(site):
         visit.go("/trends")
         expect(visit.page.locator(".chart svg")).to_have_count(7)
         expect(visit.page.locator(".figure table")).to_have_count(7)
+        for chart, mark in (("reasons", "bar"), ("handle_time", "point"), ("hours", "rect mark")):
+            values = json.loads(visit.page.locator(f"#chart-{chart}").text_content())["data"]["values"]
+            counted = {value["link"]: value.get("n", value.get("calls")) for value in values}
+            visit.page.locator(f'[data-chart="{chart}"] path[aria-roledescription="{mark}"]').first.click()
+            visit.page.wait_for_url("**/calls?*")
+            opened = visit.page.url.removeprefix(visit.address)
+            words = f"{counted[opened]} call{'' if counted[opened] == 1 else 's'}"
+            expect(visit.page.locator(".count [role=status]")).to_contain_text(re.compile(rf"^{words}\b"))
+            visit.go("/trends")
         visit.page.get_by_role("link", name="Leave them out").click()
         expect(visit.page.get_by_text("Generated sample history is left out")).to_be_visible()
     with site.visitors.visit(java_script_enabled=False) as visit:

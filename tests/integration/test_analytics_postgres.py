@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import sqlalchemy as sa
 
 from analytics.exports import MANIFEST, export
 from analytics.measures import BY_SLUG
+from analytics.points import Point, counts
 from analytics.rollup import recompute_all, refresh
 from analytics.star import AGGREGATES, agg_period, fact_call
 from analytics.sums import Filters, Over
 from analytics.trends import By, heat_map, row_document, totals, trend
 from crm.database import Database
+from crm.tables import call
 from tests.calls_made_up import NOON, add_call, prepare
 from tests.history_fixture import NOW, ZONE, fill
 
@@ -38,6 +41,7 @@ def test_trends_and_files_are_the_same_as_on_sqlite(
                     heat_map(connection),
                     totals(connection, filters=Filters(agent="sam reed", reason="new_order")).parts,
                     totals(connection, filters=Filters(since=date(2026, 2, 2), with_samples=False)).parts,
+                    *in_another_zone(connection),
                 ]
             )
         export(filled, ALL, tmp_path / str(number), zone=ZONE, now=NOW)
@@ -47,6 +51,19 @@ def test_trends_and_files_are_the_same_as_on_sqlite(
         files = json.loads((tmp_path / str(number) / MANIFEST).read_text(encoding="utf-8"))["files"]
         rows.append({file["path"]: file["rows"] for file in files})
     assert rows[0] == rows[1]
+
+
+def in_another_zone(connection: sa.Connection) -> Iterator[object]:
+    """Figures by days that begin at half past at the site; and of a point, what the list behind it counts."""
+    elsewhere = Filters(zone="America/St_Johns", since=date(2026, 2, 2))
+    for by in By:
+        found = trend(connection, by=by, over=Over.REASON, filters=elsewhere, today=NOW.date())
+        yield [row.parts for row in found.rows]
+    cells = heat_map(connection, filters=Filters(zone=elsewhere.zone))
+    yield cells
+    point = Point(measure="calls", weekday=cells[3].weekday, hour=cells[3].hour, zone=elsewhere.zone)
+    counted = sa.select(sa.func.count()).select_from(call).where(counts(connection, point))
+    assert connection.execute(counted).scalar_one() == cells[3].calls
 
 
 def test_the_sql_of_every_measure_runs_there(postgres_database: Database) -> None:

@@ -84,6 +84,14 @@ def test_a_date_that_is_none_is_a_usage_error(app: typer.Typer, home: Path) -> N
     assert "2026-03-14" in result.stderr
 
 
+def test_days_are_cut_in_the_zone_that_is_named(app: typer.Typer, home: Path) -> None:
+    asked = ["trends", "--home", str(home), "--by", "day", "--json", "--zone"]
+    found = json.loads(CliRunner().invoke(app, [*asked, "Pacific/Kiritimati"]).stdout)
+    # Noon in UTC is two in the night there, of the day after.
+    assert (found["time_zone"], found["rows"][0]["period"]) == ("Pacific/Kiritimati", "2026-03-11")
+    assert CliRunner().invoke(app, [*asked, "Mars/Base"]).exit_code == 2
+
+
 def test_several_kinds_are_exported_at_once_and_listed(app: typer.Typer, home: Path, tmp_path: Path) -> None:
     out = tmp_path / "bi"
     arguments = ["export", "csv", "xlsx", "--home", str(home), "--out", str(out), "--json"]

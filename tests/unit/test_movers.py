@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analytics.changed_reasons import Changes, changes, changes_document, taxonomy_marks
+from analytics.changed_reasons import Changes, changes, changes_document, changes_of, taxonomy_marks
 from analytics.movers import (
     FALSE_SHARE,
     MIN_N,
@@ -22,8 +22,8 @@ from analytics.movers import (
     two_proportions,
 )
 from analytics.rollup import refresh
-from analytics.sums import Filters
-from analytics.trends import By
+from analytics.sums import Filters, Over
+from analytics.trends import By, trend
 from crm.database import Database
 from crm.taxonomies import store_taxonomy
 from samples.history_plan import PLANTED, WEEK_COUNT
@@ -106,6 +106,15 @@ def test_the_interval_of_a_difference_is_newcombes():
     # Newcombe 1998, Statistics in Medicine 17: 873-890, method 10: 56/70 against 48/80; 10/10 against 0/10.
     assert difference_interval(Rate(48, 80), Rate(56, 70)) == pytest.approx((0.0524, 0.3339), abs=1e-4)
     assert difference_interval(Rate(0, 10), Rate(10, 10)) == pytest.approx((0.6075, 1.0), abs=1e-4)
+
+
+def test_a_drift_has_a_direction_where_its_ends_say_the_same():
+    counts = [*[10] * 4, *range(0, 48, 4), *[9] * 4]
+    (hill, _) = drifts([{"hill": count, "rest": 200 - count} for count in counts])
+    assert cochran_armitage(counts, [200] * len(counts))[0] > 5
+    assert (hill.difference < 0, hill.direction) == (True, "")
+    (grown, _) = drifts([{"grown": count, "rest": 200 - count} for count in range(5, 45, 2)])
+    assert grown.direction == "up"
 
 
 def test_nothing_is_said_of_few_calls():
@@ -211,6 +220,40 @@ def test_nothing_is_compared_across_a_change_of_the_taxonomy(made_up):
     assert {mover.direction for mover in later.jumps} == {""}
 
 
+CHANGE = START + timedelta(weeks=PLANTED.taxonomy_week)
+
+
 def test_a_few_calls_of_another_taxonomy_are_no_change_of_it(history):
     with history.read() as connection:
-        assert [on for on, _ in taxonomy_marks(connection, By.WEEK) if on < date(2026, 5, 11)] == []
+        # Corrected calls and those of the day after the history are of other versions.
+        assert [on for on, _ in taxonomy_marks(connection, By.WEEK) if on < UNTIL] == [CHANGE]
+        assert next(on for on, _ in taxonomy_marks(connection, By.WEEK, Filters(zone="Asia/Tokyo"))) == CHANGE
+
+
+def test_a_reason_of_another_name_is_one_line_over_the_change(history):
+    with history.read() as connection:
+        rows = trend(connection, by=By.WEEK, over=Over.REASON, filters=Filters(until=UNTIL), today=UNTIL).rows
+    renamed = [row for row in rows if row.code == PLANTED.renamed_reason]
+    assert PLANTED.renamed_from not in {row.code for row in rows}
+    assert len(renamed) == WEEK_COUNT
+    assert {row.label for row in renamed} == {"Account or contact details"}
+
+
+def test_a_reason_that_was_split_has_not_moved(history):
+    split = {PLANTED.split_reason, PLANTED.split_from}
+    with history.read() as connection:
+        rows = trend(connection, by=By.WEEK, over=Over.REASON, filters=Filters(until=UNTIL), today=UNTIL).rows
+        marks = [mark for mark in taxonomy_marks(connection, By.WEEK) if mark[0] < UNTIL]
+    for weeks in range(1, 7):
+        of_then = [row for row in rows if row.starts_on < CHANGE + timedelta(weeks=weeks)]
+        found = changes_of(of_then, marks)
+        assert found.since_taxonomy == CHANGE
+        assert not split & moved(found)
+        if weeks == 1:
+            # Whoever did not know of the change would tell of it.
+            assert PLANTED.split_reason in moved(changes_of(of_then, []))
+
+
+def moved(found: Changes) -> set[str]:
+    """The reasons that are said to go up or down."""
+    return {mover.code for mover in (*found.jumps, *found.drifts) if mover.direction}

@@ -23,7 +23,7 @@
         titleFontSize: 11,
       },
       axisX: { grid: false },
-      legend: { labelColor: colour("--soft"), labelFontSize: 11, symbolType: "square" },
+      legend: { labelColor: colour("--soft"), titleColor: colour("--soft"), labelFontSize: 11, symbolType: "square" },
       view: { stroke: null },
       line: { color: colour("--accent") },
       point: { color: colour("--accent") },
