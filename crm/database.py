@@ -1,6 +1,7 @@
 """One door to the database: a short write transaction, or a read."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,7 +156,12 @@ def _make_engine(url: sa.URL) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def _on_begin(connection: sa.Connection) -> None:
         writes = connection.get_execution_options().get("callwise_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        # Past SQLAlchemy, which would put together a statement and a result for each of these words.
+        raw: Any = connection.connection.dbapi_connection
+        try:
+            raw.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+        except sqlite3.Error as error:
+            raise sa.exc.DBAPIError.instance("BEGIN", None, error, sqlite3.Error) from error
 
     # The tables of the star schema stand in the schema `bi`; SQLite has no schemas, their names are unique without it.
     return engine.execution_options(schema_translate_map={"bi": None})

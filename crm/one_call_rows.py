@@ -116,10 +116,10 @@ def read_whole(connection: sa.Connection, viewer: Viewer, call_id: UUID) -> Whol
     )
 
 
-def read_recording(connection: sa.Connection, call_id: UUID) -> Mapping[str, Any] | None:
+def read_recording(connection: sa.Connection, call_id: UUID) -> dict[str, Any] | None:
     """The columns RECORDING of the call's current recording."""
     row = connection.execute(_RECORDING, {"of_call": call_id}).one_or_none()
-    return None if row is None else row._mapping
+    return None if row is None else row._asdict()
 
 
 def read_said(connection: sa.Connection, transcript_id: UUID, *, word_by_word: bool) -> list[Utterance]:
