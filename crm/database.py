@@ -101,6 +101,19 @@ class Database:
             yield connection
 
     @contextmanager
+    def glance(self) -> Iterator[sa.Connection]:
+        """For the few statements of one request, each of which may see what was committed meanwhile, as PostgreSQL's
+        transactions let them, too: there, none is begun and ended around them, which takes as long as they do.
+
+        Raises TransientError when the database cannot be reached.
+        """
+        with self._connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
     def _connect(self) -> Iterator[sa.Connection]:
         try:
             connection = self.engine.connect()

@@ -85,7 +85,7 @@ async def send_recording(request: Request, site: OurSite, viewer: ApiViewer) -> 
 
 def call(site: OurSite, viewer: ApiViewer, call_id: UUID) -> Response:
     """One call in full."""
-    with site.wiring.database.read() as connection:
+    with site.wiring.database.glance() as connection:
         found = call_in_full(connection, viewer, call_id, site.wiring.redaction, word_by_word=False)
     if found.transcript:
         note_read(site, viewer, Action.READ_TRANSCRIPT, call_id)

@@ -50,7 +50,7 @@ def visitor_of(request: Request) -> Visitor:
     session = site.sessions.read(request.cookies.get(COOKIE), site.clock())
     if session is None or not session.is_signed_in:
         raise NotSignedIn
-    with site.wiring.database.read() as connection:
+    with site.wiring.database.glance() as connection:
         user = user_of_session(connection, session.key_hash, site.clock())
     if user is None:
         raise NotSignedIn
@@ -222,7 +222,7 @@ def _api_viewer(request: Request) -> Viewer:
 
 def _viewer_of_token(site: Site, text: str) -> Viewer:
     now = site.clock()
-    with site.wiring.database.read() as connection:
+    with site.wiring.database.glance() as connection:
         found = viewer_of_token(connection, text, now)
     if found is None:
         raise NotSignedIn
