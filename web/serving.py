@@ -1,6 +1,9 @@
 """Serving the pages and the API: in this process, or in several that share one port."""
 
 import os
+import signal
+from multiprocessing import parent_process
+from threading import Thread
 
 import uvicorn
 from fastapi import FastAPI
@@ -45,6 +48,20 @@ def app_of_settings() -> FastAPI:
     """The application by the settings of the environment and the file: in each process of several."""
     from web.app import create_app
 
+    _end_with_parent()
     wiring = Wiring(read_settings())
     set_up_logs(wiring.settings.log_level)
     return create_app(wiring)
+
+
+def _end_with_parent() -> None:
+    """Left behind by a parent that was killed, this process would keep its port from the next one."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=wait, name="parent", daemon=True).start()
