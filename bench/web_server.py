@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 
+from bench.processor import cpu_s, tree
 from crm.access import Permission
 from crm.database import Database
 from crm.tokens import create_token
@@ -25,6 +26,7 @@ from crm.users import create_user
 
 _READY_S = 240
 _CONNECTIONS = 16
+_QUIET = ("--no-access-log", "--log-level", "warning")
 _ROOT = Path(__file__).parent.parent
 _CPU_MS, _CLOCK_MS = "x-bench-cpu-ms", "x-bench-clock-ms"
 
@@ -53,7 +55,7 @@ def call_pages(database: Database, ids: Sequence[UUID], *, rounds: int) -> dict[
     cpu: list[float] = []
     sizes, packed = [], []
     with (
-        _served(database, [sys.executable, "-m", "uvicorn", "bench.web_server:app", "--factory"]) as web,
+        _served(database, [sys.executable, "-m", "uvicorn", "bench.web_server:app", "--factory", *_QUIET]) as web,
         httpx2.Client(base_url=web.url, timeout=60, follow_redirects=True) as client,
     ):
         _sign_in(client, web)
@@ -93,11 +95,11 @@ def requests_per_s(database: Database, ids: Sequence[UUID], *, seconds: float) -
         paths = [f"/api/v1/calls/{one}" for one in ids]
         warm = min(len(paths) // 10, 200)
         _load(web, 2, paths[:warm])
-        server = _tree(web.pid)
-        before = _cpu_s(server), _cpu_s(_backends(database))
+        server = tree(web.pid)
+        before = cpu_s(server), cpu_s(_backends(database))
         found = _load(web, seconds, paths[warm:])
         # Of those connections to the database that were opened meanwhile, all that they took is counted.
-        after = _cpu_s(server), _cpu_s(_backends(database))
+        after = cpu_s(server), cpu_s(_backends(database))
     asked = found["requests"]
     took_ms = {
         "server": (after[0] - before[0]) * 1000 / asked,
@@ -128,17 +130,6 @@ def _load(web: _Served, seconds: float, paths: Sequence[str]) -> dict[str, float
     return found
 
 
-def _stat(pid: int) -> list[str]:
-    # The third field and those behind it: the second, a name in parentheses, may hold anything.
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def _tree(pid: int) -> list[int]:
-    """The process and those that it began."""
-    children = [one for each in Path(f"/proc/{pid}/task").glob("*/children") for one in each.read_text().split()]
-    return [pid, *(one for child in children for one in _tree(int(child)))]
-
-
 def _backends(database: Database) -> list[int]:
     """The processes of PostgreSQL that serve this database; SQLite works in the processes that use it."""
     if database.is_sqlite:
@@ -146,16 +137,6 @@ def _backends(database: Database) -> list[int]:
     asked = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with database.read() as connection:
         return list(connection.exec_driver_sql(asked).scalars())
-
-
-def _cpu_s(pids: Sequence[int]) -> float:
-    """Seconds of CPU that these processes have taken."""
-    ticks = 0
-    for pid in pids:
-        # utime and stime of proc(5).
-        fields = _stat(pid)
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _sign_in(client: httpx2.Client, web: _Served) -> None:
@@ -185,7 +166,7 @@ def _served(database: Database, command: Sequence[str], *, processes: int = 1) -
             "CALLWISE_WEB__SECRET": uuid4().hex * 2,
             "PYTHONPATH": str(_ROOT),
         }
-        server = subprocess.Popen([*command, "--port", str(port)], env=environment, cwd=_ROOT)
+        server = subprocess.Popen([*command, "--port", str(port)], env=environment, cwd=_ROOT, stdout=sys.stderr)
         try:
             _wait(port)
             yield _Served(server.pid, port, token, name, password)
