@@ -9,6 +9,7 @@ are timed in the same run. The load of the machine is printed with the figures.
 import argparse
 import json
 import os
+import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -35,6 +37,7 @@ _PAGE = 50
 _DEEP = 0.9
 _UNTIMED = 10
 _ANALYST = Viewer("analyst", Role.ANALYST)
+_ASKED, _STRETCHES = 40_000, 1000
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,8 @@ def measure(database: Database, rounds: int, seconds: float) -> dict[str, Any]:
         count = connection.execute(sa.select(sa.func.count()).select_from(call)).scalar_one()
         lists = _lists(connection, count, rounds)
         found = _searches(connection, rounds)
-        some = connection.execute(
-            sa.select(call.c.id).where(call.c.stage == "done").order_by(call.c.happened_at.desc()).limit(200)
-        ).scalars()
-        ids = list(some)
-    pages = call_pages(database, ids, rounds=max(60, rounds))
+        ids = _some(connection, count)
+    pages = call_pages(database, ids, rounds=max(200, rounds))
     return {
         "calls": count,
         "database": database.engine.dialect.name,
@@ -87,11 +87,26 @@ def measure(database: Database, rounds: int, seconds: float) -> dict[str, Any]:
         "offset_deep_ms": lists["none"]["offset_deep_ms"],
         **found,
         **pages,
-        "api_requests_per_s": requests_per_s(database, ids, seconds=seconds) if seconds else None,
+        **(requests_per_s(database, ids, seconds=seconds) if seconds else {}),
         "lists": lists,
         "load_average": round(os.getloadavg()[0], 1),
         "cpus": os.cpu_count(),
     }
+
+
+def _some(connection: sa.Connection, count: int) -> list[UUID]:
+    """Calls from everywhere in a large centre, each once: more than are asked for in any run."""
+    every = sa.select(call.c.id).where(call.c.stage == "done")
+    if count <= _ASKED:
+        found = list(connection.execute(every).scalars())
+    else:
+        times = [FIRST_AT + (LAST_AT - FIRST_AT) * (place / _STRETCHES) for place in range(_STRETCHES)]
+        stretch = every.where(call.c.happened_at >= sa.bindparam("at")).order_by(call.c.happened_at)
+        each = stretch.limit(_ASKED // _STRETCHES)
+        found = [one for at in times for one in connection.execute(each, {"at": at}).scalars()]
+        found = list(dict.fromkeys(found))
+    random.Random(7).shuffle(found)
+    return found
 
 
 def _lists(connection: sa.Connection, count: int, rounds: int) -> dict[str, Any]:

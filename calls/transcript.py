@@ -67,6 +67,11 @@ def take_turns(utterances: Sequence[Utterance]) -> list[Turn]:
     A pause longer than TURN_GAP_S seconds ends a turn. Overlap is kept: a turn may start before the one before it has
     ended. Two channels are two voices, also where nobody knows whose.
     """
+    return turns_of(group_turns(utterances))
+
+
+def turns_of(groups: Sequence[Sequence[Utterance]]) -> list[Turn]:
+    """The turns that `group_turns` found, as `take_turns` gives them."""
     return [
         Turn(
             index=index,
@@ -75,7 +80,7 @@ def take_turns(utterances: Sequence[Utterance]) -> list[Turn]:
             end_s=max(one.end_s for one in said),
             text=" ".join(one.text.strip() for one in said),
         )
-        for index, said in enumerate(group_turns(utterances))
+        for index, said in enumerate(groups)
     ]
 
 

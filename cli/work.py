@@ -62,22 +62,12 @@ def web(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: web.host.")] = None,
 ) -> None:
     """Serve the pages and the API until Ctrl-C."""
-    import uvicorn
-
     from crm.schema import require_current
-    from web.app import create_app
+    from web.serving import serve
 
     wired = wire()
-    settings = wired.settings
-    set_up_logs(settings.log_level)
     require_current(wired.database)
-    uvicorn.run(
-        create_app(wired, host=host),
-        host=host or settings.web.host,
-        port=settings.web.port if port is None else port,
-        log_level="warning",
-        server_header=False,
-    )
+    serve(wired, host=host, port=port)
 
 
 def work(

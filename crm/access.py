@@ -114,14 +114,16 @@ def visible_agents(viewer: Viewer) -> sa.ColumnElement[bool]:
     return sa.false()
 
 
-def visible_calls(viewer: Viewer) -> sa.ColumnElement[bool]:
-    """The condition on `call` that leaves the calls that this viewer may see: the only place that says so."""
+def visible_calls(viewer: Viewer, of: sa.FromClause = call) -> sa.ColumnElement[bool]:
+    """The condition on `call`, or on `of`, another name of it, that leaves the calls that this viewer may see: the only
+    place that says so.
+    """
     if not viewer.may(Permission.READ_CALLS):
         return sa.false()
     if viewer.role in EVERYBODYS:
         return sa.true()
     if viewer.role is Role.LEAD and viewer.team_ids:
-        return call.c.agent_id.in_(sa.select(agent.c.id).where(visible_agents(viewer)))
+        return of.c.agent_id.in_(sa.select(agent.c.id).where(visible_agents(viewer)))
     if viewer.role is Role.AGENT and viewer.agent_id is not None:
-        return call.c.agent_id == viewer.agent_id
+        return of.c.agent_id == viewer.agent_id
     return sa.false()

@@ -19,6 +19,10 @@ from crm.access_tables import audit_entry
 # Any number that no other part of the product locks by: "callwise audit".
 _TURN = 0x0CA11A0D17
 _BEFORE_THE_FIRST = ""
+# Nobody else may write until a note is committed: what it takes is put together before.
+_TAKE_TURN = sa.select(sa.func.pg_advisory_xact_lock(_TURN))
+_LAST = sa.select(audit_entry.c.seq, audit_entry.c.hash).order_by(audit_entry.c.seq.desc()).limit(1)
+_ADD = sa.insert(audit_entry)
 MAX_DETAIL = 5000
 
 
@@ -100,10 +104,8 @@ def note_all(connection: sa.Connection, deeds: Sequence[Deed]) -> list[AuditEntr
     """Write down several deeds in their order, as `note` does."""
     if connection.dialect.name == "postgresql":
         # SQLite's write transactions come one after another by themselves.
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN)))
-    last = connection.execute(
-        sa.select(audit_entry.c.seq, audit_entry.c.hash).order_by(audit_entry.c.seq.desc()).limit(1)
-    ).one_or_none()
+        connection.execute(_TAKE_TURN)
+    last = connection.execute(_LAST).one_or_none()
     seq, head = (last.seq, last.hash) if last else (0, _BEFORE_THE_FIRST)
     written: list[AuditEntry] = []
     for number, deed in enumerate(deeds, seq + 1):
@@ -119,7 +121,7 @@ def note_all(connection: sa.Connection, deeds: Sequence[Deed]) -> list[AuditEntr
         }
         head = _hash_of(row, head)
         written.append(AuditEntry(**row, hash=head))
-    connection.execute(sa.insert(audit_entry), [entry.__dict__ for entry in written])
+    connection.execute(_ADD, [entry.__dict__ for entry in written])
     return written
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -195,15 +196,22 @@ def earlier_calls(
     """The same customer's calls before this one that `viewer` may see, newest first; none for a call that is not filed
     with a customer.
     """
-    this = sa.select(call.c.contact_id, call.c.happened_at).where(call.c.id == call_id).subquery()
-    rows = connection.execute(
+    rows = connection.execute(_earlier(viewer), {"of_call": call_id, "at_most": limit})
+    return tuple(shown_line(viewer, line_of(row), find) for row in rows)
+
+
+# A part of every call's page: put together once for each viewer, whose rights are part of it.
+@lru_cache(maxsize=256)
+def _earlier(viewer: Viewer) -> sa.Select[Any]:
+    of_call: sa.BindParameter[UUID] = sa.bindparam("of_call", type_=sa.Uuid())
+    this = sa.select(call.c.contact_id, call.c.happened_at).where(call.c.id == of_call).subquery()
+    return (
         select_lines()
         .join(this, call.c.contact_id == this.c.contact_id)
-        .where(visible_calls(viewer), call.c.happened_at <= this.c.happened_at, call.c.id != call_id)
+        .where(visible_calls(viewer), call.c.happened_at <= this.c.happened_at, call.c.id != of_call)
         .order_by(call.c.happened_at.desc(), call.c.id.desc())
-        .limit(limit)
+        .limit(sa.bindparam("at_most", type_=sa.Integer()))
     )
-    return tuple(shown_line(viewer, line_of(row), find) for row in rows)
 
 
 def parse_moment(text: str, zone: ZoneInfo, *, is_until: bool = False) -> datetime | None:

@@ -181,12 +181,9 @@ def revision_of(connection: sa.Connection, call_id: UUID) -> int:
 @cache
 def revision_column() -> sa.ColumnElement[int]:
     """`revision_of` for the `call` of each row."""
-    customer_words = (
-        sa.select(sa.func.count())
-        .where(review.c.call_id == call.c.id, review.c.field == Field.CUSTOMER)
-        .correlate(call)
-        .scalar_subquery()
-    )
+    # Counted among the call's: where there is a condition on the field, SQLite may look through all of that field.
+    of_customer = sa.func.count(sa.case((review.c.field == Field.CUSTOMER, 1)))
+    customer_words = sa.select(of_customer).where(review.c.call_id == call.c.id).correlate(call).scalar_subquery()
     return _latest(call_analysis) + _latest(transcript) + customer_words
 
 

@@ -105,6 +105,19 @@ class Database:
             yield connection
 
     @contextmanager
+    def glance(self) -> Iterator[sa.Connection]:
+        """For the few statements of one request, each of which may see what was committed meanwhile, as PostgreSQL's
+        transactions let them, too: there, none is begun and ended around them, which takes as long as they do.
+
+        Raises TransientError when the database cannot be reached.
+        """
+        with self._connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
     def _connect(self) -> Iterator[sa.Connection]:
         try:
             connection = self.engine.connect()
@@ -159,22 +172,24 @@ def _make_engine(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _on_begin(connection: sa.Connection) -> None:
+        # Past SQLAlchemy, which would put together a statement and a result for each of these words.
+        raw: Any = connection.connection.dbapi_connection
         if connection.get_execution_options().get("callwise_writes"):
-            _begin_writing(connection)
-        else:
-            connection.exec_driver_sql("BEGIN")
+            _begin_writing(raw)
+            return
+        try:
+            raw.execute("BEGIN")
+        except sqlite3.Error as error:
+            raise sa.exc.DBAPIError.instance("BEGIN", None, error, sqlite3.Error) from error
 
     # The tables of the star schema stand in the schema `bi`; SQLite has no schemas, their names are unique without it.
     return engine.execution_options(schema_translate_map={"bi": None})
 
 
-def _begin_writing(connection: sa.Connection) -> None:
+def _begin_writing(raw: Any) -> None:
     """Take the write lock. SQLite's own way to wait for it looks ten times a second in the end, and two listeners that
     write in turns would idle most of the time.
     """
-    raw = connection.connection.dbapi_connection
-    if raw is None:
-        raise CallwiseError("there is no connection to the database")
     ends_at, pause_s = monotonic() + _BUSY_S, _FIRST_LOOK_S
     raw.execute("PRAGMA busy_timeout=0")
     try:

@@ -13,16 +13,15 @@ from calls.corrections import OF_ANALYSIS, Changes, Field
 from calls.recording import TEXT_SUFFIXES
 from calls.redaction import SensitiveFinder, find_sensitive
 from calls.timing import Timing
-from calls.transcript import Speaker, Turn, Utterance, group_turns, take_turns
-from crm.access import Viewer, visible_calls
-from crm.call_lines import CallLine, label_of, line_of, select_lines
+from calls.transcript import Speaker, Turn, Utterance, group_turns, turns_of
+from crm.access import Viewer
+from crm.call_lines import CallLine, label_of
 from crm.calls import NoSuchCall
-from crm.corrections import revision_column
 from crm.findings import recall
+from crm.one_call_rows import WholeRow, read_labels, read_recording, read_said, read_whole
 from crm.redacted import is_redacted, shown_call
-from crm.results import GIVEN, analysis_of, utterance_of
+from crm.results import GIVEN, analysis_of
 from crm.reviews import Review, reviews_of
-from crm.tables import call, call_analysis, job, paid_request, reason, recording, transcript, utterance
 from crm.taxonomies import known_successors
 
 
@@ -205,56 +204,35 @@ class CallInFull:
     reviews: tuple[Review, ...] = ()
 
 
-_OF_CALL = (
-    "source_system",
-    "failed_step",
-    "failed_detail",
-    "finished_at",
-    "modified_at",
-    "from_number_e164",
-    "to_number_e164",
-    "queued_at",
-    "answered_at",
-    "ended_at",
-    "hold_time_s",
-    "hold_count",
-    "acw_time_s",
-    "is_transferred",
-    "disconnect_reason",
-    "contact_id",
-    "earlier_call_id",
-    "attributes",
-)
-
-
 def call_in_full(
-    connection: sa.Connection, viewer: Viewer, call_id: UUID, find: SensitiveFinder = find_sensitive
+    connection: sa.Connection,
+    viewer: Viewer,
+    call_id: UUID,
+    find: SensitiveFinder = find_sensitive,
+    *,
+    word_by_word: bool = True,
 ) -> CallInFull:
     """The call of that id, with marks in place of what `find` finds where `viewer` may not read it. Raises NoSuchCall,
     also for one that `viewer` may not see.
+
+    Who shows turns alone asks for less than `word_by_word`: the utterances are then without their words.
     """
-    row = connection.execute(select_lines().where(call.c.id == call_id, visible_calls(viewer))).one_or_none()
+    row = read_whole(connection, viewer, call_id)
     if row is None:
         raise NoSuchCall(f"no call has the id {call_id}")
-    columns = (*(call.c[name] for name in _OF_CALL), revision_column().label("revision"))
-    facts = connection.execute(sa.select(*columns).where(call.c.id == call_id)).one()
-    # Another's call may be one that this viewer is not to know of.
-    seen = sa.select(call.c.id).where(call.c.id == facts.earlier_call_id, visible_calls(viewer))
-    earlier = connection.execute(seen).scalar_one_or_none() if facts.earlier_call_id else None
-    paid_request_count, cost_microusd = _cost(connection, call_id)
-    held = recording_of(connection, call_id)
-    analysis = _analysis(connection, call_id)
+    reviews = tuple(reviews_of(connection, call_id)) if row.review_count else ()
     found = CallInFull(
-        line=line_of(row),
-        revision=facts.revision,
-        **({name: getattr(facts, name) for name in _OF_CALL} | {"earlier_call_id": earlier}),
-        recording=held,
-        transcript=_transcript(connection, call_id, held.channel_count if held else None),
-        analysis=analysis,
-        attempt=_attempt(connection, call_id),
-        paid_request_count=paid_request_count,
-        cost_microusd=cost_microusd,
-        reviews=analysis.reviews if analysis else tuple(reviews_of(connection, call_id)),
+        line=row.line,
+        revision=row.revision,
+        **row.call,
+        earlier_call_id=row.earlier_call_id,
+        recording=RecordingRow(**row.recording) if row.recording else None,
+        transcript=_transcript(connection, row, word_by_word=word_by_word),
+        analysis=_analysis(connection, row, reviews),
+        attempt=Attempt(**row.attempt) if row.attempt else None,
+        paid_request_count=row.paid_request_count,
+        cost_microusd=row.cost_microusd,
+        reviews=reviews,
     )
     if found.transcript and is_redacted(viewer):
         recall(connection, {call_id: found.transcript.turns}, find)
@@ -275,38 +253,24 @@ def beyond_shown(changes: Changes, shown: CallInFull) -> Changes:
 
 def recording_of(connection: sa.Connection, call_id: UUID) -> RecordingRow | None:
     """The current recording of a call; None for a call without one (generated history)."""
-    names = RecordingRow.__dataclass_fields__
-    row = connection.execute(
-        sa.select(*(recording.c[name] for name in names)).where(recording.c.call_id == call_id, recording.c.is_current)
-    ).one_or_none()
-    return RecordingRow(**row._mapping) if row else None
+    found = read_recording(connection, call_id)
+    return RecordingRow(**found) if found else None
 
 
-def _transcript(connection: sa.Connection, call_id: UUID, channel_count: int | None) -> TranscriptRow | None:
-    head = connection.execute(
-        sa.select(transcript).where(transcript.c.call_id == call_id, transcript.c.is_current)
-    ).one_or_none()
-    if head is None:
+def _transcript(connection: sa.Connection, row: WholeRow, *, word_by_word: bool) -> TranscriptRow | None:
+    if row.transcript is None:
         return None
-    said = [
-        utterance_of(row)
-        for row in connection.execute(
-            sa.select(utterance).where(utterance.c.transcript_id == head.id).order_by(utterance.c.seq)
-        )
-    ]
+    said = read_said(connection, row.transcript["id"], word_by_word=word_by_word)
+    groups = group_turns(said)
+    told = row.transcript
     return TranscriptRow(
-        engine=head.engine,
-        is_demo=head.is_demo,
-        language=head.language,
-        revision=head.revision,
-        created_at=head.created_at,
-        turns=tuple(take_turns(said)),
-        utterances_by_turn=tuple(tuple(group) for group in group_turns(said)),
-        translation=tuple(Utterance(*row) for row in head.translation or ()),
-        channels=_channels(said, channel_count),
-        agent_channel=head.agent_channel,
-        timing=Timing(**{name: getattr(head, name) for name in Timing.__dataclass_fields__}),
-        skipped=head.skipped,
+        **{name: told[name] for name in ("engine", "is_demo", "language", "revision", "created_at", "skipped")},
+        turns=tuple(turns_of(groups)),
+        utterances_by_turn=tuple(tuple(group) for group in groups),
+        translation=tuple(Utterance(*one) for one in told["translation"] or ()),
+        channels=_channels(said, row.recording["channel_count"] if row.recording else None),
+        agent_channel=told["agent_channel"],
+        timing=Timing(**{name: told[name] for name in Timing.__dataclass_fields__}),
     )
 
 
@@ -318,49 +282,17 @@ def _channels(said: Sequence[Utterance], channel_count: int | None) -> tuple[Cha
     )
 
 
-def _analysis(connection: sa.Connection, call_id: UUID) -> AnalysisRow | None:
-    row = connection.execute(
-        sa.select(call_analysis).where(call_analysis.c.call_id == call_id, call_analysis.c.is_current)
-    ).one_or_none()
-    if row is None:
+def _analysis(connection: sa.Connection, row: WholeRow, reviews: tuple[Review, ...]) -> AnalysisRow | None:
+    if row.analysis is None:
         return None
-    codes = [code for code in (row.reason_code, *row.secondary_reason_codes) if code]
-    labels = {
-        found.code: found.label
-        for found in connection.execute(
-            sa.select(reason.c.code, reason.c.label).where(
-                reason.c.taxonomy_version == row.taxonomy_version, reason.c.code.in_(codes)
-            )
-        )
-    }
-    made = {"reason_label", "secondary_reasons", "reviews", "following"}
-    names = [name for name in AnalysisRow.__dataclass_fields__ if name not in made]
+    told = dict(row.analysis)
+    codes = told.pop("secondary_reason_codes")
+    labels = read_labels(connection, told["taxonomy_version"], codes)
     return AnalysisRow(
-        **{name: getattr(row, name) for name in names},
-        reason_label=label_of(row.reason_code, labels.get(row.reason_code)),
-        secondary_reasons=tuple(
-            (code, label_of(code, labels.get(code)) or code) for code in row.secondary_reason_codes
-        ),
-        reviews=tuple(reviews_of(connection, call_id)),
-        following=known_successors(connection),
+        **told,
+        reason_label=row.line.reason_label,
+        secondary_reasons=tuple((code, label_of(code, labels.get(code)) or code) for code in codes),
+        reviews=reviews,
+        # Of use where a person gave the reason alone.
+        following=known_successors(connection) if any(one.field == Field.REASON for one in reviews) else {},
     )
-
-
-def _attempt(connection: sa.Connection, call_id: UUID) -> Attempt | None:
-    row = connection.execute(
-        sa.select(job.c.step, job.c.attempt_count, job.c.due_at, job.c.last_code, job.c.last_detail).where(
-            job.c.call_id == call_id
-        )
-    ).one_or_none()
-    return Attempt(**row._mapping) if row else None
-
-
-def _cost(connection: sa.Connection, call_id: UUID) -> tuple[int, int | None]:
-    row = connection.execute(
-        sa.select(
-            sa.func.count().label("requests"),
-            sa.func.count(paid_request.c.cost_microusd).label("priced"),
-            sa.func.sum(paid_request.c.cost_microusd).label("cost_microusd"),
-        ).where(paid_request.c.call_id == call_id)
-    ).one()
-    return row.requests, int(row.cost_microusd or 0) if row.priced == row.requests else None

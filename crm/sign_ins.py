@@ -9,6 +9,17 @@ from crm.access_tables import web_session
 from crm.tables import app_user
 from crm.users import User, select_users, users_of
 
+# Sent with every page: put together once.
+_BY_KEY = (
+    select_users()
+    .join(web_session, web_session.c.user_id == app_user.c.id)
+    .where(
+        web_session.c.key_hash == sa.bindparam("key_hash"),
+        web_session.c.expires_at > sa.bindparam("now", type_=web_session.c.expires_at.type),
+        app_user.c.is_active,
+    )
+)
+
 
 def open_session(
     connection: sa.Connection, user_id: UUID, key_hash: str, *, now: datetime, expires_at: datetime
@@ -22,11 +33,7 @@ def open_session(
 
 def user_of_session(connection: sa.Connection, key_hash: str, now: datetime) -> User | None:
     """Whose session this is, as she stands now; None when it is over, was ended, or its user is let in no more."""
-    rows = connection.execute(
-        select_users()
-        .join(web_session, web_session.c.user_id == app_user.c.id)
-        .where(web_session.c.key_hash == key_hash, web_session.c.expires_at > now, app_user.c.is_active)
-    )
+    rows = connection.execute(_BY_KEY, {"key_hash": key_hash, "now": now})
     return next(iter(users_of(rows)), None)
 
 

@@ -21,6 +21,14 @@ MAX_LIFETIME = timedelta(days=366)
 _KEPT = ("id", "user_id", "name", "hint", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
 # `last_used_at` is written at most this often: a read must not cost a write.
 _USE_NOTED_EVERY = timedelta(minutes=5)
+_KNOWN = {permission.value: permission for permission in Permission}
+# Sent with every request by token: put together once.
+_BY_HASH = (
+    select_users()
+    .add_columns(*(api_token.c[name].label(f"token_{name}") for name in _KEPT))
+    .join(api_token, api_token.c.user_id == app_user.c.id)
+    .where(api_token.c.token_hash == sa.bindparam("hash"), app_user.c.is_active)
+)
 
 
 class TokenError(CallwiseError):
@@ -89,12 +97,7 @@ def viewer_of_token(connection: sa.Connection, text: str, now: datetime) -> tupl
     """
     if not text.startswith(PREFIX):
         return None
-    rows = connection.execute(
-        select_users()
-        .add_columns(*(api_token.c[name].label(f"token_{name}") for name in _KEPT))
-        .join(api_token, api_token.c.user_id == app_user.c.id)
-        .where(api_token.c.token_hash == _hash(text), app_user.c.is_active)
-    ).all()
+    rows = connection.execute(_BY_HASH, {"hash": _hash(text)}).all()
     if not rows:
         return None
     (user,) = users_of(rows)
@@ -166,9 +169,8 @@ def _token(row: sa.Row[tuple[object, ...]]) -> Token:
 
 
 def _known(scopes: Iterable[str]) -> frozenset[Permission]:
-    known = {permission.value for permission in Permission}
     # One that this version does not know any more allows nothing.
-    return frozenset(Permission(scope) for scope in scopes if scope in known)
+    return frozenset(_KNOWN[scope] for scope in scopes if scope in _KNOWN)
 
 
 def _hash(text: str) -> str:

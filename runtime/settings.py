@@ -442,6 +442,12 @@ class OidcSettings(Part):
 class WebSettings(Part):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0: any free one.")
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="So many processes serve the pages and the API of `callwise web`: one a core, or two.",
+    )
     allowed_hosts: tuple[str, ...] = Field(
         ("127.0.0.1", "localhost", "[::1]"), description="Host names under which the pages are served."
     )

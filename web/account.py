@@ -12,12 +12,12 @@ from crm.audit import Action, note
 from crm.sign_ins import end_sessions_of
 from crm.tokens import TokenError, create_token, list_tokens, revoke_token
 from crm.users import UserError, names_of, set_password
-from web.auth import CheckedForm, PageVisitor, Visitor, check_password, visitor_of
+from web.auth import CheckedForm, PageVisitor, Visitor, check_password, page_visitor
 from web.filters import Words
 from web.site import OurSite, Site
 
 # Everybody who is signed in has an account: no permission is asked for.
-router = APIRouter(prefix="/account", include_in_schema=False, dependencies=[Depends(visitor_of)])
+router = APIRouter(prefix="/account", include_in_schema=False, dependencies=[Depends(page_visitor)])
 Text = Annotated[Words, Form()]
 
 

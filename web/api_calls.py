@@ -19,7 +19,7 @@ from crm.one_call import beyond_shown, call_in_full
 from crm.revisions import Revision, revisions_of
 from web.api_models import Call, CallList
 from web.api_models_writes import Approved, Corrected, Correction, LookedAt, Received, Retried, Revisions
-from web.api_route import BEARS_KEY, ApiRoute, answer, revision_in
+from web.api_route import BEARS_KEY, ApiRoute, ReadOfOne, answer, revision_in
 from web.audit import note_read
 from web.auth import ApiViewer, api_viewer, needs
 from web.errors import NothingLookedAt, WrongRequest, WrongRevision
@@ -83,14 +83,22 @@ async def send_recording(request: Request, site: OurSite, viewer: ApiViewer) -> 
     return answer(document, 201)
 
 
-@router.get("/calls/{call_id}", dependencies=[Depends(needs(Permission.READ_CALLS))], responses=answers(Call, 304, 404))
 def call(site: OurSite, viewer: ApiViewer, call_id: UUID) -> Response:
     """One call in full."""
-    with site.wiring.database.read() as connection:
-        found = call_in_full(connection, viewer, call_id, site.wiring.redaction)
+    with site.wiring.database.glance() as connection:
+        found = call_in_full(connection, viewer, call_id, site.wiring.redaction, word_by_word=False)
     if found.transcript:
         note_read(site, viewer, Action.READ_TRANSCRIPT, call_id)
     return answer(call_document(found), revision=found.revision)
+
+
+router.add_api_route(
+    "/calls/{call_id}",
+    call,
+    dependencies=[Depends(needs(Permission.READ_CALLS))],
+    responses=answers(Call, 304, 404),
+    route_class_override=ReadOfOne,
+)
 
 
 @router.patch(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Coroutine, Mapping
 from hashlib import sha256
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, Header, Request
 from fastapi.routing import APIRoute
@@ -15,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from crm.access import Viewer
 from crm.kept_answers import KeptAnswer, claim, keep, release
-from web.auth import api_viewer
+from web.auth import Needs, find_api_viewer
 from web.errors import WrongRequest
 from web.site import site_of
 
@@ -23,6 +24,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # Printable, as a header carries it; long enough for two UUIDs.
 _KEY = re.compile(r"[\x21-\x7e]{1,100}")
+_PLAIN_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _REVISION = re.compile(r'(?:W/)?"(\d{1,9})\.[0-9a-f]+"')
 
 
@@ -77,6 +79,38 @@ class ApiRoute(APIRoute):
         return handle
 
 
+class ReadOfOne(ApiRoute):
+    """The route of a read that programs ask for all day, a function of the site, the viewer and an id: who asks,
+    whether they may and what they get is found in one thread, not in one after another, and without the framework's way
+    through the dependencies. Both take longer than asking the database. It is declared like every other route, and
+    guarded by the same `needs`; what is no plain id takes the usual way, which says why.
+    """
+
+    def get_route_handler(self) -> Handler:
+        """The handler; without a guard there is none."""
+        usual = super().get_route_handler()
+        read, (name,) = self.endpoint, self.param_convertors
+        guards = [one.dependency for one in self.dependencies if isinstance(one.dependency, Needs)]
+        permissions = [permission for guard in guards for permission in guard.permissions]
+        if not permissions:
+            raise ValueError(f"nothing says who may read {self.path}")
+
+        def found(request: Request, wanted: UUID) -> Response:
+            viewer = find_api_viewer(request)
+            viewer.require(*permissions)
+            response: Response = read(site_of(request), viewer, wanted)
+            return response
+
+        async def handle(request: Request) -> Response:
+            wanted = request.path_params[name]
+            if request.method != "GET" or not _PLAIN_ID.fullmatch(wanted):
+                return await usual(request)
+            response = await run_in_threadpool(found, request, UUID(wanted))
+            return _unchanged(response) if _is_known(request, response) else response
+
+        return handle
+
+
 def _is_known(request: Request, response: Response) -> bool:
     """Whether the caller has this very answer: compared weakly, as RFC 9110 has it for If-None-Match."""
     etag = response.headers.get("etag")
@@ -92,7 +126,7 @@ def _unchanged(response: Response) -> Response:
 async def _once(request: Request, key: str, inner: Handler) -> Response:
     if not _KEY.fullmatch(key):
         raise WrongRequest("Idempotency-Key: 1 to 100 printable ASCII characters without blanks")
-    viewer = await run_in_threadpool(api_viewer, request)
+    viewer = await run_in_threadpool(find_api_viewer, request)
     caller = _caller(viewer)
     body = await request.body()
     asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body

@@ -50,7 +50,9 @@ from web.sessions import Sessions, web_secret
 from web.site import Site
 from web.throttle import LoginThrottle
 
+# In the order in which they are looked through: what programs ask for all day stands first.
 _PARTS = (
+    api,
     auth,
     oidc,
     account,
@@ -58,7 +60,6 @@ _PARTS = (
     pages_audit,
     health,
     audio,
-    api,
     api_handover,
     api_search,
     api_ask,

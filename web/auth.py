@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import APIRouter, Depends, Form, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from crm.access import Permission, Viewer
@@ -49,7 +50,7 @@ def visitor_of(request: Request) -> Visitor:
     session = site.sessions.read(request.cookies.get(COOKIE), site.clock())
     if session is None or not session.is_signed_in:
         raise NotSignedIn
-    with site.wiring.database.read() as connection:
+    with site.wiring.database.glance() as connection:
         user = user_of_session(connection, session.key_hash, site.clock())
     if user is None:
         raise NotSignedIn
@@ -58,7 +59,13 @@ def visitor_of(request: Request) -> Visitor:
     return visitor
 
 
-def api_viewer(request: Request) -> Viewer:
+async def page_visitor(request: Request) -> Visitor:
+    """`visitor_of` as a dependency. Raises NotSignedIn."""
+    known: Visitor | None = getattr(request.state, "visitor", None)
+    return known if known is not None else await run_in_threadpool(visitor_of, request)
+
+
+def find_api_viewer(request: Request) -> Viewer:
     """Who calls the API: by a token or name and password where the request has them, else by its session.
 
     Raises NotSignedIn; FormRefused where another site made the browser of somebody signed in send it.
@@ -73,9 +80,15 @@ def api_viewer(request: Request) -> Viewer:
     return known
 
 
+async def api_viewer(request: Request) -> Viewer:
+    """`find_api_viewer` as a dependency: only the first that asks for it needs a thread. Raises as that does."""
+    known: Viewer | None = getattr(request.state, "viewer", None)
+    return known if known is not None else await run_in_threadpool(find_api_viewer, request)
+
+
 def viewer_of(request: Request) -> Viewer:
     """Who sent this request, for a page or the API. Raises NotSignedIn."""
-    return api_viewer(request) if is_api(request) else visitor_of(request).viewer
+    return find_api_viewer(request) if is_api(request) else visitor_of(request).viewer
 
 
 class Needs:
@@ -84,14 +97,14 @@ class Needs:
     def __init__(self, permissions: tuple[Permission, ...]) -> None:
         self.permissions = permissions
 
-    def __call__(self, request: Request) -> Viewer:
+    async def __call__(self, request: Request) -> Viewer:
         """Let pass, or raise."""
-        viewer = viewer_of(request)
+        viewer = await api_viewer(request) if is_api(request) else (await page_visitor(request)).viewer
         viewer.require(*self.permissions)
         return viewer
 
 
-def needs(*permissions: Permission) -> Callable[[Request], Viewer]:
+def needs(*permissions: Permission) -> Callable[[Request], Awaitable[Viewer]]:
     """The guard of a route, for `Depends(needs(Permission.CORRECT))`; without a permission, being signed in does."""
     return Needs(permissions)
 
@@ -105,7 +118,7 @@ def checked_form(request: Request, form_token: Annotated[str, Form()] = "") -> N
     _refuse_other_sites(request)
 
 
-PageVisitor = Annotated[Visitor, Depends(visitor_of)]
+PageVisitor = Annotated[Visitor, Depends(page_visitor)]
 ApiViewer = Annotated[Viewer, Depends(api_viewer)]
 CheckedForm = Depends(checked_form)
 
@@ -209,7 +222,7 @@ def _api_viewer(request: Request) -> Viewer:
 
 def _viewer_of_token(site: Site, text: str) -> Viewer:
     now = site.clock()
-    with site.wiring.database.read() as connection:
+    with site.wiring.database.glance() as connection:
         found = viewer_of_token(connection, text, now)
     if found is None:
         raise NotSignedIn

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from crm.access import Permission
 from crm.status import beats, status
-from web.auth import api_viewer
+from web.auth import find_api_viewer
 from web.site import OurSite, Site
 
 router = APIRouter(include_in_schema=False)
@@ -32,7 +32,7 @@ def healthz(site: OurSite) -> Response:
 def metrics(request: Request, site: OurSite) -> Response:
     """What stands where, in Prometheus' text format; for this machine, or for a user."""
     if not _is_local(request):
-        api_viewer(request).require(Permission.OPERATE)
+        find_api_viewer(request).require(Permission.OPERATE)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_StatusCollector(site))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -165,10 +165,10 @@ def _call_context(
     site: Site, visitor: Visitor, call_id: UUID, *, at_s: float | None = None, find: str = ""
 ) -> dict[str, Any]:
     viewer = visitor.viewer
-    with site.wiring.database.read() as connection:
+    with site.wiring.database.glance() as connection:
         found = call_in_full(connection, viewer, call_id, site.wiring.redaction)
         earlier = earlier_calls(connection, viewer, call_id, limit=_EARLIER_SHOWN, find=site.wiring.redaction)
-        taxonomy = current_taxonomy(connection)
+        taxonomy = current_taxonomy(connection, site.known_taxonomies)
         handover = call_part(connection, site, viewer, call_id)
     heard = found.transcript
     if heard:

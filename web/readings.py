@@ -2,9 +2,10 @@
 
 from collections import OrderedDict
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import Event, Lock
 from uuid import UUID
 
+from calls.errors import TransientError
 from crm.access import Viewer
 from crm.audit import Deed, note_all
 from crm.database import Database
@@ -13,11 +14,12 @@ from crm.database import Database
 ONE_READING = timedelta(minutes=10)
 
 
-class _Reading:
-    """One deed that a request waits for."""
+class _Batch:
+    """Deeds that are written together; each request that brought one waits for all of them."""
 
-    def __init__(self, deed: Deed) -> None:
-        self.deed = deed
+    def __init__(self) -> None:
+        self.deeds: list[Deed] = []
+        self.is_over = Event()
         self.is_written = False
         self.error: Exception | None = None
 
@@ -28,7 +30,7 @@ class Readings:
     def __init__(self, *, max_count: int = 20_000) -> None:
         self._max_count = max_count
         self._noted: OrderedDict[tuple[str, str, str, UUID], datetime] = OrderedDict()
-        self._pending: list[_Reading] = []
+        self._open = _Batch()
         self._lock = Lock()
         self._turn = Lock()
 
@@ -39,30 +41,37 @@ class Readings:
             noted_at = self._noted.get(key)
             if noted_at is not None and noted_at <= now < noted_at + ONE_READING:
                 return
-            reading = _Reading(Deed(viewer, action, now, call_id))
-            self._pending.append(reading)
-        # Whoever gets the turn writes for all who wait: the log takes one transaction after another, and with one for
-        # each of many requests at once they would queue for it.
-        with self._turn:
-            if not reading.is_written and reading.error is None:
-                self._write(database)
-        if reading.error is not None:
-            raise reading.error
+            batch = self._open
+            batch.deeds.append(Deed(viewer, action, now, call_id))
+            is_first = len(batch.deeds) == 1
+        # Whoever came first writes for all who come until the log is free: it takes one transaction after another, and
+        # with one for each of many requests at once they would queue for it.
+        if is_first:
+            self._write(database, batch)
+        else:
+            batch.is_over.wait()
+        if not batch.is_written:
+            raise batch.error or TransientError("the reading was not written down", code="not_written")
         with self._lock:
             self._noted[key] = now
             self._noted.move_to_end(key)
             while len(self._noted) > self._max_count:
                 self._noted.popitem(last=False)
 
-    def _write(self, database: Database) -> None:
-        with self._lock:
-            together, self._pending = self._pending, []
+    def _write(self, database: Database, batch: _Batch) -> None:
         try:
-            with database.write() as connection:
-                note_all(connection, [reading.deed for reading in together])
+            with self._turn, database.write() as connection:
+                self._close(batch)
+                note_all(connection, batch.deeds)
+            batch.is_written = True
         except Exception as error:  # noqa: BLE001 - each of those who wait raises it
-            for reading in together:
-                reading.error = error
-            return
-        for reading in together:
-            reading.is_written = True
+            batch.error = error
+        finally:
+            self._close(batch)
+            batch.is_over.set()
+
+    def _close(self, batch: _Batch) -> None:
+        """Whoever comes from now on is of the next one."""
+        with self._lock:
+            if self._open is batch:
+                self._open = _Batch()

@@ -1,6 +1,5 @@
 """Headers that keep a browser to our own scripts, styles and origin."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -33,7 +32,9 @@ class SecureHeaders:
 
     def __init__(self, app: ASGIApp, *, https_only: bool) -> None:
         self._app = app
-        self._headers = SECURE_HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if https_only else {})
+        headers = SECURE_HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if https_only else {})
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self._names = frozenset(name for name, _ in self._headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and dress the answer."""
@@ -43,10 +44,10 @@ class SecureHeaders:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
+                told = [one for one in message["headers"] if one[0].lower() not in self._names]
+                if all(name.lower() != b"cache-control" for name, _ in told):
+                    told.append((b"cache-control", b"no-store"))
+                message["headers"] = told + self._headers
             await send(message)
 
         await self._app(scope, receive, dressed)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Request
 from starlette.templating import Jinja2Templates
 
+from calls.reasons import Taxonomy
 from ingest.intake import Intake
 from runtime.listening import make_intake
 from runtime.wiring import Wiring
@@ -29,6 +30,8 @@ class Site:
     throttle: LoginThrottle
     templates: Jinja2Templates
     readings: Readings = field(default_factory=Readings)
+    # By version; what a version says never changes, and there are as many as people have loaded.
+    known_taxonomies: dict[str, Taxonomy] = field(default_factory=dict)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -52,4 +55,9 @@ def site_of(request: Request) -> Site:
     return site
 
 
-OurSite = Annotated[Site, Depends(site_of)]
+async def _our_site(request: Request) -> Site:
+    # A dependency that is no coroutine is called in a thread of its own, which takes longer than all it does.
+    return site_of(request)
+
+
+OurSite = Annotated[Site, Depends(_our_site)]
