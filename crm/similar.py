@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from crm import vector_index
 from crm.access import EVERYBODYS, Permission, Viewer, visible_calls
 from crm.bulk import among
+from crm.call_documents import line_document
 from crm.call_filters import CallFilter, WrongQuery, conditions_of, newest
 from crm.call_lines import CallLine
 from crm.calls import lines_of, see_call
@@ -50,6 +51,15 @@ class SimilarCalls:
 
     model: str | None
     calls: tuple[SimilarCall, ...]
+
+
+def similar_document(call_id: UUID, found: SimilarCalls) -> dict[str, Any]:
+    """What the API and the command line's `--json` give."""
+    return {
+        "id": str(call_id),
+        "model": found.model,
+        "calls": [{"call": line_document(one.line), "likeness": one.likeness} for one in found.calls],
+    }
 
 
 @dataclass(frozen=True)

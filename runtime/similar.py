@@ -104,14 +104,17 @@ class Similar:
         self,
         *,
         at_most: int | None = None,
+        at_once: int | None = None,
         refit: bool = False,
         told: Callable[[int], None] = lambda _: None,
         pause: Callable[[float], None] | None = None,
     ) -> Built:
-        """Make the vectors that are missing; `told` is called with how many are made, from time to time.
+        """Make the vectors that are missing, `at_once` in a transaction; `told` is called after each with how many
+        there are.
 
-        With `pause` (seconds) whoever asks waits where the minute's budget is used up, and lets PostgreSQL have
-        pgvector. Raises SomebodyElse, BudgetSpent, and what an embedder raises.
+        With `pause` (seconds) somebody asks for all of it: every call is looked at, not only those that have changed
+        since the last look, the minute's budget is waited for, and PostgreSQL gets pgvector where the server has it.
+        Raises SomebodyElse, BudgetSpent, and what an embedder raises.
         """
         with self._database.write() as connection:
             if not take_turn(connection, now=self._clock(), lease=TURN):
@@ -120,7 +123,7 @@ class Similar:
             embedder = self._embedder(refit=refit)
             if embedder is None:
                 return Built(None, 0, is_indexed=False)
-            count, is_whole = self._make(embedder, at_most, told, pause)
+            count, is_whole = self._make(embedder, at_most, at_once or embedder.at_once, told, pause)
             # Once all are there: an index is built faster than it is added to.
             is_indexed = is_whole and self._index(embedder, creates_extension=pause is not None)
             return Built(embedder.name, count, is_indexed)
@@ -132,18 +135,21 @@ class Similar:
         self,
         embedder: Embedder,
         at_most: int | None,
+        at_once: int,
         told: Callable[[int], None],
         pause: Callable[[float], None] | None,
     ) -> tuple[int, bool]:
         """How many were made, and whether none is missing now."""
         began = self._clock()
-        with self._database.read() as connection:
-            since = looked_until(connection, embedder.name)
+        since = None
+        if pause is None:
+            with self._database.read() as connection:
+                since = looked_until(connection, embedder.name)
         count = 0
         place: Place | None = None
         while at_most is None or count < at_most:
             with self._database.read() as connection:
-                due = due_calls(connection, embedder.name, limit=embedder.at_once, since=since, after=place)
+                due = due_calls(connection, embedder.name, limit=at_once, since=since, after=place)
             if not due:
                 with self._database.write() as connection:
                     note_looked(connection, embedder.name, at=began)
