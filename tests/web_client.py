@@ -91,8 +91,14 @@ def make_hall(
     similar: SimilarSettings | None = None,
 ) -> Hall:
     """A site in `home`; with `create`, its database with the taxonomy and the user `maria`."""
-    parts = {"web": web or WebSettings(), "similar": similar or SimilarSettings()}
-    wiring = Wiring(Settings(home=home, site=SiteSettings(time_zone=zone), **parts))
+    wiring = Wiring(
+        Settings(
+            home=home,
+            site=SiteSettings(time_zone=zone),
+            web=web or WebSettings(),
+            similar=similar or SimilarSettings(),
+        )
+    )
     if create:
         home.mkdir(parents=True, exist_ok=True)
         (home / "callwise.db").write_bytes(_new_database())
