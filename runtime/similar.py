@@ -58,6 +58,9 @@ LOCAL_KEY = f"{OWN_PREFIX}similar/lsa.npz"
 
 Vector = NDArray[np.float32]
 
+# The model that was read last, by its eTag: it is some megabytes, and looked for every minute.
+_latest: dict[str, "LocalEmbedder"] = {}
+
 
 @dataclass(frozen=True)
 class Built:
@@ -120,7 +123,7 @@ class Similar:
             if not take_turn(connection, now=self._clock(), lease=TURN):
                 raise SomebodyElse("another process makes vectors; one that was killed is waited for ten minutes")
         try:
-            embedder = self._embedder(refit=refit)
+            embedder = self._embedder(refit=refit, looks_at_all=pause is not None)
             if embedder is None:
                 return Built(None, 0, is_indexed=False)
             count, is_whole = self._make(embedder, at_most, at_once or embedder.at_once, told, pause)
@@ -193,20 +196,25 @@ class Similar:
         with self._database.write() as connection:
             note_charge(connection, None, charge, now=self._clock())
 
-    def _embedder(self, *, refit: bool) -> Embedder | None:
+    def _embedder(self, *, refit: bool, looks_at_all: bool) -> Embedder | None:
         if self._settings.similar.is_paid:
             return embedder_by_api(self._settings, lambda: self._wired.meters)
-        return self._local(refit=refit)
+        return self._local(refit=refit, looks_at_all=looks_at_all)
 
-    def _local(self, *, refit: bool) -> "LocalEmbedder | None":
+    def _local(self, *, refit: bool, looks_at_all: bool) -> "LocalEmbedder | None":
         """The model in use, or a new one where there is none or the centre has outgrown it."""
         known = None if refit else kept_model(self._wired.objects)
         if known is not None and known.text_count >= FITTED_ON:
             return known
         with self._database.read() as connection:
-            enough = FITTED_AGAIN_AT * known.text_count if known else 1
-            if text_count(connection, enough) < enough:
-                return known
+            if known is not None:
+                # Only where there is something new at all: else a stroke would count calls every minute.
+                since = None if looks_at_all else looked_until(connection, known.name)
+                enough = FITTED_AGAIN_AT * known.text_count
+                if not due_calls(connection, known.name, limit=1, since=since):
+                    return known
+                if text_count(connection, enough) < enough:
+                    return known
             texts = newest_texts(connection, FITTED_ON)
         from engines.embeddings_local import MIN_TEXTS, fit
 
@@ -246,9 +254,14 @@ def kept_model(objects: ObjectStore) -> "LocalEmbedder | None":
 
     try:
         there = objects.head(LOCAL_KEY).ref
-        with tempfile.TemporaryDirectory() as folder:
-            objects.fetch(there, Path(folder) / "model")
-            return LocalEmbedder.from_bytes((Path(folder) / "model").read_bytes())
+        model = _latest.get(there.etag)
+        if model is None:
+            with tempfile.TemporaryDirectory() as folder:
+                objects.fetch(there, Path(folder) / "model")
+                model = LocalEmbedder.from_bytes((Path(folder) / "model").read_bytes())
+            _latest.clear()
+            _latest[there.etag] = model
+        return model
     except ObjectGone:
         return None
     except UnreadableModel as error:

@@ -286,7 +286,7 @@ def test_a_centre_that_outgrows_its_model_gets_another(database, tmp_path) -> No
     assert before is not None
     for _ in range(4):
         seed(database)
-    assert build(wired, LATER + timedelta(minutes=1)) == 126
+    assert build(wired, LATER + timedelta(minutes=1), pause=lambda _: None) == 126
     assert (before.text_count, kept_model(wired.objects).text_count) == (30, 126)
     assert {model for model, _ in vectors(database).values()} == {kept_model(wired.objects).name}
 
