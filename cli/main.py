@@ -16,6 +16,7 @@ COMMANDS = {
     "work": ("worker", "beat", "web", "work"),
     "ingest": ("push", "listen", "reconcile", "profiles"),
     "calls": ("calls", "call"),
+    "similar": ("similar",),
     "users": ("users",),
     "tokens": ("tokens",),
     "handover": ("handover",),

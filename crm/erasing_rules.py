@@ -65,10 +65,12 @@ ROWS_THAT_GO: dict[str, Columns] = {
     # What it is called in a CRM; what the CRM holds is the CRM's to erase.
     "crm_link": Columns(call="entity_id", contact="entity_id"),
     "call_text": Columns(call="call_id"),
+    # Made of its words, and as near to them as any.
+    "call_vector": Columns(call="call_id"),
 }
 
-# Rows that hold words, where the words go and the call stays.
-ROWS_OF_WORDS = ("call_text",)
+# Rows that hold words, or what was made of them, where the words go and the call stays.
+ROWS_OF_WORDS = ("call_text", "call_vector")
 # What people said of a call in words of their own; that they corrected its reason, outcome or customer stays, in codes.
 CORRECTED_WORDS = (Field.HEADLINE, Field.SUMMARY, Field.NEXT_STEPS)
 _NO_MORE_WORDS = "Not kept any more"

@@ -16,7 +16,8 @@ import crm.pacing
 import crm.privacy_tables
 import crm.reason_tables
 import crm.search_tables
-import crm.touched_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
+import crm.touched_tables
+import crm.vector_tables  # noqa: F401 - their tables belong to the schema, whoever asks for them
 from calls.errors import SetupBroken
 from crm.database import Database
 

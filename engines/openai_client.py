@@ -23,12 +23,16 @@ from calls.errors import (
 from calls.meter import Told
 
 Provider = Literal["openai", "azure", "compatible"]
-Purpose = Literal["speech", "language"]
+Purpose = Literal["speech", "language", "similar"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_TIMEOUT_S = 10.0
 
-_TERMINAL: Mapping[Purpose, type[TerminalError]] = {"speech": UndecodableAudio, "language": UnusableAnswer}
+_TERMINAL: Mapping[Purpose, type[TerminalError]] = {
+    "speech": UndecodableAudio,
+    "language": UnusableAnswer,
+    "similar": UnusableAnswer,
+}
 # 400s about the way we ask, not about what we ask: every other call would fail the same way until a setting is mended.
 _WRONG_SETTING_CODES = frozenset(
     {

@@ -127,15 +127,18 @@ class Budgets:
 def is_paid(settings: Settings, service: Service) -> bool:
     """Whether the service's engine is one that is paid for by the request."""
     choice = choose_speech(settings) if service == "speech" else choose_language(settings)
-    return choice.name in _PAID_ENGINES
+    # Vectors by API are a language model's, too.
+    return choice.name in _PAID_ENGINES or (service == "language" and settings.similar.is_paid)
 
 
 def paid_models(settings: Settings, service: Service) -> tuple[str, ...]:
     """The models, or deployments, that the settings name for a service that is paid for."""
     if service == "speech":
         return (settings.speech.model or DEFAULT_SPEECH_API_MODEL,)
-    every = listed(settings, choose_language(settings).name)
-    return tuple(dict.fromkeys(one.model for one in every))
+    chosen = choose_language(settings).name
+    models = [one.model for one in listed(settings, chosen)] if chosen in _PAID_ENGINES else []
+    models += [settings.similar.model] if settings.similar.is_paid else []
+    return tuple(dict.fromkeys(models))
 
 
 def unpriced_models(settings: Settings, service: Service) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ from crm.money import parked_counts
 from crm.schema import versions
 from crm.status import beats
 from crm.taxonomies import current_taxonomy
+from crm.vector_index import is_ready
+from crm.vectors import dimension_of, vector_counts
 from runtime.budgets import SERVICES
 from runtime.choice import Choice, choose_language, choose_redaction, choose_speech
 from runtime.listening import http_tokens, make_all_listeners
@@ -55,6 +57,7 @@ def examine(wired: Wiring) -> list[Check]:
         ("reasons", _reasons),
         ("speech", _speech),
         ("language", _language),
+        ("similar", _similar),
         ("redaction", _redaction),
         ("budgets", _budgets),
         ("batches", _batches),
@@ -205,6 +208,27 @@ def _language(wired: Wiring) -> Check:
     choice = choose_language(wired.settings)
     wired.language.check()
     return _chosen("language", choice, "CALLWISE_LANGUAGE__ENGINE=openai with CALLWISE_LANGUAGE__API_KEY")
+
+
+def _similar(wired: Wiring) -> Check:
+    given = wired.settings.similar
+    if not given.is_on:
+        return Check("similar", "ok", "not used")
+    from runtime.similar import embedder_by_api, kept_model
+
+    embedder = embedder_by_api(wired.settings, lambda: wired.meters) if given.is_paid else kept_model(wired.objects)
+    if embedder is None:
+        return Check("similar", "note", "local: no model yet", "it is fitted once a few dozen calls have a summary")
+    embedder.check()
+    with wired.database.read() as connection:
+        counts = vector_counts(connection)
+        by = "pgvector" if is_ready(connection, dimension_of(connection, embedder.name)) else "one by one"
+    others = sum(counts.values()) - counts.get(embedder.name, 0)
+    detail = f"{embedder.name}: {counts.get(embedder.name, 0)} calls have a vector, compared {by}"
+    if others:
+        fix = "the workers replace them by and by; `callwise similar build` does so at once"
+        return Check("similar", "note", f"{detail}; {others} have one of another model", fix)
+    return Check("similar", "ok", detail)
 
 
 def _redaction(wired: Wiring) -> Check:

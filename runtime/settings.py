@@ -303,6 +303,39 @@ class LanguageSettings(Part):
     summary_language: str = Field("", description="Language of summaries (ISO 639-1). Empty: the caller's.")
 
 
+class SimilarSettings(Part):
+    """Calls that are about the same (docs/search.md)."""
+
+    engine: Literal["none", "local", "openai", "azure", "compatible"] = Field(
+        "none",
+        description="What similar calls are found by. local: a model that is fitted on the centre's own calls, on this"
+        " machine; the others: embeddings by API. none: nothing is computed.",
+    )
+    model: str = Field("text-embedding-3-small", description="By API: model name or Azure deployment.")
+    dimension: int = Field(
+        256,
+        ge=0,
+        le=4096,
+        description="By API: numbers a vector, where the model can shorten its own. 0: as the model gives them.",
+    )
+    base_url: str = Field("", description="Base URL of a compatible server; for azure the resource's endpoint.")
+    api_key: SecretStr = Field(SecretStr(""), description="API key. Empty: OPENAI_API_KEY or AZURE_OPENAI_API_KEY.")
+    api_version: str = Field("2025-04-01-preview", description="Azure api-version.")
+    entra_token: str = Field("", description="As in language.deployments[].")
+    tokens_per_minute: int = Field(0, ge=0, description="As in language.deployments[].")
+    requests_per_minute: int = Field(0, ge=0, description="As in language.deployments[].")
+
+    @property
+    def is_on(self) -> bool:
+        """Whether similar calls are looked for at all."""
+        return self.engine != "none"
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether vectors come by API."""
+        return self.engine not in {"none", "local"}
+
+
 class RedactionSettings(Part):
     presidio: bool = Field(
         False,
@@ -685,6 +718,7 @@ class Settings(BaseSettings):
     telephony: TelephonySettings = TelephonySettings()
     speech: SpeechSettings = SpeechSettings()
     language: LanguageSettings = LanguageSettings()
+    similar: SimilarSettings = SimilarSettings()
     redaction: RedactionSettings = RedactionSettings()
     retention: RetentionSettings = RetentionSettings()
     prices: Annotated[

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 
 from crm.tables import agent, team
 from crm.users import create_user
+from crm.vector_tables import call_vector
+from runtime.settings import SimilarSettings
 from tests.seeds import seed_call
 from tests.web_client import PASSWORD, Hall, make_hall
 
@@ -78,7 +80,7 @@ def _sound() -> bytes:
 
 def make_centre(home: Path) -> Centre:
     """The site of these people, with a call of each kind."""
-    hall = make_hall(home)
+    hall = make_hall(home, similar=SimilarSettings(engine="local"))
     calls: dict[str, UUID] = {}
     contacts: dict[str, UUID] = {}
     marks = {name: f"mark{uuid4().hex[:12]}" for name in _AGENT_OF}
@@ -114,6 +116,9 @@ def make_centre(home: Path) -> Centre:
                 .bindparams(sa.bindparam("id", call_id, sa.Uuid))
                 .columns(contact_id=sa.Uuid)
             ).scalar_one()
+        # All are about the same: each is the nearest of every other.
+        same = {"model": "m", "analysis_revision": 1, "dimension": 1, "vector": b"\0\0\x80\x3f"}
+        connection.execute(sa.insert(call_vector), [{"call_id": one, **same} for one in calls.values()])
         own_team, other_team = uuid4(), uuid4()
         connection.execute(
             sa.insert(team), [{"id": own_team, "name": "Own team"}, {"id": other_team, "name": "Other team"}]

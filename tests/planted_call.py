@@ -30,6 +30,7 @@ from crm.tables import (
     transcript,
     utterance,
 )
+from crm.vector_tables import call_vector
 from engines.objects_folder import FolderStore
 from ingest.intake import take_messages
 from runtime.learned import learned_key
@@ -218,6 +219,10 @@ class Home:
         await_objects(connection, [Awaited("recordings", (f"{key}.{mark}late.wav",))], now=NOW)
         link = {"entity": "call", "entity_id": call_id, "crm_system": "salesforce", "crm_object_id": f"{mark}task"}
         connection.execute(sa.insert(crm_link).values(**link, payload_sha256="x", linked_at=NOW))
+        # Bytes that would be found, in place of numbers.
+        vector = f"{mark}vectors".ljust(len(mark) // 4 * 4 + 12).encode()
+        made = {"call_id": call_id, "model": "m", "analysis_revision": 2, "dimension": len(vector) // 4}
+        connection.execute(sa.insert(call_vector).values(vector=vector, **made))
         answer = {"caller": "c", "key": f"{mark}idem", "request_hash": "h", "claimed_at": NOW, "status": 200}
         connection.execute(sa.insert(kept_answer).values(**answer, body=f'{{"id": "{call_id}", "x": "{mark}kept"}}'))
         note_taught(connection, mark, [call_id])

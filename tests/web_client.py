@@ -17,7 +17,7 @@ from crm.database import Database
 from crm.schema import upgrade
 from crm.tables import app_user
 from crm.users import create_user
-from runtime.settings import Settings, SiteSettings, WebSettings
+from runtime.settings import Settings, SimilarSettings, SiteSettings, WebSettings
 from runtime.wiring import Wiring
 from tests.seeds import NOW, seed_taxonomy
 from web.app import create_app
@@ -82,9 +82,23 @@ class Hall:
             connection.execute(sa.update(app_user).where(app_user.c.name == name).values(is_active=False))
 
 
-def make_hall(home: Path, *, create: bool = True, zone: str = "UTC", web: WebSettings | None = None) -> Hall:
+def make_hall(
+    home: Path,
+    *,
+    create: bool = True,
+    zone: str = "UTC",
+    web: WebSettings | None = None,
+    similar: SimilarSettings | None = None,
+) -> Hall:
     """A site in `home`; with `create`, its database with the taxonomy and the user `maria`."""
-    wiring = Wiring(Settings(home=home, site=SiteSettings(time_zone=zone), web=web or WebSettings()))
+    wiring = Wiring(
+        Settings(
+            home=home,
+            site=SiteSettings(time_zone=zone),
+            web=web or WebSettings(),
+            similar=similar or SimilarSettings(),
+        )
+    )
     if create:
         home.mkdir(parents=True, exist_ok=True)
         (home / "callwise.db").write_bytes(_new_database())

@@ -57,6 +57,7 @@ _PARTS = {
     "telephony": "What telephony writes",
     "speech": "Speech to text",
     "language": "Summary and reason",
+    "similar": "Similar calls",
     "redaction": "What is taken out of transcripts",
     "budgets": "What may be spent in a day",
     "work": "How work is done",

@@ -19,6 +19,7 @@ from web import (
     api_ask,
     api_handover,
     api_search,
+    api_similar,
     ask,
     audio,
     auth,
@@ -37,6 +38,7 @@ from web import (
     pages_review,
     pages_upload,
     search,
+    similar,
     trends,
     twilio,
     users,
@@ -62,8 +64,10 @@ _PARTS = (
     audio,
     api_handover,
     api_search,
+    api_similar,
     api_ask,
     search,
+    similar,
     ask,
     trends,
     pages,
@@ -105,6 +109,7 @@ def create_app(
         throttle=LoginThrottle(),
         templates=make_templates(settings.site.name, ZoneInfo(settings.site.time_zone), clock),
     )
+    app.state.site.templates.env.globals["finds_similar"] = settings.similar.is_on
     allowed_hosts = [*settings.web.allowed_hosts, *_THIS_MACHINE, host or settings.web.host]
     if settings.web.public_url:
         allowed_hosts.append(urlsplit(settings.web.public_url).hostname or "")

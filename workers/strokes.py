@@ -29,6 +29,8 @@ def strokes(settings: Settings) -> dict[str, Stroke]:
     found = {"privacy": Stroke("work.privacy", LOOK_S)}
     if settings.handover.is_configured:
         found["handover"] = Stroke("work.hand_over", settings.handover.poll_s)
+    if settings.similar.is_on:
+        found["similar"] = Stroke("work.similar", LOOK_S)
     if settings.alerts.is_configured:
         found["alerts"] = Stroke("work.alerts", LOOK_S)
     if settings.reports.is_configured:

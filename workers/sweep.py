@@ -125,6 +125,15 @@ def tend_privacy(wired: Wiring) -> None:
     Eraser(wired).tend(now=datetime.now(UTC))
 
 
+def make_vectors(wired: Wiring) -> int:
+    """Give calls the vectors by which similar ones are found; returns how many."""
+    if not wired.settings.similar.is_on:
+        return 0
+    from runtime.similar import Similar
+
+    return Similar(wired).tend()
+
+
 def raise_alerts(wired: Wiring) -> int:
     """Tell of the reasons that have risen; returns how many alerts were taken."""
     from runtime.alerts import Alerts

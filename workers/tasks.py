@@ -79,6 +79,12 @@ def tend_privacy() -> None:
     sweep.tend_privacy(wiring())
 
 
+@task("work.similar", soft_limit_s=3600)
+def make_vectors() -> None:
+    """Give calls the vectors by which similar ones are found."""
+    sweep.make_vectors(wiring())
+
+
 @task("work.roll_up", soft_limit_s=600)
 def roll_up() -> None:
     """Recompute the days that calls have touched."""

@@ -43,6 +43,11 @@ def default_answer(request: SentRequest) -> Reply:
         model = {"id": "gpt-5.4-mini", "object": "model", "created": CREATED_AT, "owned_by": "openai"}
         is_one = request.operation == "/models/{model}"
         return Reply(body=model if is_one else {"object": "list", "data": [model]})
+    if request.operation == "/embeddings":
+        # It brings answers of this module's kind.
+        from tests.servers.openai_embeddings import embeds
+
+        return embeds()(request)
     schema = asked_schema(request)
     return says(json.dumps(example_of(schema)) if schema is not None else DEFAULT_WORDS)(request)
 

@@ -168,5 +168,6 @@ def output_tokens(reply: Reply) -> int:
 
 def _texts(body: Mapping[str, Any]) -> list[str]:
     told = body.get("input", body.get("messages", ""))
-    messages = [told] if isinstance(told, str) else [str(message.get("content", "")) for message in told]
+    parts = [told] if isinstance(told, str) else told
+    messages = [part if isinstance(part, str) else str(part.get("content", "")) for part in parts]
     return [str(body.get("instructions", "")), *messages]
