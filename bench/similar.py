@@ -43,7 +43,7 @@ from calls.taxonomy_file import parse_taxonomy
 from calls.transcript import Speaker, Turn
 from crm import similar, vector_index
 from crm.access import OPERATOR, Role, Viewer
-from crm.bulk import insert_new, time_ordered_ids
+from crm.bulk import insert_new, time_ordered_hexes
 from crm.database import Database
 from crm.schema import upgrade
 from crm.similar import similar_calls
@@ -191,7 +191,7 @@ def _fill(database: Database, count: int) -> tuple[list[UUID], UUID]:
     noise = np.random.default_rng(0)
     directions = noise.normal(size=(_DIRECTIONS, DIMENSION))
     made: list[UUID] = []
-    ids = time_ordered_ids()
+    ids = map(UUID, time_ordered_hexes())
     while len(made) < count:
         some = list(islice(ids, min(_AT_ONCE, count - len(made))))
         rows = directions[noise.integers(_DIRECTIONS, size=len(some))] + noise.normal(size=(len(some), DIMENSION))
