@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,11 +12,14 @@ from analytics.movers import BASELINE_PERIODS, FALSE_SHARE, Mover, Test, drifts,
 from analytics.star import agg_period, date_of, dim_reason, fact_call
 from analytics.sums import ALL, Filters, Over
 from analytics.trends import By, TrendRow, trend
-from analytics.zoned import moved, other_zone
+from analytics.zoned import days_in, moved, other_zone
 from crm.reason_tables import reason_successor
 
 # A version of the taxonomy counts for a period from this share of its calls on: single corrected calls are no change.
 MIN_VERSION_SHARE = 0.05
+
+# Before the first day that is shown, so many days are looked at for the version that classified then.
+_LOOK_BACK = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,17 @@ def taxonomy_marks(connection: sa.Connection, by: By, filters: Filters = ALL) ->
     All calls are looked at, whatever the filters say of queues and people: the taxonomy is one for all.
     """
     at = agg_period.c
+    zone = other_zone(connection, filters)
+    every = Filters(with_samples=filters.with_samples)
+    of_reason: Mapping[str, Any] = {"columns": (fact_call.c.reason_key,), "source": fact_call}
+    found: dict[tuple[date, int], int] = defaultdict(int)
+    if zone is not None and by is By.DAY:
+        # All facts of all time are more than a page has to know.
+        since = filters.since and filters.since - min(_LOOK_BACK, filters.since - date.min)
+        shown = replace(every, since=since, until=filters.until)
+        for day, values, sums in days_in(connection, shown, zone, **of_reason):
+            found[day, values[0]] = sums["classified_count"]
+        return tuple(_marks(_by_version(connection, found)))
     query = (
         sa.select(at.starts_on_key, at.member_key, sa.func.sum(at.classified_count))
         .where(at.period == by.value, at.dimension == "reason")
@@ -104,20 +119,22 @@ def taxonomy_marks(connection: sa.Connection, by: By, filters: Filters = ALL) ->
     )
     if not filters.with_samples:
         query = query.where(at.is_sample.is_(False))
-    found = {(date_of(starts_on_key), key): int(count) for starts_on_key, key, count in connection.execute(query)}
-    zone = other_zone(connection, filters)
+    for starts_on_key, reason_key, count in connection.execute(query):
+        found[date_of(starts_on_key), reason_key] = int(count)
     if zone is not None:
-        every = Filters(with_samples=filters.with_samples)
-        key = fact_call.c.reason_key
-        for starts_on, values, sums in moved(connection, by.value, every, zone, columns=(key,), source=fact_call):
-            place = starts_on, values[0]
-            found[place] = found.get(place, 0) + sums["classified_count"]
+        for starts_on, values, sums in moved(connection, by.value, every, zone, **of_reason):
+            found[starts_on, values[0]] += sums["classified_count"]
+    return tuple(_marks(_by_version(connection, found)))
+
+
+def _by_version(connection: sa.Connection, found: Mapping[tuple[date, int], int]) -> dict[date, dict[str, int]]:
+    """Calls by period and version, from those by period and reason's key."""
     versions = _telling(connection)
     calls: dict[date, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for (starts_on, reason_key), count in found.items():
         if count and reason_key in versions:
             calls[starts_on][versions[reason_key]] += count
-    return tuple(_marks(calls))
+    return calls
 
 
 def _telling(connection: sa.Connection) -> dict[int, str]:

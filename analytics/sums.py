@@ -36,7 +36,7 @@ from analytics.star import (
     dim_reason,
     fact_call,
 )
-from analytics.zoned import first_day_in, hourly_calls_in, moved, other_zone
+from analytics.zoned import days_in, first_day_in, hourly_calls_in, moved, other_zone
 
 __all__ = [
     "ALL",
@@ -70,13 +70,14 @@ def period_sums(
     `period` is day, week (ISO) or month; one that the filters cut has the sums of its days within them.
     """
     zone = other_zone(connection, filters)
-    found = _site_sums(connection, period, over, filters)
     if zone is None:
-        return found
-    columns = () if over is None else (CODES[over],)
-    for starts_on, values, sums in moved(
-        connection, period, filters, zone, columns=columns, source=joined(fact_call, over)
-    ):
+        return _site_sums(connection, period, over, filters)
+    columns, source = () if over is None else (CODES[over],), joined(fact_call, over)
+    if period == "day":
+        of_days = days_in(connection, filters, zone, columns=columns, source=source)
+        return {(day, values[0] if values else ""): sums for day, values, sums in of_days}
+    found = _site_sums(connection, period, over, filters)
+    for starts_on, values, sums in moved(connection, period, filters, zone, columns=columns, source=source):
         add(found.setdefault((starts_on, values[0] if values else ""), none()), sums)
     return {place: sums for place, sums in found.items() if sums["call_count"]}
 

@@ -27,6 +27,7 @@ _began = fact_call.c.happened_at_utc
 # No two zones are further apart than 26 hours.
 _FURTHEST = timedelta(days=2)
 _EPOCH = date(1970, 1, 1)
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def moved(
     columns: Sequence[sa.Column[Any]],
     source: sa.FromClause,
 ) -> Iterator[tuple[date, tuple[Any, ...], Sums]]:
-    """What has to be added to the site's sums by period for those by days of `zone`: the first day of a period, the
-    values of `columns`, the sums. `source` is fact_call, joined with the tables of `columns`.
+    """What has to be added to the site's sums by week or month for those by days of `zone`: the first day of a period,
+    the values of `columns`, the sums. `source` is fact_call, joined with the tables of `columns`.
     """
     since, until = filters.since or date.min, filters.until or date.max
     spans = list(_spans(connection, period, filters, zone))
@@ -87,6 +88,30 @@ def moved(
             if span.edge > since:
                 before = period_start(period, span.edge - timedelta(days=1))
                 yield before, values, {name: -span.sign * count for name, count in sums.items()}
+
+
+def days_in(
+    connection: sa.Connection,
+    filters: Filters,
+    zone: ZoneInfo,
+    *,
+    columns: Sequence[sa.Column[Any]],
+    source: sa.FromClause,
+) -> Iterator[tuple[date, tuple[Any, ...], Sums]]:
+    """The sums by days of `zone`, from the facts alone: of each day a part would have to be read for `moved`."""
+    known = first_and_last(connection)
+    if known is None:
+        return
+    day = local_seconds(connection, zone, *known) // _DAY_S
+    rows = connection.execute(
+        sa.select(day.label("local_day"), *columns, *(sa.func.sum(fact_call.c[name]) for name in PART_NAMES))
+        .select_from(source)
+        .where(*days_within(filters, zone, known), *beside_days(fact_call, filters))
+        .group_by(sa.literal_column("local_day"), *columns)
+    )
+    for number, *row in rows:
+        values, sums = row[: len(columns)], row[len(columns) :]
+        yield _EPOCH + timedelta(days=number), tuple(values), dict(zip(PART_NAMES, map(int, sums), strict=True))
 
 
 def hourly_calls_in(connection: sa.Connection, filters: Filters, zone: ZoneInfo) -> dict[tuple[date, int], int]:
