@@ -25,8 +25,9 @@ from bench.celery_chain import WARM_UP
 from calls.pipeline import TRANSCRIBE
 from calls.recording import CallFacts, ObjectRef, StoredObject
 from crm import waiting
+from crm.arrivals import Arrival
 from crm.database import Database
-from crm.intake import Arrival, insert_batch
+from crm.intake import insert_batch
 from crm.schema import upgrade
 from workers.app import app
 

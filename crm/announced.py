@@ -15,10 +15,10 @@ from calls.pipeline import FETCH, SkipReason, Stage, lane_of
 from calls.recording import ObjectRef, StoredObject, call_id_for
 from calls.telling import call_subject, object_subject
 from crm import jobs
+from crm.arrivals import Arrival, Received, suffixed_id
 from crm.database import insert
 from crm.erased import erased_subjects
 from crm.facts import all_columns, told_columns, upsert_named
-from crm.intake import Arrival, Received, suffixed_id
 from crm.results import Work
 from crm.tables import call, job, recording, telling
 

@@ -1,67 +1,36 @@
 """Recordings in: a call, its recording and its job in one transaction, once, however often a recording is announced."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
-from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.pipeline import READ, TRANSCRIBE, Lane, Stage, lane_of
-from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for, fallback_call_id
+from calls.pipeline import READ, TRANSCRIBE, Stage, lane_of
+from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for
 from calls.telling import call_subject, object_subject
 from crm import jobs
-from crm.bulk import Columns, among, insert_columns, time_ordered_hexes
+from crm.arrivals import (
+    Arrival,
+    Received,
+    Round,
+    call_columns,
+    job_columns,
+    recording_columns,
+    suffixed_id,
+)
+from crm.bulk import among, insert_columns
 from crm.database import insert
 from crm.erased import erased_subjects, is_anything_erased
-from crm.facts import Named, columns_of, set_facts, upsert_named
+from crm.facts import set_facts, upsert_named
 from crm.people import leave_chain
 from crm.tables import call, call_analysis, job, recording, transcript, unreadable_event
 
 # What is kept of an event that nobody can read, in characters.
 KEPT_BODY = 4000
-# One for all, so that a batch says it once.
-_NO_ATTRIBUTES: dict[str, str] = {}
-
-
-class Arrival(NamedTuple):
-    """A recording that lies in the store, and what telephony says of its call.
-
-    `source_system` and the facts' external id name the call; `profile` read the facts, None when none could. `is_text`
-    marks a conversation that came as text: where a call has sound too, the sound is what counts.
-    """
-
-    stored: StoredObject
-    facts: CallFacts
-    source_system: str
-    profile: str | None
-    is_text: bool = False
-
-    @property
-    def ref(self) -> ObjectRef:
-        """The object."""
-        return self.stored.ref
-
-    @property
-    def external_id(self) -> str:
-        """Telephony's id of the call, its place in the store where telephony names none."""
-        return self.facts.external_call_id or fallback_call_id(self.stored.ref)
-
-    @property
-    def call_id(self) -> UUID:
-        """Our id of the call."""
-        return call_id_for(self.source_system, self.external_id)
-
-
-class Received(NamedTuple):
-    """The call of an arrival. `is_new` says that work was queued: the recording, or its content, was not known."""
-
-    call_id: UUID
-    is_new: bool
 
 
 def insert_received(
@@ -102,7 +71,7 @@ def insert_batch(
     while waiting:
         # One arrival per key and per call in a round: what the first of them brings, the next ones find.
         now_due, waiting = _one_round(waiting)
-        answers |= _insert_round(_Round(connection, named, now, rung_at), now_due)
+        answers |= _insert_round(Round(connection, named, now, rung_at), now_due)
     return [answers[place] for place in range(len(arrivals))]
 
 
@@ -177,16 +146,7 @@ def _key_of(placed: Placed) -> tuple[str, str]:
     return bucket, key
 
 
-@dataclass(frozen=True)
-class _Round:
-    connection: sa.Connection
-    named: Named
-    now: datetime
-    rung_at: datetime | None
-    recording_hexes: Iterator[str] = field(default_factory=time_ordered_hexes)
-
-
-def _insert_round(round_: _Round, due: list[Placed]) -> dict[int, Received]:
+def _insert_round(round_: Round, due: list[Placed]) -> dict[int, Received]:
     """The answers for arrivals of distinct keys and calls."""
     known = _known(round_.connection, [arrival.ref for _, arrival, _ in due])
     fresh = [placed for placed in due if _key_of(placed) not in known] if known else due
@@ -199,7 +159,7 @@ def _insert_round(round_: _Round, due: list[Placed]) -> dict[int, Received]:
     return answers
 
 
-def _come_again(round_: _Round, arrival: Arrival, call_id: UUID, known: list[sa.Row[Any]] | None) -> Received:
+def _come_again(round_: Round, arrival: Arrival, call_id: UUID, known: list[sa.Row[Any]] | None) -> Received:
     """An arrival whose key, or whose call, is known."""
     current = next((row for row in known or () if row.is_current), None)
     if current is not None:
@@ -216,7 +176,7 @@ def _come_again(round_: _Round, arrival: Arrival, call_id: UUID, known: list[sa.
     if other.is_text and not arrival.is_text:
         return _renew(round_, arrival, call_id)
     if arrival.is_text and not other.is_text:
-        beside = _recording_columns(round_, [arrival], [call_id.hex]) | {"is_current": [False]}
+        beside = recording_columns(round_, [arrival], [call_id.hex]) | {"is_current": [False]}
         insert_columns(round_.connection, recording, beside, key="id")
         return Received(call_id, is_new=False)
     suffixed = call_id_for(arrival.source_system, suffixed_id(arrival))
@@ -256,23 +216,23 @@ def _current_of(connection: sa.Connection, call_id: UUID) -> sa.Row[Any] | None:
     ).one_or_none()
 
 
-def _insert_fresh(round_: _Round, fresh: Sequence[Placed], *, is_suffixed: bool = False) -> dict[int, Received]:
+def _insert_fresh(round_: Round, fresh: Sequence[Placed], *, is_suffixed: bool = False) -> dict[int, Received]:
     """Make call, recording and job of each arrival; those whose call or key is there already have no answer."""
     if not fresh:
         return {}
     connection = round_.connection
     hexes = [placed.call_id.hex for placed in fresh]
     arrivals = [placed.arrival for placed in fresh]
-    places = insert_columns(connection, call, _call_columns(round_, arrivals, hexes, is_suffixed), key="id")
+    places = insert_columns(connection, call, call_columns(round_, arrivals, hexes, is_suffixed), key="id")
     made, hexes, arrivals = _only(places, fresh, hexes, arrivals)
-    places = insert_columns(connection, recording, _recording_columns(round_, arrivals, hexes), key="id")
+    places = insert_columns(connection, recording, recording_columns(round_, arrivals, hexes), key="id")
     if len(places) < len(made):
         # Somebody else has just brought these recordings for another call: this one would never have one.
         added = set(places)
         beaten = [placed.call_id for place, placed in enumerate(made) if place not in added]
         connection.execute(sa.delete(call).where(call.c.id.in_(beaten)))
         made, hexes, arrivals = _only(places, made, hexes, arrivals)
-    insert_columns(connection, job, _job_columns(round_, arrivals, hexes), key="call_id")
+    insert_columns(connection, job, job_columns(round_, arrivals, hexes), key="call_id")
     return {placed.place: Received(placed.call_id, is_new=True) for placed in made}
 
 
@@ -284,68 +244,7 @@ def _only(
     return [fresh[place] for place in places], [hexes[place] for place in places], [arrivals[place] for place in places]
 
 
-def _job_columns(round_: _Round, arrivals: Sequence[Arrival], hexes: Sequence[str]) -> Columns:
-    # They differ by step and lane alone, and one value for all rows is told to the database once.
-    states = {
-        (is_text, is_live): jobs.first_state(
-            round_.now,
-            round_.rung_at,
-            step=READ if is_text else TRANSCRIBE,
-            lane=Lane.LIVE if is_live else Lane.BACKFILL,
-        )
-        for is_text in (False, True)
-        for is_live in (False, True)
-    }
-    chosen = [states[one.is_text, lane_of(one.stored.last_modified_at, round_.now) is Lane.LIVE] for one in arrivals]
-    return {"call_id": hexes} | {name: [state[name] for state in chosen] for name in states[False, True]}
-
-
-def suffixed_id(arrival: Arrival) -> str:
-    """The external id of another recording of a known call: that of the call, with a mark of the recording's place."""
-    digest = sha256(arrival.ref.address.encode()).hexdigest()
-    return f"{arrival.external_id}~{digest[:12]}"
-
-
-def _call_columns(round_: _Round, arrivals: Sequence[Arrival], hexes: Sequence[str], is_suffixed: bool) -> Columns:
-    facts = [arrival.facts for arrival in arrivals]
-    now, count = round_.now, len(arrivals)
-    columns = columns_of(facts, round_.named) | {
-        "id": hexes,
-        "source_system": [arrival.source_system for arrival in arrivals],
-        "external_call_id": [arrival.external_id for arrival in arrivals],
-        "profile": [arrival.profile for arrival in arrivals],
-        "stage": [Stage.RECEIVED] * count,
-        "received_at": [now] * count,
-        "modified_at": [now] * count,
-        "happened_at": [told.started_at or now for told in facts],
-        "is_sample": [False] * count,
-        "attributes": [dict(told.attributes) if told.attributes else _NO_ATTRIBUTES for told in facts],
-    }
-    if is_suffixed:
-        columns["external_call_id"] = [suffixed_id(arrival) for arrival in arrivals]
-        # The recordings of one call find each other by it, and so does what is told of the call later.
-        columns["initial_call_id"] = [arrival.facts.initial_call_id or arrival.external_id for arrival in arrivals]
-    return columns
-
-
-def _recording_columns(round_: _Round, arrivals: Sequence[Arrival], hexes: Sequence[str]) -> Columns:
-    stored = [arrival.stored for arrival in arrivals]
-    buckets, keys, versions, etags, sizes = zip(*[one.ref for one in stored], strict=True) if stored else [()] * 5
-    return {
-        "id": list(islice(round_.recording_hexes, len(stored))),
-        "call_id": hexes,
-        "bucket": buckets,
-        "object_key": keys,
-        "version_id": versions,
-        "etag": etags,
-        "size_bytes": [size or 0 for size in sizes],
-        "is_current": [True] * len(stored),
-        "is_text": [arrival.is_text for arrival in arrivals],
-        "stored_at": [one.last_modified_at for one in stored],
-    }
-
-
-def _renew(round_: _Round, arrival: Arrival, call_id: UUID) -> Received:
+def _renew(round_: Round, arrival: Arrival, call_id: UUID) -> Received:
     """A call that is known: nothing when its recording has the same content, else it starts anew with this one."""
     connection, now, ref = round_.connection, round_.now, arrival.ref
     before = connection.execute(sa.select(call).where(call.c.id == call_id).with_for_update()).one()
@@ -386,14 +285,14 @@ def _is_same(current: sa.Row[Any], ref: ObjectRef) -> bool:
     return bool((current.etag, current.size_bytes) == (ref.etag, ref.size_bytes or 0))
 
 
-def _make_current(round_: _Round, arrival: Arrival, call_id: UUID) -> None:
+def _make_current(round_: Round, arrival: Arrival, call_id: UUID) -> None:
     """Make this the call's recording; what was heard in the one before is history."""
     connection = round_.connection
     for table in (recording, transcript, call_analysis):
         connection.execute(
             sa.update(table).where(table.c.call_id == call_id, table.c.is_current).values(is_current=False)
         )
-    columns = _recording_columns(round_, [arrival], [call_id.hex])
+    columns = recording_columns(round_, [arrival], [call_id.hex])
     row = {name: value for name, [value] in columns.items()} | {"id": UUID(columns["id"][0]), "call_id": call_id}
     connection.execute(
         insert(connection, recording)

@@ -13,10 +13,11 @@ import structlog
 from calls.errors import TransientError
 from calls.pipeline import READ, TRANSCRIBE, Lane, Step, lane_of
 from calls.recording import ObjectRef
+from crm.arrivals import Received
 from crm.awaited import Awaited, await_objects, forget_awaited, is_any_awaited
 from crm.database import Database
 from crm.erased import doom_again
-from crm.intake import Received, insert_batch, known_etags, note_unreadable
+from crm.intake import insert_batch, known_etags, note_unreadable
 from crm.tellings import store_tellings
 from engines.objects import ObjectStore
 from ingest.contact_records import read_records

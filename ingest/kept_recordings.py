@@ -10,7 +10,7 @@ from calls.pipeline import SkipReason
 from calls.recording import CallFacts, ObjectRef, StoredObject
 from calls.telling import Rank, Telling, believable, call_subject, merge_tellings, object_subject
 from crm.announced import Without, announce, call_of_recording, is_known, note_without, withdraw
-from crm.intake import Arrival, Received
+from crm.arrivals import Arrival, Received
 from crm.tellings import ToldOf, store_tellings, tellings_about
 from ingest.events import Announced, UnreadableEvent
 from ingest.intake import Intake

@@ -18,8 +18,8 @@ from calls.telling import (
     object_subject,
     says_something,
 )
+from crm.arrivals import Arrival
 from crm.facts import set_facts
-from crm.intake import Arrival
 from crm.tellings import is_anything_told, tellings_about
 from crm.told_calls import ToldCall, calls_of, texts_under, told_calls
 from ingest.looking import Heard, Looked

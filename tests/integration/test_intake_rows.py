@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from calls.pipeline import SkipReason, Stage, Step, step_named
 from calls.recording import CallFacts, Direction, ObjectRef, StoredObject, call_id_for
 from crm import jobs
+from crm.arrivals import Arrival, Received
 from crm.database import Database
 from crm.facts import set_facts
-from crm.intake import Arrival, Received, insert_batch, insert_received, note_unreadable
+from crm.intake import insert_batch, insert_received, note_unreadable
 from crm.tables import agent, call, job, queue, recording, team, unreadable_event
 from crm.told_calls import calls_of
 from crm.touched_tables import touched_call

@@ -14,7 +14,8 @@ from calls.timing import NOT_TIMED
 from calls.transcript import Utterance
 from crm import retries, tables, waiting
 from crm.access import OPERATOR
-from crm.intake import Arrival, insert_batch
+from crm.arrivals import Arrival
+from crm.intake import insert_batch
 from crm.one_call import call_in_full
 from crm.taxonomies import store_taxonomy
 from engines.language_fake import FakeLanguage

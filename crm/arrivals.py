@@ -1,0 +1,131 @@
+"""What intake is given, recordings with what is said of their calls, and the rows that become of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from itertools import islice
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from calls.pipeline import READ, TRANSCRIBE, Lane, Stage, lane_of
+from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for, fallback_call_id
+from crm import jobs
+from crm.bulk import Columns, time_ordered_hexes
+from crm.facts import Named, columns_of
+
+# One for all, so that a batch says it once.
+_NO_ATTRIBUTES: dict[str, str] = {}
+
+
+class Arrival(NamedTuple):
+    """A recording that lies in the store, and what telephony says of its call.
+
+    `source_system` and the facts' external id name the call; `profile` read the facts, None when none could. `is_text`
+    marks a conversation that came as text: where a call has sound too, the sound is what counts.
+    """
+
+    stored: StoredObject
+    facts: CallFacts
+    source_system: str
+    profile: str | None
+    is_text: bool = False
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The object."""
+        return self.stored.ref
+
+    @property
+    def external_id(self) -> str:
+        """Telephony's id of the call, its place in the store where telephony names none."""
+        return self.facts.external_call_id or fallback_call_id(self.stored.ref)
+
+    @property
+    def call_id(self) -> UUID:
+        """Our id of the call."""
+        return call_id_for(self.source_system, self.external_id)
+
+
+class Received(NamedTuple):
+    """The call of an arrival. `is_new` says that work was queued: the recording, or its content, was not known."""
+
+    call_id: UUID
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Round:
+    """What the rows of one transaction share."""
+
+    connection: sa.Connection
+    named: Named
+    now: datetime
+    rung_at: datetime | None
+    recording_hexes: Iterator[str] = field(default_factory=time_ordered_hexes)
+
+
+def suffixed_id(arrival: Arrival) -> str:
+    """The external id of another recording of a known call: that of the call, with a mark of the recording's place."""
+    digest = sha256(arrival.ref.address.encode()).hexdigest()
+    return f"{arrival.external_id}~{digest[:12]}"
+
+
+def call_columns(round_: Round, arrivals: Sequence[Arrival], hexes: Sequence[str], is_suffixed: bool) -> Columns:
+    """The rows of `call` for these arrivals; `hexes` are their ids, `is_suffixed`: the names of the calls are taken."""
+    facts = [arrival.facts for arrival in arrivals]
+    now, count = round_.now, len(arrivals)
+    columns = columns_of(facts, round_.named) | {
+        "id": hexes,
+        "source_system": [arrival.source_system for arrival in arrivals],
+        "external_call_id": [arrival.external_id for arrival in arrivals],
+        "profile": [arrival.profile for arrival in arrivals],
+        "stage": [Stage.RECEIVED] * count,
+        "received_at": [now] * count,
+        "modified_at": [now] * count,
+        "happened_at": [told.started_at or now for told in facts],
+        "is_sample": [False] * count,
+        "attributes": [dict(told.attributes) if told.attributes else _NO_ATTRIBUTES for told in facts],
+    }
+    if is_suffixed:
+        columns["external_call_id"] = [suffixed_id(arrival) for arrival in arrivals]
+        # The recordings of one call find each other by it, and so does what is told of the call later.
+        columns["initial_call_id"] = [arrival.facts.initial_call_id or arrival.external_id for arrival in arrivals]
+    return columns
+
+
+def recording_columns(round_: Round, arrivals: Sequence[Arrival], hexes: Sequence[str]) -> Columns:
+    """The rows of `recording` of these arrivals for the calls of these ids."""
+    stored = [arrival.stored for arrival in arrivals]
+    buckets, keys, versions, etags, sizes = zip(*[one.ref for one in stored], strict=True) if stored else [()] * 5
+    return {
+        "id": list(islice(round_.recording_hexes, len(stored))),
+        "call_id": hexes,
+        "bucket": buckets,
+        "object_key": keys,
+        "version_id": versions,
+        "etag": etags,
+        "size_bytes": [size or 0 for size in sizes],
+        "is_current": [True] * len(stored),
+        "is_text": [arrival.is_text for arrival in arrivals],
+        "stored_at": [one.last_modified_at for one in stored],
+    }
+
+
+def job_columns(round_: Round, arrivals: Sequence[Arrival], hexes: Sequence[str]) -> Columns:
+    """The rows of `job` that let the work on these calls begin."""
+    # They differ by step and lane alone, and one value for all rows is told to the database once.
+    states = {
+        (is_text, is_live): jobs.first_state(
+            round_.now,
+            round_.rung_at,
+            step=READ if is_text else TRANSCRIBE,
+            lane=Lane.LIVE if is_live else Lane.BACKFILL,
+        )
+        for is_text in (False, True)
+        for is_live in (False, True)
+    }
+    chosen = [states[one.is_text, lane_of(one.stored.last_modified_at, round_.now) is Lane.LIVE] for one in arrivals]
+    return {"call_id": hexes} | {name: [state[name] for state in chosen] for name in states[False, True]}
