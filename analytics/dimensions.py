@@ -36,6 +36,7 @@ def follow(connection: sa.Connection) -> tuple[Keys, dict[int, int]]:
     """Bring the dimensions up to date; returns the keys of the reasons, and the agents that have changed their team,
     with that; both are keys.
     """
+    _know_the_unknown(connection)
     for dimension in (_TEAMS, _QUEUES):
         dimension.follow(connection)
     moved = {row.held_key: row.team_key for row in _AGENTS.follow(connection) if row.team_key != row.held_team_key}
@@ -43,8 +44,10 @@ def follow(connection: sa.Connection) -> tuple[Keys, dict[int, int]]:
     return Keys(reason=_reasons(connection, following), following=following), moved
 
 
-def know_the_unknown(connection: sa.Connection) -> None:
-    """Let every dimension have its member for what is not known."""
+def _know_the_unknown(connection: sa.Connection) -> None:
+    """Let every dimension have its member for what is not known; they have come together."""
+    if _UNKNOWN_IS_KNOWN.rows(connection):
+        return
     for table in (dim_team, dim_queue, dim_agent, dim_customer, dim_reason):
         key = next(iter(table.primary_key))
         if connection.execute(sa.select(key).where(key == UNKNOWN)).first() is None:
@@ -273,3 +276,4 @@ _AGENTS = _Dimension(
     is_active=agent.c.is_active,
 )
 _NEW_CUSTOMERS = Filling(dim_customer)
+_UNKNOWN_IS_KNOWN = Prepared(sa.select(dim_reason.c.reason_key).where(dim_reason.c.reason_key == UNKNOWN))

@@ -119,7 +119,6 @@ def _recompute(
 ) -> int:
     for marks in (touched_day, touched_call):
         connection.execute(sa.delete(marks))
-    dimensions.know_the_unknown(connection)
     changes = _changes(connection, zone, now, state, fiscal_starts_in)
     changes.deltas.are_kept = False
     dimensions.renew_dates(connection, changes.fiscal_starts_in)

@@ -38,7 +38,6 @@ def fill_facts(database: Database, call_count: int, now: datetime) -> None:
     """The whole star schema of `fill`'s calls, in UTC, as a refresh at `now` would leave it."""
     schema = "" if database.is_sqlite else "bi."
     with database.write() as connection:
-        dimensions.know_the_unknown(connection)
         keys, _ = dimensions.follow(connection)
         dimensions.know_dates(connection, {BEGINS_AT.date(), date_of(20261230)}, 1)
         contacts = max(call_count // 10, 1)
