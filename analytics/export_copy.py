@@ -27,6 +27,7 @@ from sqlalchemy.dialects import postgresql
 from analytics.export_bits import Word, excess, packed, unpacked, words
 from analytics.export_columns import ids, numbers, numbers_of, texts
 from analytics.export_tables import Bits, ExportTable
+from analytics.star import SCHEMA
 from crm.tables import UtcDateTime
 
 # "PGCOPY\n\xff\r\n\0", flags and the length of an extension that no version has.
@@ -70,11 +71,22 @@ def copied(
                     yield batch
 
     asked = _asked(table.select, table.bits, table.day or table.chunk or table.primary_key[0])
-    yield from read(asked, f" WHERE {asked.key} BETWEEN {table.keys[0]} AND {table.keys[1]}" if table.keys else "")
+    yield from read(asked, _within(table, asked.key))
     plain = _asked(table.select, (), table.primary_key[0])
     for first in range(0, len(left_out), batch_rows):
         listed = ",".join(map(str, left_out[first : first + batch_rows]))
         yield from read(plain, f" WHERE {plain.key} = ANY ('{{{listed}}}')")
+
+
+def _within(table: ExportTable, key: str) -> str:
+    if not table.keys:
+        return ""
+    where = f" WHERE {key} BETWEEN {table.keys[0]} AND {table.keys[1]}"
+    if table.before_day:
+        # Every value that the column can have, so that the index is of use.
+        members, member = table.foreign_keys[table.before_day]
+        where += f" AND {table.before_day} IN (SELECT {member} FROM {SCHEMA}.{members})"  # noqa: S608 - names of ours
+    return where
 
 
 @dataclass(frozen=True)

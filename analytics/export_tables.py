@@ -53,7 +53,8 @@ class ExportTable:
 
     `day` is the column by which the table is cut into days and months, `chunk` the key by which it is cut into
     stretches of CHUNK_KEYS; at most one of them is given. `bits` tells of columns that mostly hold little. `keys` are
-    the first and the last day or chunk key of what is meant; None: all rows.
+    the first and the last day or chunk key of what is meant; None: all rows. `before_day` is the column that stands
+    before the day in the index by which a day's rows are found; "": the day is the first, or the table is small.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ExportTable:
     fixed_rows: tuple[tuple[Any, ...], ...] = ()
     day: str = ""
     chunk: str = ""
+    before_day: str = ""
     bits: tuple[Bits, ...] = ()
     keys: tuple[int, int] | None = None
 
@@ -109,6 +111,7 @@ def _table(table: sa.Table, *, personal_data: bool) -> ExportTable:
         select=select,
         day=next((name for name in _DAYS if name in table.c and table.name.startswith(("fact_", "agg_"))), ""),
         chunk="customer_key" if table is star.dim_customer else "",
+        before_day="reason_key" if table is star.fact_call_reason else "",
         bits=_BITS if table is star.fact_call else (),
     )
 

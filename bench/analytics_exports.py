@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -142,7 +142,7 @@ def copy_costs(database: Database, rows: int) -> Costs:
 
 def _costs(database: Database, rows: int, work: Callable[[sa.Connection], Any]) -> Costs:
     """Rows a second, and microseconds of a processor for each row: of the server's process and of this one."""
-    with database.read() as connection:
+    with _alone_in_the_server(database).read() as connection:
         server = partial(_processor_s, 0 if database.is_sqlite else _backend(connection))
         began, server_began, client_began = time.perf_counter(), server(), time.process_time()
         work(connection)
@@ -152,6 +152,15 @@ def _costs(database: Database, rows: int, work: Callable[[sa.Connection], Any]) 
             "server_us": (server() - server_began) / rows * 1e6,
             "client_us": (time.process_time() - client_began) / rows * 1e6,
         }
+
+
+@cache
+def _alone_in_the_server(database: Database) -> Database:
+    """The same without parallel workers, whose time is not the time of the connection's process."""
+    if database.is_sqlite:
+        return database
+    url = database.url.update_query_dict({"options": "-c max_parallel_workers_per_gather=0"})
+    return Database(url.render_as_string(hide_password=False))
 
 
 def _backend(connection: sa.Connection) -> int:
@@ -224,7 +233,7 @@ def _alone(database: Database, folder: Path) -> Costs:
 
 
 def _export_alone(url: str, folder: str) -> None:
-    database = Database(url)
+    database = _alone_in_the_server(Database(url))
     with database.read() as connection:
         now = connection.execute(sa.select(refresh_state.c.refreshed_at_utc)).scalar_one()
         zone = connection.execute(sa.select(refresh_state.c.time_zone)).scalar_one()
