@@ -16,21 +16,17 @@ from sqlalchemy.sql.operators import custom_op
 
 from calls.errors import CallwiseError
 from calls.pipeline import Stage
-from calls.recording import Direction
 from crm.access import EVERYBODYS, Viewer, visible_agents, visible_calls
 from crm.bulk import among
+from crm.customer_words import look_for_customer
 from crm.reason_tables import reason_successor
-from crm.redacted import SHOWN_DIGITS, is_redacted, sees_names
-from crm.tables import agent, call, contact, queue, team
+from crm.tables import agent, call, queue, team
 
 MOODS = ("low", "even", "high")
 # A customer's name that so many have is no longer looked up by customer, but call by call.
 _MANY_CONTACTS = 2000
 # SQLite joins no more SELECTs than 500; a team of more agents has calls enough everywhere in the list.
 _MANY_AGENTS = 400
-_TRIGRAM = 3
-# The end of a number tells customers apart, and its beginning is everybody's.
-_TELLING_DIGITS = 6
 # A value of another column, as a rule, has a tenth of all calls.
 _USUAL_PARTS = 10
 _BY_VALUES = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
@@ -272,31 +268,11 @@ def unindexed(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
 
 
 def _of_customer(connection: sa.Connection, viewer: Viewer, words: str, given: Conditions) -> list[Conditions]:
-    """Calls of customers whose name or number has these words in it, and those that were not filed with a customer.
-
-    Nobody finds out by looking what they are not shown.
-    """
-    words = words.strip()
-    digits = "".join(letter for letter in words if letter.isdigit())
-    is_number = len(digits) >= 3 and not any(letter.isalpha() for letter in words)
-    if not is_number and not sees_names(viewer):
+    """Calls of customers whose name or number has these words in it, and those that were not filed with a customer."""
+    looked_for = look_for_customer(connection, viewer, words)
+    if looked_for is None:
         return [Conditions(is_none=True)]
-    if is_number:
-        outbound = call.c.direction == Direction.OUTBOUND
-        number = sa.case((outbound, call.c.to_number_e164), else_=call.c.from_number_e164)
-        of_unfiled = has_digits(viewer, number, digits)
-        contacts = sa.select(contact.c.id).where(*_has_number(connection, viewer, digits))
-    else:
-        of_unfiled = _lower_has(connection, call.c.customer_name, words)
-        # As the index on PostgreSQL has it, to the letter.
-        nothing: sa.ColumnElement[str] = sa.literal_column("''")
-        space: sa.ColumnElement[str] = sa.literal_column("' '")
-        first, last = (sa.func.coalesce(part, nothing) for part in (contact.c.first_name, contact.c.last_name))
-        name = first.concat(space).concat(last)
-        contacts = sa.select(contact.c.id).where(
-            _in_contact(connection, "name", words.lower()),
-            sa.func.lower(name).contains(words.lower(), autoescape=True),
-        )
+    contacts, of_unfiled = looked_for
     unfiled = replace(given, rest=(*given.rest, call.c.contact_id.is_(None), of_unfiled))
     ids = tuple(connection.execute(contacts.limit(_MANY_CONTACTS + 1)).scalars())
     if not ids:
@@ -305,46 +281,6 @@ def _of_customer(connection: sa.Connection, viewer: Viewer, words: str, given: C
         return [unfiled, replace(given, leading=call.c.contact_id, values=ids, few_each=True)]
     # So many that the newest calls are full of them.
     return [unfiled, replace(given, rest=(*given.rest, call.c.contact_id.in_(contacts)))]
-
-
-def _has_number(connection: sa.Connection, viewer: Viewer, digits: str) -> list[sa.ColumnElement[bool]]:
-    """Whether a contact's number has these digits; by the trigrams of its end, where there are more."""
-    telling = digits[-_TELLING_DIGITS:]
-    if connection.dialect.name == "sqlite":
-        return [_in_contact(connection, "phone", telling), has_digits(viewer, contact.c.phone_e164, digits)]
-    if is_redacted(viewer) or telling == digits:
-        return [has_digits(viewer, contact.c.phone_e164, digits)]
-    # Whether all of them are there is no question to the index: what begins every number lies in half of it.
-    return [contact.c.phone_e164.contains(telling, autoescape=True), sa.func.strpos(contact.c.phone_e164, digits) > 0]
-
-
-def _lower_has(connection: sa.Connection, column: sa.Column[Any], words: str) -> sa.ColumnElement[bool]:
-    """Whether a text has these words in it, in whatever case; what stands for many rows, so each costs little."""
-    if connection.dialect.name == "sqlite":
-        # Its LIKE takes upper and lower case for the same already, as lower() would (of ASCII).
-        return column.contains(words, autoescape=True)
-    return sa.func.lower(column).contains(words.lower(), autoescape=True)
-
-
-def has_digits(viewer: Viewer, number: sa.ColumnElement[Any], digits: str) -> sa.ColumnElement[bool]:
-    """Whether a number (E.164) has these digits in it; where its end alone is shown, whether it ends so."""
-    if not is_redacted(viewer):
-        return number.contains(digits, autoescape=True)
-    if len(digits) <= SHOWN_DIGITS:
-        return number.endswith(digits, autoescape=True)
-    return number == f"+{digits}"
-
-
-def _in_contact(connection: sa.Connection, column: str, words: str) -> sa.ColumnElement[bool]:
-    """What SQLite's trigrams leave of the customers; PostgreSQL takes its own for a LIKE by itself."""
-    if connection.dialect.name != "sqlite" or len(words) < _TRIGRAM:
-        return sa.true()
-    quoted = words.replace('"', '""')
-    return contact.c.id.in_(
-        sa.select(sa.column("contact_id", sa.Uuid()))
-        .select_from(sa.text("contact_text JOIN contact_words ON contact_words.rowid = contact_text.number"))
-        .where(sa.text("contact_words MATCH :looked_for").bindparams(looked_for=f'{column} : "{quoted}"'))
-    )
 
 
 def _as_number(count: int) -> sa.ColumnElement[int]:

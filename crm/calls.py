@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from calls.errors import CallwiseError
 from calls.redaction import SensitiveFinder, find_sensitive
 from crm.access import Viewer, visible_agents, visible_calls
-from crm.call_filters import CallFilter, WrongQuery, conditions_of, has_digits, newest, planned_for_its_values
+from crm.call_filters import CallFilter, WrongQuery, conditions_of, newest, planned_for_its_values
 from crm.call_lines import CallLine, label_of, line_of, read_lines, select_lines
 from crm.redacted import is_redacted, shown_line
 from crm.search_words import matching
@@ -40,7 +40,6 @@ __all__ = [
     "earlier_calls",
     "filter_choices",
     "find_call",
-    "has_digits",
     "has_samples",
     "key_of",
     "lines_of",

@@ -12,7 +12,8 @@ from calls.reasons import INSUFFICIENT, OTHER
 from calls.redaction import SensitiveFinder, find_sensitive
 from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
-from crm.calls import CallPage, NoSuchCall, has_digits, key_of, position_of
+from crm.calls import CallPage, NoSuchCall, key_of, position_of
+from crm.customer_words import has_digits
 from crm.reason_tables import reason_successor
 from crm.redacted import is_redacted, sees_names, shown_line, shown_number, shown_text
 from crm.tables import account, call, call_analysis, contact, reason, taxonomy

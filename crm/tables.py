@@ -120,7 +120,7 @@ agent = sa.Table(
     _id(),
     sa.Column("display_name", sa.Text, nullable=False, unique=True),
     sa.Column("email", sa.Text),
-    _ref("team_id", "team"),
+    _ref("team_id", "team", index=True),
     sa.Column("is_active", sa.Boolean, nullable=False, server_default=sa.true()),
 )
 

@@ -82,6 +82,6 @@ def test_a_page_of_the_list_is_two_statements_and_one_for_each_name_of_its_filte
         sent: list[str] = []
         sa.event.listen(connection, "before_cursor_execute", lambda *given: sent.append(given[2]))
         list_calls(connection, OPERATOR, CallFilter())
-        assert len(sent) == 2
+        assert sum(statement.startswith("SELECT") for statement in sent) == 2
         list_calls(connection, OPERATOR, CallFilter(agent="andrew k", queue="deliveries"))
-        assert len(sent) == 6
+        assert sum(statement.startswith("SELECT") for statement in sent) == 6

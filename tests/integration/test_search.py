@@ -254,6 +254,19 @@ def test_every_filter_leaves_what_reading_all_calls_leaves(any_database):
             assert count_calls(connection, OPERATOR, wanted) == sum(map(fits, every)), wanted
 
 
+def test_a_customer_is_found_by_parts_of_a_name_whatever_is_written_in_it(connection):
+    filed = seed_call(connection, contact_number="+4930123456")
+    connection.execute(sa.update(tables.contact).values(first_name="Özlem", last_name="100%_Ek"))
+    unfiled = seed_call(connection, customer_name="Özlem 100%_Ek", happened_at=NOW - timedelta(days=1))
+    # What is no letter of ASCII in lower case depends on the database.
+    for words in ("Özlem", "Özlem 100%_EK", "LEM 100%_e", "%_"):
+        found_by = list_calls(connection, OPERATOR, CallFilter(customer=words)).calls
+        assert [line.id for line in found_by] == [filed, unfiled], words
+    assert list_calls(connection, OPERATOR, CallFilter(customer="100__ek")).calls == ()
+    for digits in ("123456", "+4930123456", "0123"):
+        assert [line.id for line in list_calls(connection, OPERATOR, CallFilter(customer=digits)).calls] == [filed]
+
+
 def test_paging_through_what_has_a_word_shows_every_call_once(any_database):
     fill(any_database, 700)
     with any_database.read() as connection:

@@ -18,3 +18,5 @@ def upgrade() -> None:
     there = sa.text("agent_id IS NOT NULL")
     columns = ["agent_id", "happened_at", "id", "is_sample", "reason_code", "outcome", "mood"]
     op.create_index(_OF_AGENT, "call", columns, sqlite_where=there, postgresql_where=there)
+    # Whose calls a lead sees is asked for each of the team's agents.
+    op.create_index("ix_agent_team_id", "agent", ["team_id"])
