@@ -7,7 +7,6 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
@@ -15,7 +14,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from tests.browser import FLAGS, chromium_path
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-PAGES = ("calls", "call", "customer", "review", "reasons", "trends", "operations")
+PAGES = ("calls", "call", "review", "trends", "operations")
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
@@ -35,19 +34,16 @@ class Shoot:
         self.into.mkdir(parents=True, exist_ok=True)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
-            made = self._take(browser, DESKTOP, "light", PAGES)
-            made += self._take(browser, DESKTOP, "dark", ("call", "trends"))
-            made += self._take(browser, PHONE, "light", ("calls", "call", "customer"))
+            made = self._take(browser, DESKTOP, PAGES)
+            made += self._take(browser, PHONE, ("call",))
             browser.close()
         return made
 
-    def _take(
-        self, browser: Browser, size: ViewportSize, scheme: Literal["light", "dark"], pages: Sequence[str]
-    ) -> list[Path]:
-        context = browser.new_context(color_scheme=scheme, viewport=size)
+    def _take(self, browser: Browser, size: ViewportSize, pages: Sequence[str]) -> list[Path]:
+        context = browser.new_context(color_scheme="light", viewport=size)
         page = context.new_page()
         self._sign_in(page)
-        suffix = ("-dark" if scheme == "dark" else "") + ("-phone" if size is PHONE else "")
+        suffix = "-phone" if size is PHONE else ""
         made = []
         for shown in pages:
             self._open(page, shown)
@@ -65,17 +61,14 @@ class Shoot:
         expect(page.get_by_role("heading", name="Calls", exact=True)).to_be_visible()
 
     def _open(self, page: Page, shown: str) -> None:
-        if shown in {"call", "customer"}:
+        if shown == "call":
             page.goto(f"{self.address}/calls?text={quote(self.call)}&stage=done")
             page.locator("a.headline").first.click()
             expect(page.locator(".turn").first).to_be_visible()
-            if shown == "customer":
-                page.locator(".byline a").first.click()
-                expect(page.locator("table.timeline")).to_be_visible()
             return
         page.goto(f"{self.address}/{shown}")
         if shown == "trends":
-            expect(page.locator(".chart svg")).to_have_count(4)
+            expect(page.locator(".chart svg")).to_have_count(page.locator(".chart").count())
 
 
 if __name__ == "__main__":
