@@ -5,9 +5,6 @@ occur in the same calls becomes one direction of the space (Deerwester et al. 19
 nothing of what fewer than MIN_CALLS calls have: reading it runs nothing, and nobody is found in it.
 """
 
-import io
-import json
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,8 +17,8 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.utils.extmath import randomized_svd
 
-from calls.errors import TerminalError
 from calls.money import Charge
+from engines import array_file
 from engines.embeddings import Vectors, unit_rows
 from engines.offline_reasons import terms
 
@@ -37,12 +34,6 @@ _BUCKETS = 1 << 15
 _LETTERS = (3, 4, 5)
 
 Floats = NDArray[np.float64]
-
-
-class UnreadableModel(TerminalError):
-    """What lies in the model's place is none, or of another version of Callwise."""
-
-    code = "unreadable_model"
 
 
 @dataclass(frozen=True)
@@ -86,38 +77,28 @@ class LocalEmbedder:
 
     def to_bytes(self) -> bytes:
         """The model as a file: a zip of plain arrays, as `numpy.load` reads it without pickle."""
-        about = json.dumps({"format": FORMAT, "text_count": self.text_count})
-        file = io.BytesIO()
-        np.savez_compressed(
-            file,
-            about=np.frombuffer(about.encode(), dtype=np.uint8),
-            buckets=self._fitted.buckets,
-            idf=self._fitted.idf,
-            directions=self._fitted.directions,
-        )
-        return file.getvalue()
+        about = {"format": FORMAT, "text_count": self.text_count}
+        fitted = self._fitted
+        arrays = {"buckets": fitted.buckets, "idf": fitted.idf, "directions": fitted.directions}
+        return array_file.to_bytes(about, arrays)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "LocalEmbedder":
         """The model of a file that `to_bytes` made. Raises UnreadableModel."""
-        try:
-            with zipfile.ZipFile(io.BytesIO(content)) as parts:
-                if sum(part.file_size for part in parts.infolist()) > MAX_FILE_BYTES:
-                    raise ValueError
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                about: dict[str, Any] = json.loads(arrays["about"].tobytes())
-                buckets = np.asarray(arrays["buckets"], dtype=np.int32)
-                idf = np.asarray(arrays["idf"], dtype=np.float64)
-                directions = np.asarray(arrays["directions"], dtype=np.float16)
+        with array_file.reading(
+            content,
+            version=FORMAT,
+            most_bytes=MAX_FILE_BYTES,
+            otherwise="this is no model of this version; `callwise similar build --refit` makes one",
+        ) as (about, arrays):
+            buckets = np.asarray(arrays["buckets"], dtype=np.int32)
+            idf = np.asarray(arrays["idf"], dtype=np.float64)
+            directions = np.asarray(arrays["directions"], dtype=np.float16)
             is_whole = directions.shape == (len(buckets), DIMENSION) and idf.shape == buckets.shape
             is_sound = bool(np.isfinite(directions).all() and np.isfinite(idf).all())
-            if about["format"] != FORMAT or not is_whole or not is_sound or not _are_buckets(buckets):
+            if not is_whole or not is_sound or not _are_buckets(buckets):
                 raise ValueError
             return cls(_Fitted(buckets, idf, directions, int(about["text_count"])))
-        except (ValueError, KeyError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile):
-            raise UnreadableModel(
-                "this is no model of this version; `callwise similar build --refit` makes one"
-            ) from None
 
 
 def fit(texts: Sequence[str]) -> LocalEmbedder:

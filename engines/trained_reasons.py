@@ -4,9 +4,6 @@ It is trained on calls whose reason a person (or a better engine) has stated, be
 reason without a label is still known. It is kept as plain numbers and words: reading a file runs nothing.
 """
 
-import io
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +17,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from calls.errors import TerminalError
 from calls.reasons import INSUFFICIENT, OTHER, Taxonomy
 from calls.transcript import Speaker, Turn
+from engines import array_file
 from engines.offline_reasons import MIN_CUSTOMER_WORDS, Match, count_words, described, terms
 
 FORMAT = 1
@@ -37,12 +34,6 @@ _FOLDS = 5
 _CLOSE = 0.3
 
 Floats = NDArray[np.float64]
-
-
-class UnreadableModel(TerminalError):
-    """What lies in a trained model's place is none, or of another version of Callwise."""
-
-    code = "unreadable_model"
 
 
 @dataclass(frozen=True)
@@ -151,32 +142,27 @@ class TrainedReasons:
             "calibration": [calibration.slope, calibration.offset, calibration.unsure_below],
             "label_count": self.label_count,
         }
-        file = io.BytesIO()
-        np.savez_compressed(
-            file,
-            about=np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), dtype=np.uint8),
-            customer_idf=self._vectorizers[0].idf_,
-            agent_idf=self._vectorizers[1].idf_,
-            weights=self._taught.weights.astype(np.float32),
-            offsets=self._taught.offsets,
-        )
-        return file.getvalue()
+        arrays = {
+            "customer_idf": self._vectorizers[0].idf_,
+            "agent_idf": self._vectorizers[1].idf_,
+            "weights": self._taught.weights.astype(np.float32),
+            "offsets": self._taught.offsets,
+        }
+        return array_file.to_bytes(about, arrays)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "TrainedReasons":
         """The model of a file that `to_bytes` made. Raises UnreadableModel."""
-        try:
-            with zipfile.ZipFile(io.BytesIO(content)) as parts:
-                if sum(part.file_size for part in parts.infolist()) > MAX_FILE_BYTES:
-                    raise ValueError
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                about: dict[str, Any] = json.loads(arrays["about"].tobytes())
-                if about["format"] != FORMAT:
-                    raise ValueError
-                words = tuple([str(word) for word in side] for side in about["words"])
-                idf = tuple(np.asarray(arrays[name], dtype=np.float64) for name in ("customer_idf", "agent_idf"))
-                weights = np.asarray(arrays["weights"], dtype=np.float64)
-                offsets = np.asarray(arrays["offsets"], dtype=np.float64)
+        with array_file.reading(
+            content,
+            version=FORMAT,
+            most_bytes=MAX_FILE_BYTES,
+            otherwise="this is no trained model of this version; train it again",
+        ) as (about, arrays):
+            words = tuple([str(word) for word in side] for side in about["words"])
+            idf = tuple(np.asarray(arrays[name], dtype=np.float64) for name in ("customer_idf", "agent_idf"))
+            weights = np.asarray(arrays["weights"], dtype=np.float64)
+            offsets = np.asarray(arrays["offsets"], dtype=np.float64)
             codes = [str(code) for code in about["codes"]]
             sizes = [len(side) for side in words]
             if len(codes) < 2 or weights.shape != (len(codes), sum(sizes)) or offsets.shape != (len(codes),):
@@ -195,8 +181,6 @@ class TrainedReasons:
                     label_count=int(about["label_count"]),
                 )
             )
-        except (ValueError, KeyError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile):
-            raise UnreadableModel("this is no trained model of this version; train it again") from None
 
 
 def said_in(turns: Sequence[Turn]) -> Said:

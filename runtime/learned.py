@@ -12,8 +12,9 @@ import structlog
 from calls.errors import ObjectGone
 from calls.reasons import Taxonomy
 from calls.recording import OWN_PREFIX
+from engines.array_file import UnreadableModel
 from engines.objects import ObjectStore
-from engines.trained_reasons import TrainedReasons, UnreadableModel
+from engines.trained_reasons import TrainedReasons
 
 log = structlog.get_logger()
 

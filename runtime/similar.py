@@ -250,7 +250,8 @@ def embedder_by_api(settings: Settings, meters: Callable[[], Meters]) -> Embedde
 
 def kept_model(objects: ObjectStore) -> "LocalEmbedder | None":
     """The local model in use; None where there is none, or none that can be read. Raises TransientError."""
-    from engines.embeddings_local import LocalEmbedder, UnreadableModel
+    from engines.array_file import UnreadableModel
+    from engines.embeddings_local import LocalEmbedder
 
     try:
         there = objects.head(LOCAL_KEY).ref

@@ -9,9 +9,10 @@ from calls.errors import EngineMisconfigured, Paced, TransientError, UnusableAns
 from calls.meter import Limits
 from calls.money import Charge
 from calls.prices import Price
+from engines.array_file import UnreadableModel
 from engines.embeddings import Embedder
 from engines.embeddings_api import ApiEmbedder, EmbeddingRequests
-from engines.embeddings_local import DIMENSION, LocalEmbedder, UnreadableModel, fit
+from engines.embeddings_local import DIMENSION, LocalEmbedder, fit
 from engines.meters import MemoryMeters
 from tests.servers.openai_answers import Reply, fails, garbles
 from tests.servers.openai_embeddings import embeds_by

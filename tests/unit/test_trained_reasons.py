@@ -12,11 +12,12 @@ from calls.errors import UnusableAnswer
 from calls.reason_scores import Judged, macro_f1, score, share
 from calls.reasons import INSUFFICIENT, OTHER, Reason, Taxonomy
 from calls.transcript import Speaker, Turn
+from engines.array_file import UnreadableModel
 from engines.language import Conversation
 from engines.language_offline import UNSURE, LearnedLanguage, OfflineLanguage
 from engines.offline_reasons import ReasonMatcher
 from engines.reason_trials import judge, try_both
-from engines.trained_reasons import MIN_LABELS, LabelledCall, Said, TrainedReasons, UnreadableModel, train
+from engines.trained_reasons import MIN_LABELS, LabelledCall, Said, TrainedReasons, train
 
 TAXONOMY = Taxonomy(
     "t-1",
