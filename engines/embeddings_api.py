@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-import openai
 
 from calls.errors import TransientError
 from calls.meter import Grant, Limits, Told, Used, Wanted
@@ -18,7 +16,7 @@ from calls.prompts import estimate_tokens
 from engines.deployments import Deployment, PacedDeployments
 from engines.embeddings import Vectors, unit_rows
 from engines.meters import Meters
-from engines.openai_client import Provider, build_client, check_client, told_by, translated_errors
+from engines.openai_client import ModelServer, Provider, told_by, translated_errors
 
 TIMEOUT_S = 60.0
 PURPOSE = "embedding"
@@ -52,30 +50,22 @@ class EmbeddingRequests:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.name = f"{provider}/{model}" + (f"@{dimension}" if dimension else "")
-        self._provider = provider
-        self._model = model
         self._dimension = dimension
         self._price = price
-        self._timeout_s = timeout_s
-        self._api_key = api_key
-        self._address = {"base_url": base_url, "api_version": api_version}
-
-    @cached_property
-    def _client(self) -> openai.OpenAI:
-        return build_client(self._provider, timeout_s=self._timeout_s, api_key=self._api_key, **self._address)
+        self._server = ModelServer(provider, model, api_key, base_url, api_version, timeout_s)
 
     def check(self) -> None:
         """See Embedder."""
-        check_client(self._client, self._provider, self._model, "similar")
+        self._server.check("similar")
 
     def embed(self, texts: Sequence[str]) -> Embedded:
         """One request for all of these texts. Raises what `translated_errors` raises."""
         # Numbers in place of base64: many compatible servers know nothing else.
-        asked: dict[str, Any] = {"model": self._model, "input": list(texts), "encoding_format": "float"}
+        asked: dict[str, Any] = {"model": self._server.model, "input": list(texts), "encoding_format": "float"}
         if self._dimension:
             asked["dimensions"] = self._dimension
         with translated_errors("similar"):
-            raw = self._client.embeddings.with_raw_response.create(**asked)
+            raw = self._server.client.embeddings.with_raw_response.create(**asked)
             answer = raw.parse()
         usage = getattr(answer, "usage", None)
         return Embedded(
@@ -89,8 +79,8 @@ class EmbeddingRequests:
         """What the answer costs, as a row of the ledger."""
         price = price_on(self._price, datetime.now(UTC).date())
         return Charge(
-            provider=self._provider,
-            model=self._model,
+            provider=self._server.provider,
+            model=self._server.model,
             purpose=PURPOSE,
             request_id=answer.request_id,
             input_tokens=answer.input_tokens,

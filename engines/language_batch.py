@@ -17,7 +17,7 @@ from calls.money import Charge
 from calls.prices import Price, PriceHistory, cost_microusd, price_on
 from engines.batched_requests import KEPT, Failure
 from engines.language_requests import Answer, read_response, variable_body
-from engines.openai_client import Provider, build_client, plain_code, translated_errors
+from engines.openai_client import ModelServer, Provider, plain_code, translated_errors
 
 ENDPOINT: Literal["/v1/responses"] = "/v1/responses"
 WINDOW: Literal["24h"] = "24h"
@@ -66,15 +66,12 @@ class BatchApi:
     ) -> None:
         self.name = f"{provider}/{model}"
         self.model = model
-        self._provider = provider
         self._price = price
-        self._timeout_s = timeout_s
-        self._key = api_key
-        self._address = {"base_url": base_url, "api_version": api_version}
+        self._server = ModelServer(provider, model, api_key, base_url, api_version, timeout_s)
 
     @cached_property
     def _client(self) -> openai.OpenAI:
-        client = build_client(self._provider, timeout_s=self._timeout_s, api_key=self._key, **self._address)
+        client = self._server.client
         # The one of questions takes nothing but JSON; a batch's results are lines of it.
         return client.with_options(http_client=openai.DefaultHttpxClient(timeout=client.timeout))
 
@@ -85,7 +82,7 @@ class BatchApi:
             sent = self._client.files.create(
                 file=(name, lines, "application/jsonl"),
                 purpose="batch",
-                **({"expires_after": expires} if self._provider == "openai" else {}),
+                **({"expires_after": expires} if self._server.provider == "openai" else {}),
             )
         return sent.id
 
@@ -143,7 +140,7 @@ class BatchApi:
     def charge(self, answer: Answer) -> Charge:
         """What an answer costs, as a row of the ledger."""
         return Charge(
-            provider=self._provider,
+            provider=self._server.provider,
             model=self.model,
             purpose="analysis",
             request_id=answer.request_id,

@@ -7,10 +7,8 @@ schema, with no tools and nothing stored at the vendor's.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, Literal, Protocol
 
-import openai
 from openai.types.responses import Response
 
 from calls.answers import SCHEMA_NAME
@@ -20,7 +18,7 @@ from calls.money import Charge
 from calls.pipeline import Lane
 from calls.prices import Price, PriceHistory, cost_microusd, price_on
 from calls.prompts import estimate_tokens
-from engines.openai_client import Provider, build_client, check_client, told_by, translated_errors
+from engines.openai_client import ModelServer, Provider, told_by, translated_errors
 
 TIMEOUT_S = 120.0
 
@@ -98,20 +96,12 @@ class LanguageRequests:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.name = f"{provider}/{model}"
-        self._provider = provider
-        self._model = model
         self._price = price
-        self._timeout_s = timeout_s
-        self._api_key = api_key
-        self._address = {"base_url": base_url, "api_version": api_version}
-
-    @cached_property
-    def _client(self) -> openai.OpenAI:
-        return build_client(self._provider, timeout_s=self._timeout_s, api_key=self._api_key, **self._address)
+        self._server = ModelServer(provider, model, api_key, base_url, api_version, timeout_s)
 
     def check(self) -> None:
         """Whether the server answers, takes the key and knows the model; see LanguageEngine.check."""
-        check_client(self._client, self._provider, self._model, "language")
+        self._server.check("language")
 
     def ask(
         self,
@@ -124,13 +114,13 @@ class LanguageRequests:
         kind: str = "",
     ) -> Answer:
         """See Requests. Nothing is paced here."""
-        ask = self._ask_chat if self._provider == "compatible" else self._ask_responses
+        ask = self._ask_chat if self._server.provider == "compatible" else self._ask_responses
         return ask(system, messages, schema, max_output_tokens)
 
     def _ask_responses(self, system: str, messages: Messages, schema: dict[str, Any], max_output_tokens: int) -> Answer:
-        asked = fixed_body(self._model, system, schema) | variable_body(messages, max_output_tokens)
+        asked = fixed_body(self._server.model, system, schema) | variable_body(messages, max_output_tokens)
         with translated_errors("language"):
-            raw = self._client.responses.with_raw_response.create(**asked)
+            raw = self._server.client.responses.with_raw_response.create(**asked)
             response = raw.parse()
         answer = read_response(response, request_id=str(getattr(response, "_request_id", "") or ""))
         if answer.input_tokens == 0:
@@ -140,8 +130,8 @@ class LanguageRequests:
     def _ask_chat(self, system: str, messages: Messages, schema: dict[str, Any], max_output_tokens: int) -> Answer:
         told: Any = [{"role": "system", "content": system}, *messages]
         with translated_errors("language"):
-            raw = self._client.chat.completions.with_raw_response.create(
-                model=self._model,
+            raw = self._server.client.chat.completions.with_raw_response.create(
+                model=self._server.model,
                 messages=told,
                 response_format={
                     "type": "json_schema",
@@ -175,8 +165,8 @@ class LanguageRequests:
     def charge(self, answer: Answer) -> Charge:
         """What the answer costs, as a row of the ledger."""
         return Charge(
-            provider=self._provider,
-            model=self._model,
+            provider=self._server.provider,
+            model=self._server.model,
             purpose="analysis",
             request_id=answer.request_id,
             input_tokens=answer.input_tokens,

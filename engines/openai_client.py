@@ -5,8 +5,10 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Literal
 
 import httpx2
@@ -126,6 +128,33 @@ def check_client(client: openai.OpenAI, provider: Provider, model: str, what: Pu
         except openai.NotFoundError:
             if provider == "azure":
                 raise
+
+
+@dataclass(frozen=True)
+class ModelServer:
+    """A model where it is served, as build_client takes it; the client is made when it is first asked for."""
+
+    provider: Provider
+    model: str
+    api_key: str | Callable[[], str] = field(default="", repr=False)
+    base_url: str = ""
+    api_version: str = ""
+    timeout_s: float = 120.0
+
+    @cached_property
+    def client(self) -> openai.OpenAI:
+        """See build_client."""
+        return build_client(
+            self.provider,
+            api_key=self.api_key,
+            base_url=self.base_url,
+            api_version=self.api_version,
+            timeout_s=self.timeout_s,
+        )
+
+    def check(self, what: Purpose) -> None:
+        """See check_client."""
+        check_client(self.client, self.provider, self.model, what)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 import av
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from calls.errors import CallwiseError, EngineMisconfigured, TransientError
 from calls.money import Charge
 from calls.prices import Price, PriceHistory, cost_microusd, price_on
-from engines.openai_client import Provider, build_client, check_client, translated_errors
+from engines.openai_client import ModelServer, Provider, translated_errors
 from engines.speech import NOTHING_KEPT, ChannelAudio, Heard, KeptPieces, SpeechHints
 from engines.speech_answers import read_api_answer
 from engines.speech_kept import PieceAnswer, piece_key, read_answer, write_answer
@@ -99,21 +98,14 @@ class ApiSpeech:
         timeout_s: float = 300.0,
     ) -> None:
         self.name = f"{provider}/{model}"
-        self._provider = provider
-        self._model = model
         self._traits = traits_of(model)
         self.can_translate = self._traits.can_translate
         self._price = price
-        self._timeout_s = timeout_s
-        self._address = {"api_key": api_key, "base_url": base_url, "api_version": api_version}
-
-    @cached_property
-    def _client(self) -> openai.OpenAI:
-        return build_client(self._provider, timeout_s=self._timeout_s, **self._address)
+        self._server = ModelServer(provider, model, api_key, base_url, api_version, timeout_s)
 
     def check(self) -> None:
         """See SpeechEngine."""
-        check_client(self._client, self._provider, self._model, "speech")
+        self._server.check("speech")
 
     def transcribe(
         self,
@@ -125,7 +117,8 @@ class ApiSpeech:
         """See SpeechEngine. A model that gives no times is asked turn by turn, so that turns have times."""
         if hints.task == "translate" and not self.can_translate:
             raise EngineMisconfigured(
-                f"{self._model} cannot translate (CALLWISE_SPEECH__TASK): set CALLWISE_SPEECH__MODEL to whisper-1",
+                f"{self._server.model} cannot translate (CALLWISE_SPEECH__TASK): set CALLWISE_SPEECH__MODEL to"
+                " whisper-1",
                 code="unsupported_task",
             )
         if self._traits.has_segments:
@@ -160,7 +153,7 @@ class ApiSpeech:
         After one hiccup the other pieces are asked for all the same, so that the next attempt has one left to ask for.
         After any other failure no more are sent, and what is already out is waited for.
         """
-        client = self._client
+        client = self._server.client
         answers: dict[Piece, PieceAnswer] = {}
         failures: list[BaseException] = []
         with ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="speech-api") as pool:
@@ -191,10 +184,10 @@ class ApiSpeech:
         with translated_errors("speech"):
             if translates:
                 answer: Any = client.audio.translations.create(
-                    file=sent, model=self._model, response_format="verbose_json", **self._prompt(hints)
+                    file=sent, model=self._server.model, response_format="verbose_json", **self._prompt(hints)
                 )
             else:
-                answer = client.audio.transcriptions.create(file=sent, model=self._model, **self._options(hints))
+                answer = client.audio.transcriptions.create(file=sent, model=self._server.model, **self._options(hints))
         return read_api_answer(answer, piece), self._charge(answer, piece)
 
     def _prompt(self, hints: SpeechHints) -> dict[str, Any]:
@@ -211,7 +204,7 @@ class ApiSpeech:
             options["language"] = hints.language
         if traits.has_word_times:
             options["timestamp_granularities"] = ["word", "segment"]
-        if traits.has_confidences and self._provider == "openai":
+        if traits.has_confidences and self._server.provider == "openai":
             options["include"] = ["logprobs"]
         if traits.is_chunked:
             options["chunking_strategy"] = "auto"
@@ -225,8 +218,8 @@ class ApiSpeech:
         price = price_on(self._price, datetime.now(UTC).date())
         cost = cost_microusd(price, input_tokens=input_tokens, output_tokens=output_tokens, audio_s=audio_s)
         return Charge(
-            provider=self._provider,
-            model=self._model,
+            provider=self._server.provider,
+            model=self._server.model,
             purpose="speech",
             request_id=str(getattr(answer, "_request_id", None) or ""),
             input_tokens=input_tokens,
