@@ -22,7 +22,7 @@ from analytics.zones import midnight, offsets, zone_named
 from crm.tables import UtcDateTime
 
 # So many spans are asked for in one query: SQLite reads no chain of more than 1000 conditions.
-_SPANS_began_ONCE = 100
+_SPANS_AT_ONCE = 100
 _began = fact_call.c.happened_at_utc
 # No two zones are further apart than 26 hours.
 _FURTHEST = timedelta(days=2)
@@ -186,7 +186,7 @@ def _at_once(spans: Sequence[_Span]) -> Iterator[Sequence[_Span]]:
     """The spans in parts that one query can ask for: of a part, none overlaps another."""
     part: list[_Span] = []
     for span in spans:
-        if part and (len(part) == _SPANS_began_ONCE or span.begins < part[-1].ends):
+        if part and (len(part) == _SPANS_AT_ONCE or span.begins < part[-1].ends):
             yield part
             part = []
         part.append(span)

@@ -115,7 +115,7 @@ def save_vectors(
 
 
 def take_turn(connection: sa.Connection, *, now: datetime, lease: timedelta) -> bool:
-    """Whether nobody else is making vectors; the turn ends with `end_turn`, or by itself after `lease`."""
+    """Whether nobody else is making vectors; the turn ends as `keep_turn` says, or by itself after `lease`."""
     connection.execute(insert(connection, upkeep).values(name=_WORK, due_at=now).on_conflict_do_nothing())
     mine = sa.update(upkeep).where(upkeep.c.name == _WORK, upkeep.c.due_at <= now)
     return connection.execute(mine.values(due_at=now + lease)).rowcount == 1
