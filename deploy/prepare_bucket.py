@@ -10,7 +10,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from runtime.settings import ObjectSettings, read_settings
+from runtime.settings import read_settings
+from runtime.settings_site import ObjectSettings
 
 
 def prepare(objects: ObjectSettings, target: str) -> None:

@@ -10,7 +10,8 @@ from analytics.trends import By, local_today, period_before
 from crm import outgoing
 from crm.alert_tables import reason_alert
 from crm.database import Database
-from runtime.settings import AlertSettings, Settings
+from runtime.settings import Settings
+from runtime.settings_outgoing import AlertSettings
 from runtime.telling import Telling
 
 KIND = "reason.risen"

@@ -9,7 +9,8 @@ from calls.pipeline import Lane
 from engines.language import LanguageEngine
 from runtime.choice import choose_language, language_over
 from runtime.deployments import TIERS, api_key_of, listed, price_of, tiers_of
-from runtime.settings import DeploymentSettings, Settings
+from runtime.settings import Settings
+from runtime.settings_models import DeploymentSettings
 
 if TYPE_CHECKING:
     # The SDK behind them takes most of a second to import, which only those who use it shall pay.

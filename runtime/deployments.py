@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from calls.meter import Limits
 from calls.prices import Price, PriceHistory
 from engines.meters import Meters
-from runtime.settings import DeploymentSettings, Settings
+from runtime.settings import Settings
+from runtime.settings_models import DeploymentSettings
 
 if TYPE_CHECKING:
     # The SDK behind them takes most of a second to import, which only those who use it shall pay.

@@ -33,7 +33,7 @@ from crm.privacy import (
 from crm.privacy_tables import doomed_object
 from crm.scrubbing import is_scrub_wanted, scrub, want_scrub
 from ingest.tellings import conversation_subject, stem_subject
-from runtime.settings import KeptFor, RetentionSettings
+from runtime.settings_site import KeptFor, RetentionSettings
 from runtime.wiring import Wiring
 
 log = structlog.get_logger()

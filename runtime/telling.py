@@ -10,7 +10,7 @@ from calls.errors import CallwiseError
 from crm import outgoing
 from crm.database import Database
 from engines.webhook import Webhook
-from runtime.settings import ReceiverSettings
+from runtime.settings_outgoing import ReceiverSettings
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from crm.tables import agent, team
 from crm.users import create_user
 from crm.vector_tables import call_vector
-from runtime.settings import SimilarSettings
+from runtime.settings_models import SimilarSettings
 from tests.seeds import seed_call
 from tests.web_client import PASSWORD, Hall, make_hall
 

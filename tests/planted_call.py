@@ -34,7 +34,8 @@ from crm.vector_tables import call_vector
 from engines.objects_folder import FolderStore
 from ingest.intake import take_messages
 from runtime.learned import learned_key
-from runtime.settings import DatabaseSettings, Settings
+from runtime.settings import Settings
+from runtime.settings_site import DatabaseSettings
 from runtime.wiring import Wiring
 from tests.integration.listening import make_intake, s3_event
 from tests.seeds import NOW, TAXONOMY, seed_taxonomy

@@ -18,7 +18,10 @@ from engines.speech_fake import FakeSpeech
 from ingest.intake import Announced
 from ingest.twilio import recording_key, sign
 from runtime.listening import make_intake
-from runtime.settings import DatabaseSettings, Settings, TelephonySettings, TwilioSettings, WebSettings
+from runtime.settings import Settings
+from runtime.settings_intake import TelephonySettings, TwilioSettings
+from runtime.settings_site import DatabaseSettings
+from runtime.settings_web import WebSettings
 from runtime.wiring import Wiring
 from tests.seeds import TAXONOMY
 from tests.servers.twilio import ACCOUNT, TOKEN, TwilioServer

@@ -17,7 +17,10 @@ from crm.database import Database
 from crm.schema import upgrade
 from crm.tables import app_user
 from crm.users import create_user
-from runtime.settings import Settings, SimilarSettings, SiteSettings, WebSettings
+from runtime.settings import Settings
+from runtime.settings_models import SimilarSettings
+from runtime.settings_site import SiteSettings
+from runtime.settings_web import WebSettings
 from runtime.wiring import Wiring
 from tests.seeds import NOW, seed_taxonomy
 from web.app import create_app

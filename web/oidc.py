@@ -13,7 +13,7 @@ from crm.access import Role
 from crm.outside_users import Outsider, admit
 from crm.users import UserError
 from engines.identity import Begun, IdentityProvider, SignInRefused
-from runtime.settings import OidcSettings
+from runtime.settings_web import OidcSettings
 from web.auth import let_in, own_path
 from web.errors import error_response
 from web.site import OurSite, Site

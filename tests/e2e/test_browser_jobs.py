@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from crm.tables import agent
 from crm.users import create_user
-from runtime.settings import HandoverSettings, Settings, WebhookSettings
+from runtime.settings import Settings
+from runtime.settings_outgoing import HandoverSettings, WebhookSettings
 from runtime.wiring import Wiring
 from tests.browser import Visitors, chromium_path, launched, served, sound
 from tests.e2e.desks import Centre, Desk, sitting_at

@@ -18,7 +18,8 @@ from engines.webhook import Webhook
 from runtime.alerts import KIND, Alerts
 from runtime.reporting import KIND as REPORT_KIND
 from runtime.reporting import send_report_as_set
-from runtime.settings import AlertSettings, ReportSettings, Settings
+from runtime.settings import Settings
+from runtime.settings_outgoing import AlertSettings, ReportSettings
 from samples.history_plan import PLANTED, WEEK_COUNT
 from tests.history_fixture import UNTIL, ZONE, fill
 from tests.servers.webhook_receiver import SECRET, Trouble, WebhookReceiver

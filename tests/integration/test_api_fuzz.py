@@ -18,7 +18,7 @@ from crm.access import Permission
 from crm.tables import contact
 from crm.tokens import create_token
 from crm.users import user_named
-from runtime.settings import WebSettings
+from runtime.settings_web import WebSettings
 from tests.seeds import NOW, seed_call, seed_failed_call
 from tests.web_client import make_hall
 

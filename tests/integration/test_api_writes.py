@@ -11,7 +11,7 @@ from crm.access_tables import api_token
 from crm.kept_answers import kept_answer
 from crm.reason_tables import review
 from crm.tables import agent, call, call_analysis
-from runtime.settings import WebSettings
+from runtime.settings_web import WebSettings
 from tests.api_callers import call_path, caller
 from tests.seeds import seed_call, seed_failed_call
 from tests.sound import two_channel_wav

@@ -24,7 +24,8 @@ from crm.tables import paid_request
 from crm.users import create_user
 from engines.language_requests import Answer
 from runtime.ask import Asked, ModelAnswerer, OfflineAnswerer, ask
-from runtime.settings import DatabaseSettings, Settings
+from runtime.settings import Settings
+from runtime.settings_site import DatabaseSettings
 from runtime.wiring import Wiring
 from tests.seeds import NOW, seed_call, seed_taxonomy
 from tests.web_client import Hall, make_hall

@@ -22,7 +22,8 @@ from crm.handover_status import NotApproved, ask_for, destinations_document, fai
 from crm.handover_tables import crm_link, handover
 from crm.tables import agent, call
 from runtime.handover import Handovers
-from runtime.settings import HandoverSettings, HubSpotSettings, SalesforceSettings, Settings, WebhookSettings
+from runtime.settings import Settings
+from runtime.settings_outgoing import HandoverSettings, HubSpotSettings, SalesforceSettings, WebhookSettings
 from tests.seeds import NOW, seed_call, seed_failed_call, seed_taxonomy
 from tests.servers import hubspot, salesforce, webhook_receiver
 from tests.servers.hubspot import HubSpotServer

@@ -21,7 +21,8 @@ from engines.objects_memory import MemoryStore
 from engines.reason_trials import is_held_out
 from engines.trained_reasons import LabelledCall, Said, train
 from runtime.learned import LOOK_AGAIN_S, LearnedReasons, learned_key
-from runtime.settings import LanguageSettings, Settings
+from runtime.settings import Settings
+from runtime.settings_models import LanguageSettings
 from runtime.wiring import Wiring
 from tests.seeds import NOW, TAXONOMY, seed_call
 from tests.servers.openai_server import API_KEY

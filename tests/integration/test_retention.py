@@ -29,7 +29,8 @@ from crm.search_tables import call_text
 from crm.swaps import NoChannels, correct_agent_channel
 from crm.tables import call, call_analysis, contact, recording, utterance
 from runtime.erasing import EXPIRE_EVERY, Eraser
-from runtime.settings import DatabaseSettings, KeptFor, RetentionSettings, Settings
+from runtime.settings import Settings
+from runtime.settings_site import DatabaseSettings, KeptFor, RetentionSettings
 from runtime.wiring import Wiring
 from tests.seeds import seed_call, seed_failed_call, seed_taxonomy
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from crm.access import Role
 from crm.tables import agent, team
 from crm.users import create_user, find_user, list_users
-from runtime.settings import OidcSettings, WebSettings
+from runtime.settings_web import OidcSettings, WebSettings
 from tests.seeds import NOW, seed_call
 from tests.servers.oidc import CLIENT_ID, CLIENT_SECRET, OidcServer
 from tests.web_client import PASSWORD, Hall, make_hall

@@ -28,7 +28,9 @@ from crm.tables import agent, call_analysis, paid_request
 from crm.vector_tables import call_vector
 from crm.vectors import due_calls, save_vectors, take_turn, to_bytes
 from runtime.erasing import StoreSurroundings
-from runtime.settings import BudgetSettings, DatabaseSettings, Price, Settings, SimilarSettings
+from runtime.settings import Settings
+from runtime.settings_models import BudgetSettings, Price, SimilarSettings
+from runtime.settings_site import DatabaseSettings
 from runtime.similar import TURN, Similar, SomebodyElse, kept_model
 from runtime.wiring import Wiring
 from tests.access_rules import CARD

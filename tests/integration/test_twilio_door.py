@@ -18,7 +18,9 @@ from crm.status import status
 from crm.users import create_user
 from ingest.twilio import sign
 from runtime.doctor import examine
-from runtime.settings import DatabaseSettings, TelephonySettings, TwilioSettings, WebSettings
+from runtime.settings_intake import TelephonySettings, TwilioSettings
+from runtime.settings_site import DatabaseSettings
+from runtime.settings_web import WebSettings
 from runtime.wiring import Wiring
 from tests.servers.twilio import ACCOUNT, TOKEN, Trouble
 from tests.twilio_centre import ABSENT, CALL, COMPLETED, PUBLIC_URL, Centre

@@ -10,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from crm.users import create_user, set_password
-from runtime.settings import Settings, WebSettings
+from runtime.settings import Settings
+from runtime.settings_web import WebSettings
 from runtime.wiring import Wiring
 from tests.web_client import PASSWORD, Hall, make_hall
 from web.app import create_app

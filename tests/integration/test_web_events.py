@@ -19,7 +19,10 @@ from structlog.testing import capture_logs
 from crm.intake import KEPT_BODY
 from crm.tables import unreadable_event
 from ingest.events import MAX_EVENT_BYTES
-from runtime.settings import DatabaseSettings, EventSource, ObjectSettings, Settings, WebSettings
+from runtime.settings import Settings
+from runtime.settings_intake import EventSource
+from runtime.settings_site import DatabaseSettings, ObjectSettings
+from runtime.settings_web import WebSettings
 from runtime.wiring import Wiring
 from tests.integration.listening import EVENTS, keys, s3_event, unreadable
 from tests.servers.process import wait_until

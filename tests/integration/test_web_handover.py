@@ -16,7 +16,8 @@ from cli import handover as commands
 from crm.audit import entries
 from crm.database import Database
 from runtime.handover import Handovers
-from runtime.settings import HandoverSettings, SalesforceSettings, Settings, WebhookSettings
+from runtime.settings import Settings
+from runtime.settings_outgoing import HandoverSettings, SalesforceSettings, WebhookSettings
 from runtime.wiring import Wiring
 from tests.seeds import seed_call
 from tests.servers import salesforce, webhook_receiver

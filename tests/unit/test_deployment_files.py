@@ -13,7 +13,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from cli.main import COMMANDS
-from runtime.settings import EventSource, Settings
+from runtime.settings import Settings
+from runtime.settings_intake import EventSource
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
