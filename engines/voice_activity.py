@@ -52,7 +52,7 @@ def _spans(channel: NDArray[np.int16], rate_hz: int) -> Spans:
     voiced = (levels > _floor_dbfs(levels)) & ~_in_melody(tonal)
     detector = pocketsphinx.Vad(_STRICTEST_MODE, rate_hz, FRAME_S)
     # Every frame goes through the detector, also those that are out already: it adapts to what it hears.
-    voiced &= np.fromiter((detector.is_speech(frame.tobytes()) for frame in _each(frames)), bool, frame_count)
+    voiced &= np.fromiter(map(detector.is_speech, _each(frames)), bool, frame_count)
     length_s = len(channel) / rate_hz
     spans: Spans = []
     for start, end in _runs(voiced, round(MAX_PAUSE_S / FRAME_S)):
@@ -65,15 +65,23 @@ def _spans(channel: NDArray[np.int16], rate_hz: int) -> Spans:
     return spans
 
 
-def _each(frames: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
-    """Frame after frame; a recording that lies in a file takes no more memory than a few of them."""
+def _portions(frames: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
+    """Some frames at a time; a recording that lies in a file takes no more memory than these."""
     for start in range(0, len(frames), _FRAMES_AT_ONCE):
-        yield from frames[start : start + _FRAMES_AT_ONCE]
+        yield frames[start : start + _FRAMES_AT_ONCE]
         let_go(frames)
 
 
+def _each(frames: NDArray[np.int16]) -> Iterator[bytes]:
+    """Frame after frame, as the detector takes them."""
+    for some in _portions(frames):
+        data, size = some.tobytes(), some[0].nbytes
+        for start in range(0, len(data), size):
+            yield data[start : start + size]
+
+
 def _levels_dbfs(frames: NDArray[np.int16]) -> NDArray[np.float64]:
-    power = np.fromiter((np.square(frame, dtype=np.float32).mean() for frame in _each(frames)), np.float64, len(frames))
+    power = np.concatenate([np.square(some, dtype=np.float32).mean(axis=1) for some in _portions(frames)])
     level: NDArray[np.float64] = 10 * np.log10(power / 32768.0**2 + 1e-12)
     return level
 

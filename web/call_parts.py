@@ -65,7 +65,7 @@ def doubts_of(found: CallInFull, questions: Mapping[str, str]) -> dict[str, list
     doubts: dict[str, list[str]] = {}
     for item in found.analysis.skipped if found.analysis else ():
         kind, _, code = item["feature"].partition(".")
-        name = questions.get(code, code) if kind == "answers" else readable(kind)
+        name = f"“{questions.get(code, code)}”" if kind == "answers" else readable(kind)
         doubts.setdefault(item["code"], []).append(name)
     return doubts
 

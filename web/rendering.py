@@ -33,6 +33,9 @@ def make_templates(site_name: str, zone: ZoneInfo, clock: Callable[[], datetime]
         "seconds": lambda seconds: timedelta(seconds=seconds),
         "dollars": dollars,
         "share": lambda share: f"{share:.0%}",
+        # Never "-0.0": what is that small has no direction.
+        "signed": lambda value, digits: f"{value:+z.{digits}f}",
+        "sentence": lambda text: text[:1].upper() + text[1:],
         "stage_words": lambda line: words.stage_words(line.stage, line.skip_reason, line.failed_code),
         "cause_words": words.cause_words,
         "handover_words": words.handover_words,
