@@ -3,7 +3,7 @@
 
 SETUP = tools/setup_environment.sh
 # What the arguments ask for beyond the base environment.
-EXTRAS = $(if $(findstring openai-whisper,$(ARGS)),openai-whisper,$(if $(findstring whisper,$(ARGS)),whisper))
+EXTRAS = $(if $(findstring openai-whisper,$(ARGS)),openai-whisper,$(if $(findstring whisper,$(ARGS)),whisper)) $(if $(findstring moonshine,$(ARGS)),moonshine)
 
 export PYTHON NO_UV
 # Without bytecode on disk every start takes two seconds longer.

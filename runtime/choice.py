@@ -55,6 +55,8 @@ def choose_speech(settings: Settings) -> Choice[SpeechEngine]:
         place = whisper_model_place(engine, settings.speech.model or DEFAULT_WHISPER_MODEL)
         if place:
             return _speech(settings, engine, f"its model is present at {place}")
+    if find_spec("moonshine_voice") and _is_english(settings):
+        return _speech(settings, "moonshine", "it is installed, with its model for English")
     return _speech(
         settings, "offline", _why_offline(settings, "speech", "CALLWISE_SPEECH__ENGINE=faster-whisper or openai")
     )
@@ -110,6 +112,13 @@ def whisper_model_place(engine: str, model: str) -> Path | None:
     return found[0].parent if found else None
 
 
+def _is_english(settings: Settings) -> bool:
+    """Whether no setting says that calls are of another language, or to be translated."""
+    given = settings.speech
+    languages = {given.language or "en", *given.language_by_queue.values()}
+    return languages == {"en"} and given.task == "transcribe"
+
+
 def _why_offline(settings: Settings, part: str, fix: str) -> str:
     if not settings.is_embedded:
         raise SettingsError(
@@ -137,6 +146,10 @@ def _speech(settings: Settings, engine: str, why: str) -> Choice[SpeechEngine]:
             from engines.speech_offline import OfflineSpeech
 
             return OfflineSpeech()
+        if engine == "moonshine":
+            from engines.speech_moonshine import MoonshineSpeech
+
+            return MoonshineSpeech()
         if engine == "faster-whisper":
             from engines.speech_faster_whisper import FasterWhisperSpeech
 

@@ -30,9 +30,9 @@ RequestsPerMinute = Annotated[
 
 
 class SpeechSettings(Part):
-    engine: Literal["auto", "offline", "faster-whisper", "openai-whisper", "openai", "azure", "compatible"] = Field(
-        "auto", description="Speech engine; auto: the best that is configured or present."
-    )
+    engine: Literal[
+        "auto", "offline", "faster-whisper", "openai-whisper", "moonshine", "openai", "azure", "compatible"
+    ] = Field("auto", description="Speech engine; auto: the best that is configured or present.")
     model: str = Field(
         "", description="Model name, local path to weights, or Azure deployment. Empty: the engine's default."
     )

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from engines.speech import ChannelAudio, Heard, SpeechEngine, SpeechHints
 from engines.speech_api import ApiSpeech
 from engines.speech_fake import FakeSpeech
 from engines.speech_faster_whisper import FasterWhisperSpeech
+from engines.speech_moonshine import MoonshineSpeech
 from engines.speech_openai_whisper import OpenAIWhisperSpeech
 from engines.speech_windows import pack_windows
 from tests.recordings import hiss, one_voice, second_channel_only, silence, two_voices
@@ -68,6 +70,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest, OpenAIServer], SpeechEngine]
     "offline": lambda request, server: offline(),
     "faster-whisper": lambda request, server: request.getfixturevalue("faster"),
     "openai-whisper": lambda request, server: request.getfixturevalue("reference"),
+    "moonshine": lambda request, server: moonshine(),
     "openai whisper-1": lambda request, server: api(server, "openai", "whisper-1"),
     "openai gpt-transcribe": lambda request, server: api(server, "openai", "gpt-transcribe"),
     "openai gpt-4o-transcribe": lambda request, server: api(server, "openai", "gpt-4o-transcribe"),
@@ -77,6 +80,14 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest, OpenAIServer], SpeechEngine]
 }
 
 
+@cache
+def moonshine() -> SpeechEngine:
+    if find_spec("moonshine_voice") is None:
+        pytest.skip("the extra `moonshine` is not installed: tools/setup_environment.sh moonshine")
+    return MoonshineSpeech()
+
+
+@cache
 def offline() -> SpeechEngine:
     from engines.speech_offline import OfflineSpeech
 

@@ -16,9 +16,11 @@ GIVE_UP_S = 900
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
-    """This machine's environment without any settings of ours, and these instead."""
+    """This machine's environment without any settings of ours, and these instead. Whatever else is installed here, the
+    offline engine hears: its words for the bundled recordings are known.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CALLWISE_")}
-    return kept | {"CALLWISE_HOME": str(home)} | settings
+    return kept | {"CALLWISE_HOME": str(home), "CALLWISE_SPEECH__ENGINE": "offline"} | settings
 
 
 def callwise(*arguments: str, environment: Mapping[str, str], code: int = 0, timeout_s: float = GIVE_UP_S) -> str:

@@ -122,7 +122,6 @@ def test_production_parts_give_the_same_final_rows(embedded_rows, postgres_url, 
                 {"kind": "amqp", "url": rabbitmq_url, "queue": "store-events", "exchange": "store"},
             ]
         ),
-        CALLWISE_SPEECH__ENGINE="offline",
         CALLWISE_LANGUAGE__ENGINE="offline",
         CALLWISE_WORK__SWEEP_S="1",
     )

@@ -31,7 +31,6 @@ def test_a_call_goes_through_by_its_bells_alone_and_one_without_a_bell_by_the_sw
         home,
         CALLWISE_DATABASE__URL=postgres_database.url.render_as_string(hide_password=False),
         CALLWISE_BROKER__URL=redis_url,
-        CALLWISE_SPEECH__ENGINE="offline",
         CALLWISE_LANGUAGE__ENGINE="offline",
         CALLWISE_WORK__CONCURRENCY="1",
         CALLWISE_WORK__SWEEP_S="0.5",

@@ -23,7 +23,6 @@ def test_a_worker_goes_on_when_sqs_cannot_answer(postgres_database, aws, tmp_pat
     asked = environment(
         home,
         CALLWISE_DATABASE__URL=postgres_database.url.render_as_string(hide_password=False),
-        CALLWISE_SPEECH__ENGINE="offline",
         CALLWISE_LANGUAGE__ENGINE="offline",
         CALLWISE_WORK__CONCURRENCY="1",
         CALLWISE_WORK__SWEEP_S="0.5",

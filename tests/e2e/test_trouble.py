@@ -63,7 +63,6 @@ def test_doctor_names_a_broker_that_cannot_be_reached(home):
     asked = environment(
         home,
         CALLWISE_BROKER__URL=f"amqp://guest:secret-word@127.0.0.1:{free_port()}//",
-        CALLWISE_SPEECH__ENGINE="offline",
         CALLWISE_LANGUAGE__ENGINE="offline",
     )
     broker = checks(asked, 1)["broker"]
