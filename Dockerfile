@@ -3,7 +3,7 @@
 #   EXTRAS    optional parts of pyproject.toml; `whisper` brings the local speech engine, without it the image is 0.4 GB smaller
 #   PACKAGES  further packages; for NVIDIA GPUs "nvidia-cublas-cu12 nvidia-cudnn-cu12==9.*"
 FROM python:3.13.16-slim-bookworm AS build
-ARG EXTRAS=postgres,redis,sqs,whisper
+ARG EXTRAS=postgres,redis,sqs,whisper,fast
 ARG PACKAGES=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
