@@ -16,7 +16,7 @@ from web.errors import NotSignedIn
 from web.site import Site
 
 # Who is first does not wait for many that take long.
-_NEXT_UNTIL_S = 0.03
+NEXT_WITHIN_S = 0.03
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Asked:
     permissions: Sequence[Permission]
 
 
-def read_all(site: Site, asked: Sequence[Asked]) -> list[Response | Exception]:
-    """The answers or the errors of the first of these requests, in order; all of them where there is the time.
+def read_all(site: Site, asked: Sequence[Asked], *, next_within_s: float = NEXT_WITHIN_S) -> list[Response | Exception]:
+    """The answers or the errors of the first of these requests, in order: after `next_within_s` no other is begun.
 
     All have come before the first is answered: each token is looked up once. Raises what kept a reading from being
     written down, or the database from being read.
     """
-    now, ends_at = site.clock(), monotonic() + _NEXT_UNTIL_S
+    now, ends_at = site.clock(), monotonic() + next_within_s
     bearers: dict[str, tuple[Viewer, Token] | None] = {}
     deeds: list[Deed] = []
 
