@@ -109,7 +109,7 @@ def create_app(
         sessions=Sessions(
             web_secret(settings.web.secret.get_secret_value(), settings.home_path), secure=settings.web.secure_cookies
         ),
-        throttle=LoginThrottle(),
+        throttle=LoginThrottle(wiring.database),
         templates=make_templates(settings.site.name, ZoneInfo(settings.site.time_zone), clock),
     )
     app.state.reading = Together(partial(read_all, app.state.site))
