@@ -17,7 +17,7 @@ from tests.e2e.processes import environment, running
 from tests.servers.process import free_port, wait_until
 from tests.web_client import PASSWORD
 
-_STARTS_WITHIN_S = 60
+_STARTS_WITHIN_S = 180
 
 
 class Web:
