@@ -35,18 +35,23 @@ _DATE = re.compile(
 )
 _HAS_YEAR = re.compile(rf"\d{{4}}|[/.\-]\s?\d\d\s*$|{_YEAR}\s*$", re.IGNORECASE)
 # Asks for the day itself, or tells it.
-_BIRTH_DATE = re.compile(
-    r"\b(?:date of birth|birth ?date|d\.?o\.?b|geburtsdatum|date de naissance|fecha de nacimiento|data di nascita|"
-    r"geboortedatum|data urodzenia)\b",
-    re.IGNORECASE,
+_BIRTH_DATE_WORDS = (
+    r"(?:date of birth|birth ?date|d\.?o\.?b|geburtsdatum|date de naissance|fecha de nacimiento|data di nascita|"
+    r"geboortedatum|data urodzenia)"
 )
+_BIRTH_DATE = re.compile(rf"\b{_BIRTH_DATE_WORDS}\b", re.IGNORECASE)
 # May be about a party, so that only a date with a year counts.
-_BIRTH = re.compile(r"\b(?:born|birth ?day|geboren|née? le|nacid[oa]|nat[oa] il|urodzon[ya])\b|\bnací\b", re.IGNORECASE)
+_BIRTH_WORDS = r"(?:born|birth ?day|geboren|née? le|nacid[oa]|nat[oa] il|urodzon[ya]|nací)"
+_BIRTH = re.compile(rf"\b{_BIRTH_WORDS}\b", re.IGNORECASE)
+_OF_BIRTH = re.compile(f"{_BIRTH_DATE_WORDS}|{_BIRTH_WORDS}", re.IGNORECASE)
 _BIRTH_REACH = 60
 
 
 def find_birth_dates(text: str, before: str = "") -> Iterator[tuple[int, int]]:
     """Where dates of birth stand; `before` is what was asked for just before."""
+    # Looking for dates takes longer than all else.
+    if not _OF_BIRTH.search(f"{before} {text}"):
+        return
     for match in _DATE.finditer(text):
         lead = f"{before} {text[: match.start()]}" if match.start() < _BIRTH_REACH else text[: match.start()]
         lead = lead[-_BIRTH_REACH - 40 :]

@@ -9,7 +9,7 @@ from calls.redaction_contexts import CONTEXT_LENGTH, MARK, contexts_of
 from calls.redaction_ids import is_national_id
 from calls.redaction_patterns import card_within, looks_like_ssn, luhn_holds, might_be_phone
 from calls.redaction_readings import OTHER_NUMBERS, Part, not_repeated, read_out, scattered
-from calls.spoken_digits import DigitRun, digit_runs, is_filler
+from calls.spoken_digits import DigitRun, digit_runs, has_numbers, is_filler
 
 # Between two parts of one number the other side says no more words than this ("mm-hm", "go on"), or digits.
 _INTERJECTION_WORDS = 6
@@ -59,6 +59,8 @@ def _kind_of_other(kind: str | None, last: Part, part: Part, texts: Sequence[str
 
 def _parts(index: int, text: str, before: str) -> list[Part]:
     """The runs of digits of one text."""
+    if not has_numbers(text):
+        return []
     is_card_read_out = "CARD" in contexts_of(f"{before} {text}")
     parts: list[Part] = []
     for run in _runs(text, is_card_read_out=is_card_read_out):

@@ -17,6 +17,8 @@ _SOUNDS_LIKE = {"o": "0", "to": "2", "too": "2", "for": "4", "ate": "8", "won": 
 # What people say between the groups of a long number without ending it.
 _FILLERS = frozenset({"uh", "um", "er", "erm", "and", "then", "okay", "ok", "yes", "yeah", "dash", "hyphen", "space"})
 
+_NUMBER_WORDS = frozenset().union(_UNITS, _TEENS, _TENS, _HUNDREDS, _REPEATS)
+
 _PIECE = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+")
 # Anything else between two pieces ends a number: a full stop and a capital, a currency sign, a bracketed mark.
 _GLUE = re.compile(r"[\s,.\-–—()/+_·\u200b\u2060\ufeff]*")
@@ -44,6 +46,12 @@ class _Piece:
     is_filler: bool = False
 
 
+def has_numbers(text: str) -> bool:
+    """Whether a number may stand in `text`: where not, `digit_runs` finds none, whatever it may bridge."""
+    words = _PIECE.findall(text.lower())
+    return not _NUMBER_WORDS.isdisjoint(words) or any(map(str.isdigit, words))
+
+
 def digit_runs(text: str, *, bridge_word_count: int = 0) -> Iterator[DigitRun]:
     """The numbers of `text`, from left to right, each as long as it goes.
 
@@ -51,6 +59,8 @@ def digit_runs(text: str, *, bridge_word_count: int = 0) -> Iterator[DigitRun]:
     then"). `bridge_word_count` other words may stand between two groups: a speech engine that mishears one digit breaks
     a number in two. English number words and the figures of any script are known.
     """
+    if not has_numbers(text):
+        return
     run: list[_Piece] = []
     skipped: list[_Piece] = []
     others = 0
@@ -84,7 +94,7 @@ def _pieces(text: str) -> Iterator[_Piece]:
 
 
 def _is_number(word: str) -> bool:
-    return word.isdigit() or any(word in table for table in (_UNITS, _TEENS, _TENS, _HUNDREDS, _REPEATS))
+    return word in _NUMBER_WORDS or word.isdigit()
 
 
 def _read(run: list[_Piece]) -> Iterator[DigitRun]:

@@ -22,6 +22,16 @@ web_session = sa.Table(
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 
+sign_in_failure = sa.Table(
+    "sign_in_failure",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    # SHA-256 of what the failure counts for: people type passwords in place of their names.
+    sa.Column("key_hash", sa.Text, nullable=False),
+    sa.Column("failed_at", UtcDateTime, nullable=False, index=True),
+    sa.Index("ix_sign_in_failure_key_hash_failed_at", "key_hash", "failed_at"),
+)
+
 api_token = sa.Table(
     "api_token",
     metadata,

@@ -1,6 +1,5 @@
 """Calls as JSON documents with stable keys: what the command line's `--json` and `/api/v1/calls` give."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -113,7 +112,7 @@ def timing_document(found: CallInFull) -> dict[str, Any]:
     timing = found.transcript.timing if found.transcript else NOT_TIMED
     return {
         "duration_s": found.line.duration_s,
-        **asdict(timing),
+        **vars(timing),
         "words_per_minute_agent": words_per_minute(timing.word_agent_count, timing.talk_time_agent_s),
         "words_per_minute_customer": words_per_minute(timing.word_customer_count, timing.talk_time_customer_s),
         "agent_talk_share": talk_share(timing.talk_time_agent_s, timing.talk_time_customer_s),

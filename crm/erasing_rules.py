@@ -104,6 +104,8 @@ STAYS = frozenset(
         # What all questions of one taxonomy have in common; its examples are redacted, and it goes when unused.
         "batch_prompt",
         *("agent", "team", "queue", "app_user", "app_user_team", "web_session", "api_token", "upkeep"),
+        # Hashes, for minutes.
+        "sign_in_failure",
         *("taxonomy", "reason", "reason_successor", "reclassification", "language_batch"),
         *("touched_day", "touched_call", "process_beat", "handover_destination", "meter"),
         # Figures of reasons and periods: nothing of a call.

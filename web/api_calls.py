@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from calls.corrections import WrongCorrection
 from crm import corrections, retries
-from crm.access import Permission
+from crm.access import Permission, Viewer
 from crm.audit import Action, note
 from crm.call_documents import call_document, moment, page_document, reason_document
 from crm.calls import MAX_PAGE, list_calls, see_call
@@ -25,7 +26,8 @@ from web.auth import ApiViewer, api_viewer, needs
 from web.errors import NothingLookedAt, WrongRequest, WrongRevision
 from web.filters import WantedCalls
 from web.problems import answers
-from web.site import OurSite
+from web.reading import Read
+from web.site import OurSite, Site
 from web.uploads import require_bounded, take_file
 
 router = APIRouter(prefix="/api/v1", tags=["calls"], dependencies=[Depends(api_viewer)], route_class=ApiRoute)
@@ -83,13 +85,24 @@ async def send_recording(request: Request, site: OurSite, viewer: ApiViewer) -> 
     return answer(document, 201)
 
 
+class ReadOfCall(ReadOfOne):
+    """The route of one call in full."""
+
+    @staticmethod
+    def read(connection: sa.Connection, site: Site, viewer: Viewer, wanted: UUID) -> Read:
+        """The call, and that its transcript is read where it has one."""
+        found = call_in_full(connection, viewer, wanted, site.wiring.redaction, word_by_word=False)
+        response = answer(call_document(found), revision=found.revision)
+        return Read(response, Action.READ_TRANSCRIPT if found.transcript else None)
+
+
 def call(site: OurSite, viewer: ApiViewer, call_id: UUID) -> Response:
     """One call in full."""
     with site.wiring.database.glance() as connection:
-        found = call_in_full(connection, viewer, call_id, site.wiring.redaction, word_by_word=False)
-    if found.transcript:
-        note_read(site, viewer, Action.READ_TRANSCRIPT, call_id)
-    return answer(call_document(found), revision=found.revision)
+        read = ReadOfCall.read(connection, site, viewer, call_id)
+    if read.action:
+        note_read(site, viewer, read.action, call_id)
+    return read.response
 
 
 router.add_api_route(
@@ -97,7 +110,7 @@ router.add_api_route(
     call,
     dependencies=[Depends(needs(Permission.READ_CALLS))],
     responses=answers(Call, 304, 404),
-    route_class_override=ReadOfOne,
+    route_class_override=ReadOfCall,
 )
 
 

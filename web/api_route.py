@@ -4,11 +4,13 @@ Sources: RFC 9110 sections 8.8.3 and 13.1.2; the IETF draft "The Idempotency-Key
 """
 
 import re
+from asyncio import wrap_future
 from collections.abc import Callable, Coroutine, Mapping
 from hashlib import sha256
 from typing import Annotated, Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from fastapi import Depends, Header, Request
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
@@ -16,9 +18,10 @@ from starlette.responses import JSONResponse, Response
 
 from crm.access import Viewer
 from crm.kept_answers import KeptAnswer, claim, keep, release
-from web.auth import Needs, find_api_viewer
+from web.auth import Needs, find_api_viewer, token_in
 from web.errors import WrongRequest
-from web.site import site_of
+from web.reading import Asked, Read
+from web.site import Site, site_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -80,32 +83,32 @@ class ApiRoute(APIRoute):
 
 
 class ReadOfOne(ApiRoute):
-    """The route of a read that programs ask for all day, a function of the site, the viewer and an id: who asks,
-    whether they may and what they get is found in one thread, not in one after another, and without the framework's way
-    through the dependencies. Both take longer than asking the database. It is declared like every other route, and
-    guarded by the same `needs`; what is no plain id takes the usual way, which says why.
+    """The route of a read that programs ask for all day: who asks, whether they may and what they get is found without
+    the framework's way through the dependencies, which takes longer than asking the database, and by one thread for
+    all who come with a token meanwhile (web.reading). It is declared like every other route, and guarded by the same
+    `needs`; who names himself in another way, and what is no plain id, takes the usual way.
     """
+
+    @staticmethod
+    def read(connection: sa.Connection, site: Site, viewer: Viewer, wanted: UUID) -> Read:
+        """The thing of that id. Raises what the usual way does."""
+        raise NotImplementedError
 
     def get_route_handler(self) -> Handler:
         """The handler; without a guard there is none."""
         usual = super().get_route_handler()
-        read, (name,) = self.endpoint, self.param_convertors
+        (name,) = self.param_convertors
         guards = [one.dependency for one in self.dependencies if isinstance(one.dependency, Needs)]
         permissions = [permission for guard in guards for permission in guard.permissions]
         if not permissions:
             raise ValueError(f"nothing says who may read {self.path}")
 
-        def found(request: Request, wanted: UUID) -> Response:
-            viewer = find_api_viewer(request)
-            viewer.require(*permissions)
-            response: Response = read(site_of(request), viewer, wanted)
-            return response
-
         async def handle(request: Request) -> Response:
-            wanted = request.path_params[name]
-            if request.method != "GET" or not _PLAIN_ID.fullmatch(wanted):
+            wanted, token = request.path_params[name], token_in(request)
+            if request.method != "GET" or token is None or not _PLAIN_ID.fullmatch(wanted):
                 return await usual(request)
-            response = await run_in_threadpool(found, request, UUID(wanted))
+            asked = Asked(self.read, UUID(wanted), token, permissions)
+            response = await wrap_future(request.app.state.reading.ask(asked))
             return _unchanged(response) if _is_known(request, response) else response
 
         return handle

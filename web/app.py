@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -46,11 +47,13 @@ from web import (
 from web.api_reference import describe
 from web.body_limit import BodyLimit
 from web.errors import add_error_handlers
+from web.reading import read_all
 from web.rendering import STATIC, make_templates
 from web.security import SecureHeaders
 from web.sessions import Sessions, web_secret
 from web.site import Site
 from web.throttle import LoginThrottle
+from web.together import Together
 
 # In the order in which they are looked through: what programs ask for all day stands first.
 _PARTS = (
@@ -106,9 +109,10 @@ def create_app(
         sessions=Sessions(
             web_secret(settings.web.secret.get_secret_value(), settings.home_path), secure=settings.web.secure_cookies
         ),
-        throttle=LoginThrottle(),
+        throttle=LoginThrottle(wiring.database),
         templates=make_templates(settings.site.name, ZoneInfo(settings.site.time_zone), clock),
     )
+    app.state.reading = Together(partial(read_all, app.state.site))
     app.state.site.templates.env.globals["finds_similar"] = settings.similar.is_on
     allowed_hosts = [*settings.web.allowed_hosts, *_THIS_MACHINE, host or settings.web.host]
     if settings.web.public_url:

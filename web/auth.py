@@ -73,11 +73,21 @@ def find_api_viewer(request: Request) -> Viewer:
     known: Viewer | None = getattr(request.state, "viewer", None)
     if known is None:
         known = request.state.viewer = _api_viewer(request)
-        site = site_of(request)
-        wait_s = site.rates.take(str(known.user_id or known.name), site.clock().timestamp())
-        if wait_s:
-            raise TooManyRequests(wait_s)
+        count_request(site_of(request), known)
     return known
+
+
+def token_in(request: Request) -> str | None:
+    """The API token that the request comes with; None for one that names its caller in another way."""
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    return shown.strip() if scheme.lower() == "bearer" else None
+
+
+def count_request(site: Site, viewer: Viewer) -> None:
+    """One request to the API by this caller. Raises TooManyRequests."""
+    wait_s = site.rates.take(str(viewer.user_id or viewer.name), site.clock().timestamp())
+    if wait_s:
+        raise TooManyRequests(wait_s)
 
 
 async def api_viewer(request: Request) -> Viewer:
@@ -205,9 +215,10 @@ def own_path(wanted: str) -> str:
 
 
 def _api_viewer(request: Request) -> Viewer:
+    token = token_in(request)
+    if token is not None:
+        return _viewer_of_token(site_of(request), token)
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return _viewer_of_token(site_of(request), shown.strip())
     if scheme:
         name, password = _basic_credentials(scheme, shown)
         user = check_password(site_of(request), request, name, password)

@@ -1,44 +1,36 @@
-"""Sign-in attempts are few: who fails too often waits."""
+"""Sign-in attempts are few: who fails too often waits, whichever process is asked."""
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from threading import Lock
+
+from crm.database import Database
+from crm.sign_in_failures import forget_failures, full_since, has_failures, note_failures
 
 
 class LoginThrottle:
-    """Counts failed sign-ins by key (a name at an address, an address, a name) within a window, in this process's
-    memory. Each key comes with how many failures it may have.
+    """Counts failed sign-ins by key (a name at an address, an address, a name) within a window, in the database. Each
+    key comes with how many failures it may have. Nothing is written but where an attempt fails, or succeeds after one.
     """
 
-    def __init__(self, *, window: timedelta = timedelta(minutes=5), max_keys: int = 10_000) -> None:
+    def __init__(self, database: Database, *, window: timedelta = timedelta(minutes=5)) -> None:
+        self._database = database
         self._window = window
-        self._max_keys = max_keys
-        self._failures: dict[str, deque[datetime]] = {}
-        self._lock = Lock()
 
     def wait_s(self, limits: Mapping[str, int], now: datetime) -> float:
         """Seconds until the next attempt is allowed; 0 when it is allowed now."""
-        with self._lock:
-            full = [key for key, limit in limits.items() if self._is_full(key, limit, now)]
-            waits = [self._failures[key][0] + self._window - now for key in full]
-        return max((wait.total_seconds() for wait in waits), default=0.0)
+        with self._database.read() as connection:
+            since = full_since(connection, limits, now - self._window)
+        return 0.0 if since is None else (since + self._window - now).total_seconds()
 
     def note_failure(self, limits: Mapping[str, int], now: datetime) -> None:
         """An attempt failed."""
-        with self._lock:
-            for key, limit in limits.items():
-                # The oldest key goes first; a flood of made-up names must not fill the memory.
-                while key not in self._failures and len(self._failures) >= self._max_keys:
-                    del self._failures[next(iter(self._failures))]
-                self._failures.setdefault(key, deque(maxlen=limit)).append(now)
+        with self._database.write() as connection:
+            note_failures(connection, limits, now, since=now - self._window)
 
-    def forget(self, keys: Iterable[str]) -> None:
+    def forget(self, keys: Collection[str]) -> None:
         """An attempt succeeded: what failed before it no longer counts."""
-        with self._lock:
-            for key in keys:
-                self._failures.pop(key, None)
-
-    def _is_full(self, key: str, limit: int, now: datetime) -> bool:
-        failures = self._failures.get(key)
-        return failures is not None and len(failures) == limit and failures[0] > now - self._window
+        with self._database.read() as connection:
+            if not has_failures(connection, keys):
+                return
+        with self._database.write() as connection:
+            forget_failures(connection, keys)

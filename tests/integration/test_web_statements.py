@@ -1,8 +1,5 @@
 """Laws of what a request costs: the statements of a call by the API and of its page, whatever the call holds."""
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +11,7 @@ from starlette.responses import Response
 from crm.database import Database
 from crm.tables import team
 from tests.seeds import seed_call
+from tests.statements import statements, tables
 from tests.web_client import Hall, make_hall
 from web.api_route import ReadOfOne
 from web.auth import ApiViewer
@@ -37,31 +35,6 @@ def calls(hall: Hall) -> list[UUID]:
         customer = {"contact_number": "+15550100"}
         short = [seed_call(connection, **customer) for _ in range(2)]
         return [*short, seed_call(connection, said=LONG, **customer)]
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """What is sent to the database meanwhile; BEGIN and COMMIT are not among it."""
-    found: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        found.append(" ".join(statement.split()))
-
-    sa.event.listen(database.engine, "before_cursor_execute", note)
-    yield found
-    sa.event.remove(database.engine, "before_cursor_execute", note)
-
-
-def tables(found: Sequence[str]) -> list[str]:
-    """The table that each of them is about."""
-    return [re.search(r"(?:\bFROM|INTO) (\w+)", _outer(statement))[1] for statement in found]
-
-
-def _outer(statement: str) -> str:
-    """Without what stands in parentheses."""
-    while "(" in statement:
-        statement = re.sub(r"\([^()]*\)", "", statement)
-    return statement
 
 
 def test_a_call_by_the_api_is_four_statements_and_two_for_the_log_when_it_is_first_read(hall, calls):
