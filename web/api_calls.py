@@ -26,7 +26,7 @@ from web.auth import ApiViewer, api_viewer, needs
 from web.errors import NothingLookedAt, WrongRequest, WrongRevision
 from web.filters import WantedCalls
 from web.problems import answers
-from web.reading import Read
+from web.token_reads import Read
 from web.site import OurSite, Site
 from web.uploads import require_bounded, take_file
 

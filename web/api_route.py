@@ -20,7 +20,7 @@ from crm.access import Viewer
 from crm.kept_answers import KeptAnswer, claim, keep, release
 from web.auth import Needs, find_api_viewer, token_in
 from web.errors import WrongRequest
-from web.reading import Asked, Read
+from web.token_reads import Asked, Read
 from web.site import Site, site_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]

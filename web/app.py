@@ -47,7 +47,7 @@ from web import (
 from web.api_reference import describe
 from web.body_limit import BodyLimit
 from web.errors import add_error_handlers
-from web.reading import read_all
+from web.token_reads import read_all
 from web.rendering import STATIC, make_templates
 from web.security import SecureHeaders
 from web.sessions import Sessions, web_secret

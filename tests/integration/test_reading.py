@@ -1,97 +1,374 @@
-"""Laws of reads by token that come together: each is allowed, answered and written down as if it had come alone."""
+"""The step `call.read`: every kind of conversation that comes as text ends as a call with turns, on both databases."""
 
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+import base64
+import json
+from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 
-from calls.errors import TransientError
-from crm.access import NotAllowed, Permission
-from crm.access_tables import api_token
-from crm.audit import entries, verify
-from crm.calls import NoSuchCall
-from crm.database import Database
-from crm.tokens import create_token, revoke_token
-from crm.users import create_user
-from runtime.settings import Settings
-from runtime.settings_site import DatabaseSettings
-from runtime.wiring import Wiring
-from tests.seeds import NOW, seed_call, seed_taxonomy
-from tests.statements import statements
-from tests.web_client import PASSWORD, Clock
-from web.api_calls import ReadOfCall
-from web.app import create_app
-from web.errors import NotSignedIn
-from web.reading import Asked, read_all
-from web.site import Site
+from calls.pipeline import PIPELINE, QUEUES, READ, TRANSCRIBE
+from calls.recording import ObjectRef
+from calls.timing import NOT_TIMED
+from calls.transcript import Utterance
+from crm import retries, tables, waiting
+from crm.access import OPERATOR
+from crm.arrivals import Arrival
+from crm.intake import insert_batch
+from crm.one_call import call_in_full
+from crm.taxonomies import store_taxonomy
+from engines.language_fake import FakeLanguage
+from engines.objects_folder import FolderStore
+from engines.speech import SpeechHints
+from engines.speech_fake import FakeSpeech
+from ingest.conversations import MAX_BYTES, facts_of, kind_of
+from ingest.events import Announced
+from ingest.intake import Intake
+from ingest.profiles import Profiles
+from tests.seeds import TAXONOMY
+from tests.sound import two_channel_wav
+from tests.web_client import make_hall
+from workers.leases import Leases
+from workers.steps import Parts, run_step
+from workers.tasks import app
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "conversations"
+NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
+HEARD = {
+    1: [Utterance(1, 0.1, 1.0, "how can I help you", avg_confidence=0.9)],
+    0: [Utterance(0, 1.1, 2.0, "where is my order", avg_confidence=0.8)],
+}
+
+
+def nobody_is_asked():
+    raise AssertionError("no speech engine is needed for text")
+
+
+class Desk:
+    """A folder store, a database, and workers that do what is due."""
+
+    def __init__(self, database, home):
+        self.database = database
+        self.objects = FolderStore(home / "objects", bucket="recordings")
+        self.leases = Leases(database, 15.0)
+        self.scratch = home / "scratch"
+        self.speech = nobody_is_asked
+        self.language = FakeLanguage()
+        with database.write() as connection:
+            store_taxonomy(connection, TAXONOMY, NOW)
+
+    def receive(self, raw, key, agent_channel=None):
+        """Take in one conversation the way that intake does, with what it says of itself."""
+        stored = self.objects.put(key, raw)
+        facts = facts_of(key, raw)
+        arrival = Arrival(stored, facts, "test", kind_of(key, raw), is_text=True)
+        with self.database.write() as connection:
+            [received] = insert_batch(connection, [arrival], now=datetime.now(UTC))
+            if agent_channel is not None:
+                named = sa.update(tables.call).where(tables.call.c.id == received.call_id)
+                connection.execute(named.values(agent_channel=agent_channel))
+        return received
+
+    def announce(self, *keys):
+        """Tell intake of objects, the way that a listener does."""
+        profiles = Profiles.of(["connect", "plain"], region="US", time_zone="UTC")
+        intake = Intake(self.database, self.objects, profiles)
+        return intake.take([Announced((ObjectRef("recordings", key),)) for key in keys])
+
+    def work(self, rounds=8):
+        parts = Parts(
+            database=self.database,
+            objects=self.objects,
+            speech=self.speech,
+            language=lambda: self.language,
+            default_taxonomy=lambda: TAXONOMY,
+            leases=self.leases,
+            ring=None,
+            queues=QUEUES,
+            hints=SpeechHints(),
+            scratch=self.scratch,
+            backoff_s=0.0,
+        )
+        for _ in range(rounds):
+            with self.database.read() as connection:
+                due = waiting.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES)
+            for call_id, step in due:
+                run_step(parts, step, call_id)
+
+    def read(self, raw, key, **facts):
+        """Take it in, do the work, and look at the call."""
+        received = self.receive(raw, key, **facts)
+        self.work()
+        return self.call(received.call_id)
+
+    def call(self, call_id):
+        with self.database.read() as connection:
+            return call_in_full(connection, OPERATOR, call_id)
+
+    def job_step(self, call_id):
+        with self.database.read() as connection:
+            return connection.execute(sa.select(tables.job.c.step).where(tables.job.c.call_id == call_id)).scalar()
 
 
 @pytest.fixture
-def site(any_database: Database, tmp_path: Path) -> Iterator[Site]:
-    url = any_database.url.render_as_string(hide_password=False)
-    wiring = Wiring(Settings(home=tmp_path, database=DatabaseSettings(url=url)))
-    yield create_app(wiring, clock=Clock()).state.site
-    wiring.database.dispose()
+def desk(any_database, tmp_path):
+    made = Desk(any_database, tmp_path)
+    yield made
+    made.leases.close()
 
 
-@pytest.fixture
-def calls(site: Site) -> list[UUID]:
-    with site.wiring.database.write() as connection:
-        seed_taxonomy(connection)
-        return [seed_call(connection) for _ in range(3)]
+def turns(call):
+    return [(turn.speaker.value, turn.start_s, turn.text) for turn in call.transcript.turns]
 
 
-def token(site: Site, name: str, *scopes: Permission) -> str:
-    with site.wiring.database.write() as connection:
-        user = create_user(connection, name, PASSWORD, "admin", NOW)
-        return create_token(connection, user, "programs", scopes, lifetime=timedelta(days=1), now=NOW)[1]
+def vcon(*dialog, analysis=()):
+    parties = [{"tel": "+12065550142", "role": "customer"}, {"name": "Maya", "role": "agent"}]
+    document = {"vcon": "0.4.0", "uuid": "u-1", "parties": parties, "dialog": dialog, "analysis": analysis}
+    return json.dumps(document).encode()
 
 
-def asked(text: str, calls: Sequence[UUID]) -> list[Asked]:
-    return [Asked(ReadOfCall.read, one, text, (Permission.READ_CALLS,)) for one in calls]
+def recording(**more):
+    return {"type": "recording", "start": "2026-03-14T08:25:17Z", "parties": [0, 1], "mediatype": "audio/x-wav"} | more
 
 
-def test_reads_that_come_together_look_a_token_up_once_and_are_written_in_one_go(site, calls):
-    ours, theirs = token(site, "ann", Permission.READ_CALLS), token(site, "bob", Permission.READ_CALLS)
-    read_all(site, [*asked(ours, [uuid4()]), *asked(theirs, [uuid4()])])
-    with statements(site.wiring.database) as found:
-        read_all(site, [*asked(ours, calls[:2]), *asked(theirs, calls), *asked(ours, calls)], next_within_s=60)
-    looked_up = [one for one in found if "FROM app_user" in one]
-    written = [one for one in found if one.startswith("INSERT INTO audit_entry")]
-    assert (len(looked_up), len(written)) == (2, 1)
-    with site.wiring.database.read() as connection:
-        log = entries(connection)
-        assert verify(connection).broken_at is None
-    assert sorted((one.actor, str(one.call_id)) for one in log) == sorted(
-        (name, str(one)) for name in ("ann", "bob") for one in calls
-    )
+GREETING = "Good morning, Harbour Repairs, how can I help you?"
 
 
-def test_who_takes_long_does_not_keep_the_others_answers(site, calls):
-    ours = token(site, "ann", Permission.READ_CALLS)
-    assert len(read_all(site, asked(ours, calls), next_within_s=-1)) == 1
+@pytest.mark.parametrize(
+    ("name", "kind", "expected"),
+    [
+        (
+            "contact.vtt",
+            "webvtt",
+            [
+                ("agent", 0.4, GREETING),
+                ("customer", 3.1, "My boiler leaks & the kitchen floor is wet."),
+                ("agent", 8.0, "I can send somebody tomorrow at nine."),
+                ("customer", 8.0, "Yes, please. Thank you."),
+            ],
+        ),
+        (
+            "bill.srt",
+            "srt",
+            [
+                ("agent", 0.5, "Harbour Repairs, good morning."),
+                ("customer", 2.2, "I have a question about my bill. It is far too high."),
+                ("agent", 7.2, "Let me look at it."),
+            ],
+        ),
+        (
+            "channels.transcribe.json",
+            "transcribe",
+            [
+                ("agent", 0.3, "Hello, how can I help you?"),
+                ("customer", 2.5, "Where is my order?"),
+                ("agent", 4.0, "It left yesterday."),
+            ],
+        ),
+        (
+            "speakers.transcribe.json",
+            "transcribe",
+            [("unknown", 0.5, "Good morning."), ("unknown", 1.4, "Hi, is [PII] there?"), ("unknown", 2.8, "Yes.")],
+        ),
+        (
+            "contact_lens.json",
+            "contact_lens",
+            [
+                ("agent", 0.0, GREETING),
+                ("customer", 3.1, "I am [PII] and my boiler leaks."),
+                ("agent", 6.0, "I can send somebody tomorrow."),
+                ("customer", 14.0, "Thank you."),
+            ],
+        ),
+        (
+            "chat.vcon.json",
+            "vcon",
+            [
+                ("customer", 0.0, "Hello, where is my parcel? It should be here by now."),
+                ("agent", 30.0, "It left yesterday & arrives today."),
+                ("customer", 73.0, "Thank you."),
+            ],
+        ),
+        (
+            "segments.vcon.json",
+            "vcon",
+            [
+                ("agent", 0.5, "Harbour Repairs, how can I help you?"),
+                ("customer", 3.4, "My boiler leaks."),
+                ("agent", 31.0, "I am from the boiler team."),
+            ],
+        ),
+        (
+            "plain.vcon.json",
+            "vcon",
+            [
+                ("agent", 0.0, "Harbour Repairs, how can I help you?"),
+                ("customer", 0.001, "My boiler leaks. The kitchen floor is wet."),
+                ("agent", 0.003, "I can send somebody tomorrow."),
+            ],
+        ),
+    ],
+)
+def test_a_conversation_ends_as_a_call_with_its_turns_and_an_analysis(desk, name, kind, expected):
+    call = desk.read((FIXTURES / name).read_bytes(), f"texts/{name}")
+    assert (call.line.stage, call.failed_step) == ("done", None)
+    assert turns(call) == expected
+    assert (call.transcript.engine, call.transcript.is_demo) == (f"given/{kind}", False)
+    assert call.analysis.reason_code == TAXONOMY.reasons[0].code
+    assert (call.recording.container, call.recording.codec, call.recording.has_sound) == (kind, "", False)
+    assert list(desk.scratch.iterdir()) == []
 
 
-def test_nobody_is_refused_or_let_in_for_another(site, calls):
-    reads, corrects = token(site, "ann", Permission.READ_CALLS), token(site, "bob", Permission.CORRECT)
-    gone = token(site, "eve", Permission.READ_CALLS)
-    with site.wiring.database.write() as connection:
-        hint = gone[:10]
-        revoke_token(connection, connection.execute(sa.select(api_token.c.id).filter_by(hint=hint)).scalar_one(), NOW)
-    together = [asked(text, [one])[0] for text, one in ((gone, calls[0]), (reads, uuid4()), (corrects, calls[0]))]
-    found = read_all(site, [*together, *asked(reads, calls[:1])], next_within_s=60)
-    assert [type(one) for one in found[:3]] == [NotSignedIn, NoSuchCall, NotAllowed]
-    assert found[3].status_code == 200
-    with site.wiring.database.read() as connection:
-        assert [(one.actor, one.call_id) for one in entries(connection)] == [("ann", calls[0])]
+def test_a_conversation_with_times_is_measured_as_a_recording_is(desk):
+    call = desk.read((FIXTURES / "contact_lens.json").read_bytes(), "a.json")
+    heard = call.transcript
+    assert (heard.timing.talk_time_agent_s, heard.timing.talk_time_customer_s) == (4.9, 4.3)
+    assert (heard.timing.non_talk_time_s, heard.timing.interruption_count) == (6.0, 1)
+    assert (call.line.duration_s, heard.language) == (15.2, "en")
+    assert {"feature": "post_contact_summary", "code": "insufficient_conversation_content"} in heard.skipped
 
 
-def test_what_cannot_be_written_down_is_not_shown(site, calls):
-    ours = token(site, "ann", Permission.READ_CALLS)
-    with site.wiring.database.write() as connection:
-        connection.execute(sa.text("ALTER TABLE audit_entry RENAME TO mislaid"))
-    with pytest.raises((TransientError, sa.exc.DBAPIError)):
-        read_all(site, asked(ours, calls[:1]))
+@pytest.mark.parametrize(("name", "code"), [("plain.vcon.json", "no_times"), ("chat.vcon.json", "no_ends")])
+def test_a_conversation_without_times_is_not_measured_and_no_silence(desk, name, code):
+    heard = desk.read((FIXTURES / name).read_bytes(), name).transcript
+    assert heard.timing == NOT_TIMED
+    assert list(heard.skipped) == [{"feature": "timing", "code": code}]
+
+
+def test_the_channel_of_the_agent_is_the_one_that_telephony_named(desk):
+    call = desk.read((FIXTURES / "channels.transcribe.json").read_bytes(), "a.json", agent_channel=0)
+    assert [turn.speaker.value for turn in call.transcript.turns] == ["customer", "agent", "customer"]
+
+
+def test_what_a_vcon_says_of_the_call_is_on_the_call(desk):
+    call = desk.read((FIXTURES / "segments.vcon.json").read_bytes(), "a.vcon.json")
+    assert call.line.external_call_id == "018e4a2b-0000-8000-8000-000000000002"
+    assert (call.line.customer_number, call.line.direction, call.line.duration_s) == ("+12065550142", "inbound", 42.0)
+
+
+def test_a_voicemail_in_text_is_skipped_and_its_transcript_kept(desk):
+    text = b"WEBVTT\n\n00:00.000 --> 00:04.000\nWe are closed. Please leave a message after the tone.\n"
+    call = desk.read(text, "a.vtt")
+    assert (call.line.stage, call.line.skip_reason, len(call.transcript.turns)) == ("skipped", "voicemail", 1)
+
+
+def test_a_vcon_that_holds_its_recording_is_heard_and_can_be_played(desk):
+    sound = base64.urlsafe_b64encode(two_channel_wav(seconds=3)).decode().rstrip("=")
+    raw = vcon(recording(body=sound, encoding="base64url"))
+    desk.speech = lambda: FakeSpeech(HEARD)
+    received = desk.receive(raw, "a.vcon")
+    assert desk.job_step(received.call_id) == READ.name
+    desk.work(rounds=1)
+    assert desk.job_step(received.call_id) == TRANSCRIBE.name
+    desk.work()
+    call = desk.call(received.call_id)
+    assert (call.line.stage, call.transcript.engine) == ("done", "fake/script")
+    assert [turn.text for turn in call.transcript.turns] == ["how can I help you", "where is my order"]
+    assert (call.recording.object_key, call.recording.channel_count, call.recording.has_sound) == ("a.vcon", 2, True)
+    assert desk.objects.head(call.recording.playback_key).ref.size_bytes > 0
+    assert not desk.receive(raw, "a.vcon").is_new
+
+
+@pytest.mark.parametrize(
+    ("key", "raw", "code"),
+    [
+        ("a.vcon", vcon(recording(url="https://recordings.example/a.wav")), "no_conversation"),
+        ("a.vcon", vcon(), "no_conversation"),
+        ("a.vcon", b'{"vcon": ', "unreadable_conversation"),
+        ("a.json", b'{"results": {"transcripts": [{"transcript": ""}]}}', "empty_conversation"),
+        ("a.vtt", b"WEBVTT\n", "empty_conversation"),
+        ("a.srt", b"\xff\x00nothing", "unreadable_conversation"),
+        ("a.json", b'{"call_id": "a sidecar that somebody took for a conversation"}', "unreadable_conversation"),
+    ],
+)
+def test_what_has_no_words_is_failed_with_a_code_and_a_sentence(desk, key, raw, code):
+    call = desk.read(raw, key)
+    assert (call.line.stage, call.line.failed_code, call.failed_step) == ("failed", code, "call.read")
+    assert len(call.failed_detail.split()) > 3
+
+
+def test_a_document_that_is_too_large_is_not_even_fetched(desk):
+    path = desk.objects.root / "large.vtt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    arrival = Arrival(desk.objects.head("large.vtt"), facts_of("large.vtt", b""), "test", None, is_text=True)
+    with desk.database.write() as connection:
+        [received] = insert_batch(connection, [arrival], now=datetime.now(UTC))
+    desk.work()
+    assert desk.call(received.call_id).line.failed_code == "unreadable_conversation"
+    assert not desk.scratch.exists()
+
+
+def test_a_text_that_was_mended_and_put_again_is_read_anew(desk):
+    first = desk.read(b"WEBVTT\n", "a.vtt")
+    assert first.line.failed_code == "empty_conversation"
+    mended = desk.read((FIXTURES / "contact.vtt").read_bytes(), "a.vtt")
+    assert (mended.line.id, mended.line.stage) == (first.line.id, "done")
+    assert mended.transcript.turns[0].text == GREETING
+
+
+def test_a_failed_reading_is_tried_again_at_the_reading(desk):
+    call = desk.read(b"WEBVTT\n", "a.vtt")
+    with desk.database.write() as connection:
+        assert retries.retry(connection, now=datetime.now(UTC)) == 1
+    assert desk.job_step(call.line.id) == READ.name
+    desk.work()
+    assert desk.call(call.line.id).line.failed_code == "empty_conversation"
+
+
+def test_a_worker_has_a_task_for_each_step_of_the_pipeline():
+    assert {step.name for step in PIPELINE} <= set(app.tasks)
+
+
+def test_announced_texts_become_calls_once_and_sidecars_none(desk):
+    names = [path.name for path in sorted(FIXTURES.iterdir())]
+    for name in names:
+        desk.objects.put(f"texts/{name}", (FIXTURES / name).read_bytes())
+    desk.objects.put("texts/sidecar.json", b'{"call_id": "7f3c", "agent": "Maya"}')
+    keys = [f"texts/{name}" for name in [*names, "sidecar.json"]]
+    taken = desk.announce(*keys, *keys)
+    assert (len(taken.new), desk.announce(*keys).new) == (len(names), [])
+    desk.work(rounds=12)
+    calls = [desk.call(call_id) for call_id in taken.new]
+    assert {call.line.stage for call in calls} == {"done"}
+    told = {call.recording.object_key: (call.source_system, call.line.external_call_id) for call in calls}
+    assert told["texts/contact_lens.json"] == ("connect", "c0ffee00-1111-4222-8333-444455556666")
+    assert told["texts/chat.vcon.json"] == ("vcon", "018e4a2b-0000-8000-8000-000000000001")
+
+
+@pytest.mark.parametrize("sound_first", [True, False])
+def test_where_a_call_has_sound_and_text_the_sound_counts_in_whichever_order_they_come(desk, sound_first):
+    contact_id = "c0ffee00-1111-4222-8333-444455556666"
+    sound = f"connect/x/CallRecordings/2026/03/14/{contact_id}_20260314T08:25_UTC.wav"
+    text = f"connect/x/Analysis/Voice/2026/03/14/{contact_id}_analysis_2026-03-14T08:31:02Z.json"
+    desk.objects.put(sound, two_channel_wav(seconds=3))
+    desk.objects.put(text, (FIXTURES / "contact_lens.json").read_bytes())
+    desk.speech = lambda: FakeSpeech(HEARD)
+    ids = set()
+    for key in [sound, text] if sound_first else [text, sound]:
+        ids |= set(desk.announce(key).new)
+        desk.work()
+    [call_id] = ids
+    call = desk.call(call_id)
+    assert (call.line.stage, call.recording.object_key, call.transcript.engine) == ("done", sound, "fake/script")
+
+
+@pytest.mark.parametrize(("name", "has_times"), [("contact_lens.json", True), ("plain.vcon.json", False)])
+def test_the_page_of_a_call_without_sound_has_a_transcript_and_no_player(tmp_path, name, has_times):
+    hall = make_hall(tmp_path / "home")
+    hall.sign_in()
+    desk = Desk(hall.wiring.database, tmp_path)
+    try:
+        call = desk.read((FIXTURES / name).read_bytes(), f"texts/{name}")
+    finally:
+        desk.leases.close()
+    page = hall.client.get(f"/calls/{call.line.id}").text
+    assert "how can I help you?" in page
+    assert "<audio" not in page
+    assert "Play from here" not in page
+    assert "Came as text" in page
+    assert ('<span class="time">0:00</span>' in page) is has_times
+    assert ("does not say how long anybody spoke" in page) is not has_times
+    assert hall.client.get(f"/api/v1/calls/{call.line.id}/audio").status_code == 404
