@@ -26,8 +26,8 @@ from web.auth import ApiViewer, api_viewer, needs
 from web.errors import NothingLookedAt, WrongRequest, WrongRevision
 from web.filters import WantedCalls
 from web.problems import answers
-from web.token_reads import Read
 from web.site import OurSite, Site
+from web.token_reads import Read
 from web.uploads import require_bounded, take_file
 
 router = APIRouter(prefix="/api/v1", tags=["calls"], dependencies=[Depends(api_viewer)], route_class=ApiRoute)

@@ -20,8 +20,8 @@ from crm.access import Viewer
 from crm.kept_answers import KeptAnswer, claim, keep, release
 from web.auth import Needs, find_api_viewer, token_in
 from web.errors import WrongRequest
-from web.token_reads import Asked, Read
 from web.site import Site, site_of
+from web.token_reads import Asked, Read
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})

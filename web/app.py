@@ -47,13 +47,13 @@ from web import (
 from web.api_reference import describe
 from web.body_limit import BodyLimit
 from web.errors import add_error_handlers
-from web.token_reads import read_all
 from web.rendering import STATIC, make_templates
 from web.security import SecureHeaders
 from web.sessions import Sessions, web_secret
 from web.site import Site
 from web.throttle import LoginThrottle
 from web.together import Together
+from web.token_reads import read_all
 
 # In the order in which they are looked through: what programs ask for all day stands first.
 _PARTS = (

@@ -25,8 +25,8 @@ from tests.web_client import PASSWORD, Clock
 from web.api_calls import ReadOfCall
 from web.app import create_app
 from web.errors import NotSignedIn
-from web.token_reads import Asked, read_all
 from web.site import Site
+from web.token_reads import Asked, read_all
 
 
 @pytest.fixture
