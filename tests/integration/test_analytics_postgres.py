@@ -12,7 +12,7 @@ from analytics.exports import MANIFEST, export
 from analytics.measures import BY_SLUG
 from analytics.points import Point, counts
 from analytics.rollup import recompute_all, refresh
-from analytics.star import AGGREGATES, agg_period, fact_call
+from analytics.star import AGGREGATES, UNCHECKED, agg_period, fact_call
 from analytics.sums import Filters, Over
 from analytics.trends import By, heat_map, row_document, totals, trend
 from crm.database import Database
@@ -51,6 +51,11 @@ def test_trends_and_files_are_the_same_as_on_sqlite(
         files = json.loads((tmp_path / str(number) / MANIFEST).read_text(encoding="utf-8"))["files"]
         rows.append({file["path"]: file["rows"] for file in files})
     assert rows[0] == rows[1]
+    with postgres_database.read() as connection:
+        for table in UNCHECKED:
+            for key in table.foreign_keys:
+                dangling = sa.select(sa.func.count()).where(key.parent.not_in(sa.select(key.column)))
+                assert connection.execute(dangling).scalar_one() == 0, key.parent
 
 
 def in_another_zone(connection: sa.Connection) -> Iterator[object]:
