@@ -102,7 +102,7 @@ class Filling:
 
 
 def as_stored(connection: sa.Connection, value: Any) -> Any:
-    """A moment or a list of numbers or ids, as the driver takes it; anything else as it is."""
+    """A moment or a list of numbers, ids or names, as the driver takes it; anything else as it is."""
     is_sqlite = connection.dialect.name == "sqlite"
     if isinstance(value, list):
         # Psycopg would write, and look for quotes in, one element after the other.
@@ -158,7 +158,7 @@ def delete_many(connection: sa.Connection, table: sa.Table, condition: str, rows
     connection.exec_driver_sql(
         f"DELETE FROM {_named(table)} AS held USING unnest({listed}) AS gone({', '.join(keys)}) "  # noqa: S608 - names of ours
         f"WHERE {same} AND {condition}",
-        {name: list(values) for name, values in zip(keys, columns, strict=True)},
+        {name: as_stored(connection, list(values)) for name, values in zip(keys, columns, strict=True)},
     )
 
 
