@@ -136,8 +136,8 @@ def add_many(
         for name in names
         if name not in keys
     )
-    given = f"added_to_{table.name}"
-    # It stays for as long as the connection, empty between transactions.
+    # It stays for as long as the connection, empty between transactions; another version's has other columns.
+    given = f"added_to_{table.name}_{len(table.columns)}"
     connection.exec_driver_sql(
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {given} (LIKE {_named(table)}) ON COMMIT DELETE ROWS"
     )
