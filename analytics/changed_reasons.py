@@ -15,6 +15,8 @@ from analytics.trends import By, TrendRow, trend
 from analytics.zoned import days_in, moved, other_zone
 from crm.reason_tables import reason_successor
 
+# What the rows of a trend have to have; it is what charts of the reasons show, too.
+OVER_REASONS = ("reason_share",)
 # A version of the taxonomy counts for a period from this share of its calls on: single corrected calls are no change.
 MIN_VERSION_SHARE = 0.05
 
@@ -57,14 +59,14 @@ def changes(
 ) -> Changes:
     """The movers of the last complete period; a filter for one reason is not followed, since shares need the others."""
     filters = replace(filters, reason="")
-    rows = trend(connection, by=by, over=Over.REASON, filters=filters, today=today).rows
+    rows = trend(connection, by=by, over=Over.REASON, filters=filters, today=today, measures=OVER_REASONS).rows
     return changes_of(rows, taxonomy_marks(connection, by, filters), false_share=false_share)
 
 
 def changes_of(
     rows: Sequence[TrendRow], marks: Sequence[tuple[date, str]], *, false_share: float = FALSE_SHARE
 ) -> Changes:
-    """The movers among the rows of a trend over reasons; `marks` are those of `taxonomy_marks`."""
+    """The movers among the rows of a trend over reasons, of OVER_REASONS at least; `marks` are of `taxonomy_marks`."""
     labels = {row.code: row.label for row in rows}
     by_start: dict[date, dict[str, int]] = defaultdict(dict)
     named: dict[date, TrendRow] = {}
@@ -103,7 +105,11 @@ def taxonomy_marks(connection: sa.Connection, by: By, filters: Filters = ALL) ->
     at = agg_period.c
     zone = other_zone(connection, filters)
     every = Filters(with_samples=filters.with_samples)
-    of_reason: Mapping[str, Any] = {"columns": (fact_call.c.reason_key,), "source": fact_call}
+    of_reason: Mapping[str, Any] = {
+        "columns": (fact_call.c.reason_key,),
+        "source": fact_call,
+        "parts": ("classified_count",),
+    }
     found: dict[tuple[date, int], int] = defaultdict(int)
     if zone is not None and by is By.DAY:
         # All facts of all time are more than a page has to know.

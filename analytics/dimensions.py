@@ -75,12 +75,10 @@ def know_dates(connection: sa.Connection, days: Iterable[date], fiscal_starts_in
     low, high = (date_of(key) if key is not None else None for key in known)
     start = min(date(wanted[0].year, 1, 1), low or date.max)
     end = max(date(wanted[-1].year, 12, 31), high or date.min)
-    rows = []
-    day = start
-    while day <= end:
-        if low is None or high is None or not low <= day <= high:
-            rows.append(date_row(day, fiscal_starts_in))
-        day += timedelta(days=1)
+    if start == low and end == high:
+        return
+    days = (start + timedelta(days=n) for n in range((end - start).days + 1))
+    rows = [date_row(day, fiscal_starts_in) for day in days if low is None or high is None or not low <= day <= high]
     if rows:
         connection.execute(sa.insert(dim_date), rows)
 

@@ -43,7 +43,7 @@ def parts_of(
         failed_count=parts.are("stage", Stage.FAILED),
         sample_count=parts.flags("is_sample"),
         demo_count=parts.flags("is_demo_speech") | parts.flags("is_demo_language"),
-        cost_microusd=[int(cost or 0) for cost in parts.of["cost_microusd"]],
+        cost_microusd=parts.of["cost_microusd"],
         unpriced_request_count=parts.of["unpriced_request_count"],
     )
     parts.put(parts.handled, handled_count=1)

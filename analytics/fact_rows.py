@@ -20,6 +20,7 @@ from analytics.facts import (
     Fact,
     Keys,
     agreements,
+    costs,
     facts_of,
     reasons_of,
 )
@@ -101,8 +102,9 @@ class Changes:
 def follow_calls(connection: sa.Connection, call_ids: Collection[Any], changes: Changes) -> None:
     """Make the facts of these calls what the calls say; those of calls that are gone go."""
     for some in parts_of(list(call_ids)):
-        stored = _stored(_STORED_OF_CALLS.rows(connection, call_ids=some))
-        _write(connection, CALLS.rows(connection, call_ids=some), stored, changes)
+        given = as_stored(connection, some)
+        stored = _stored(_STORED_OF_CALLS.rows(connection, call_ids=given))
+        _write(connection, CALLS.rows(connection, call_ids=given), stored, changes)
 
 
 def follow_days(connection: sa.Connection, days: set[date], changes: Changes) -> None:
@@ -186,9 +188,9 @@ def _write(connection: sa.Connection, rows: Sequence[Any], stored: Stored, chang
             new.append(fact)
             continue
         _, held = stored[fact[0]]
-        # Whether it is repeated is told when the customer's calls are compared.
-        is_same = fact[_CUSTOMER] == held[_CUSTOMER]
-        made = fact[: REPEATS_AT.start] + held[REPEATS_AT] + fact[REPEATS_AT.stop :] if is_same else fact
+        # Whether it is repeated is told when the customer's calls are compared, once its window is over.
+        is_kept = fact[_CUSTOMER] == held[_CUSTOMER] and fact[_IS_OVER]
+        made = fact[: REPEATS_AT.start] + held[REPEATS_AT] + fact[REPEATS_AT.stop :] if is_kept else fact
         if made != held:
             before.append(held)
             after.append(made)
@@ -212,7 +214,11 @@ def _made(connection: sa.Connection, calls: Columns, changes: Changes) -> list[F
     pairs = zip(calls["contact_id"], calls["customer_key"], strict=True)
     unknown = {contact_id for contact_id, key in pairs if key is None} - {None, *changes.customers}
     changes.customers |= dimensions.know_customers(connection, unknown)
-    agreed = agreements(connection, list(calls["id"]), changes.keys)
+    call_ids = as_stored(connection, list(calls["id"]))
+    paid = costs(connection, call_ids)
+    of_call = [paid.get(call_id, (0, 0)) for call_id in calls["id"]]
+    calls = {**calls, **dict(zip(("cost_microusd", "unpriced_request_count"), zip(*of_call, strict=True), strict=True))}
+    agreed = agreements(connection, call_ids, changes.keys)
     facts = facts_of(calls, changes.keys, agreed, changes.customers, zone=changes.zone, now=changes.now)
     days = {fact[_DATE] for fact in facts}
     dimensions.know_dates(connection, map(date_of, days), changes.fiscal_starts_in)
@@ -246,3 +252,4 @@ def _write_reasons(
 
 
 _DATE, _CUSTOMER, _SAMPLE = PLACE["date_key"], PLACE["customer_key"], PLACE["is_sample"]
+_IS_OVER = PLACE["is_window_complete"]

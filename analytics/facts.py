@@ -48,11 +48,7 @@ class Keys:
 
 
 def _source() -> sa.Select[Any]:
-    """The calls, each with its current transcript, its current analysis and its cost."""
-    paid = sa.select(sa.func.sum(paid_request.c.cost_microusd)).where(paid_request.c.call_id == call.c.id)
-    unpriced = sa.select(sa.func.count()).where(
-        paid_request.c.call_id == call.c.id, paid_request.c.cost_microusd.is_(None)
-    )
+    """The calls, each with its current transcript and its current analysis."""
     heard, understood = transcript.c, call_analysis.c
     return sa.select(
         *(call.c[name] for name in ("id", "stage", "skip_reason", "failed_step", "failed_code", "is_sample")),
@@ -68,11 +64,10 @@ def _source() -> sa.Select[Any]:
         *(heard[name] for name in _TIMING),
         understood.id.is_not(None).label("is_understood"),
         *(understood[name] for name in ("reason_code", "taxonomy_version", "outcome", "is_resolved", "model")),
-        understood.secondary_reason_codes,
+        # As a text: most of them are empty, and none is then read as JSON.
+        sa.cast(understood.secondary_reason_codes, sa.Text).label("secondary_reason_codes"),
         *(understood[name] for name in ("sentiment_customer", "sentiment_customer_start", "sentiment_customer_end")),
         understood.is_demo.label("is_demo_language"),
-        paid.scalar_subquery().label("cost_microusd"),
-        unpriced.scalar_subquery().label("unpriced_request_count"),
     ).select_from(
         call.outerjoin(transcript, sa.and_(heard.call_id == call.c.id, heard.is_current))
         .outerjoin(call_analysis, sa.and_(understood.call_id == call.c.id, understood.is_current))
@@ -87,6 +82,16 @@ CALLS_BETWEEN = Prepared(
     _source().where(call.c.happened_at >= sa.bindparam("since"), call.c.happened_at < sa.bindparam("until")),
     ["since", "until"],
 )
+_COSTS = Prepared(
+    sa.select(
+        paid_request.c.call_id,
+        sa.func.coalesce(sa.func.sum(paid_request.c.cost_microusd), 0),
+        sa.func.count() - sa.func.count(paid_request.c.cost_microusd),
+    )
+    .where(Among(paid_request.c.call_id, "call_ids"))
+    .group_by(paid_request.c.call_id),
+    ["call_ids"],
+)
 _REVIEWS = Prepared(
     sa.select(review.c.call_id, review.c.field, review.c.before, review.c.after)
     .where(Among(review.c.call_id, "call_ids"), sa.or_(*(review.c.field == name for name in _REVIEWED)))
@@ -95,7 +100,14 @@ _REVIEWS = Prepared(
 )
 
 
-def agreements(connection: sa.Connection, call_ids: list[Any], keys: Keys) -> dict[Any, dict[str, int]]:
+def costs(connection: sa.Connection, call_ids: str) -> dict[Any, tuple[int, int]]:
+    """What paid requests for these calls cost, in millionths of a dollar, and how many have no known price, by call;
+    calls that nothing was paid for are left out.
+    """
+    return {call_id: (int(paid), unpriced) for call_id, paid, unpriced in _COSTS.rows(connection, call_ids=call_ids)}
+
+
+def agreements(connection: sa.Connection, call_ids: str, keys: Keys) -> dict[Any, dict[str, int]]:
     """What people said of the engines' words, as parts; calls that nobody has reviewed are left out.
 
     An engine was right where its word, before the first review of that field, is the last word now. A reason that was

@@ -6,7 +6,7 @@ SQLite's gives ids and moments as text, flags as 0 and 1 and JSON as text, and t
 
 import json
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -96,23 +96,25 @@ class Filling:
     def many(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
         """Insert these rows, with a value for each column in order."""
         if rows and connection.dialect.name == "postgresql":
-            _copy(connection, self._table, self._names, rows)
+            _copy(connection, _named(self._table), [self._table.c[name] for name in self._names], rows)
         else:
             self._insert.many(connection, rows)
 
 
 def as_stored(connection: sa.Connection, value: Any) -> Any:
-    """A moment or a list of values, as the driver takes it; anything else as it is."""
-    if connection.dialect.name != "sqlite":
-        return value
-    if isinstance(value, datetime):
+    """A moment or a list of numbers, ids or names, as the driver takes it; anything else as it is."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    if isinstance(value, list):
+        # Psycopg would write, and look for quotes in, one element after the other.
+        return json.dumps(value) if is_sqlite else f"{{{','.join(map(str, value))}}}"
+    if is_sqlite and isinstance(value, datetime):
         return _MOMENTS.process_bind_param(value, connection.dialect).isoformat(" ", "microseconds")  # type: ignore[union-attr]
-    return json.dumps(value) if isinstance(value, list) else value
+    return value
 
 
 def moment_of(value: Any) -> datetime:
     """The moment that the driver has given."""
-    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
+    return datetime.fromisoformat(f"{value}+00:00") if isinstance(value, str) else value
 
 
 def list_of(value: Any) -> Sequence[Any]:
@@ -134,46 +136,45 @@ def add_many(
         for name in names
         if name not in keys
     )
-    listed, given = _unnested(connection, table, names, rows)
+    # It stays for as long as the connection, empty between transactions; another version's has other columns.
+    given = f"added_to_{table.name}_{len(table.columns)}"
     connection.exec_driver_sql(
-        f"INSERT INTO {table.schema}.{table.name} AS {table.name} ({', '.join(names)}) SELECT * FROM {listed} "  # noqa: S608 - names of ours
-        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}",
-        given,
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {given} (LIKE {_named(table)}) ON COMMIT DELETE ROWS"
+    )
+    _copy(connection, given, [table.c[name] for name in names], rows)
+    connection.exec_driver_sql(
+        f"INSERT INTO {_named(table)} AS {table.name} ({', '.join(names)}) SELECT {', '.join(names)} FROM {given} "  # noqa: S608 - names of ours
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
     )
 
 
 def delete_many(connection: sa.Connection, table: sa.Table, condition: str, rows: Sequence[Row]) -> None:
     """Delete the rows of a PostgreSQL table that have one of these primary keys and fulfil the condition."""
     keys = [column.name for column in table.primary_key]
-    listed, given = _unnested(connection, table, keys, rows)
+    kinds = (table.c[name].type.compile(connection.dialect) for name in keys)
+    listed = ", ".join(f"CAST(%({name})s AS {kind}[])" for name, kind in zip(keys, kinds, strict=True))
     same = " AND ".join(f"held.{name} = gone.{name}" for name in keys)
+    columns = zip(*rows, strict=True)
     connection.exec_driver_sql(
-        f"DELETE FROM {table.schema}.{table.name} AS held USING {listed} AS gone({', '.join(keys)}) "  # noqa: S608 - names of ours
+        f"DELETE FROM {_named(table)} AS held USING unnest({listed}) AS gone({', '.join(keys)}) "  # noqa: S608 - names of ours
         f"WHERE {same} AND {condition}",
-        given,
+        {name: as_stored(connection, list(values)) for name, values in zip(keys, columns, strict=True)},
     )
 
 
-def _unnested(
-    connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Sequence[Row]
-) -> tuple[str, dict[str, Any]]:
-    kinds = (table.c[name].type.compile(connection.dialect) for name in names)
-    listed = ", ".join(f"CAST(%({name})s AS {kind}[])" for name, kind in zip(names, kinds, strict=True))
-    columns = zip(*rows, strict=True)
-    return f"unnest({listed})", {name: _array(values) for name, values in zip(names, columns, strict=True)}
+def _named(table: sa.Table) -> str:
+    return f"{table.schema}.{table.name}"
 
 
-def _array(values: Sequence[Any]) -> Any:
-    # The driver writes a list one element after the other; these are nothing but numbers.
-    return f"{{{str(list(values))[1:-1]}}}" if isinstance(values[0], int) else list(values)
-
-
-def _copy(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Sequence[Row]) -> None:
-    statement = f"COPY {table.schema}.{table.name} ({', '.join(names)}) FROM STDIN"
+def _copy(connection: sa.Connection, into: str, columns: Sequence[sa.Column[Any]], rows: Sequence[Row]) -> None:
+    """Write the rows into a PostgreSQL table as the server keeps them: neither side makes text of a number."""
+    statement = f"COPY {into} ({', '.join(column.name for column in columns)}) FROM STDIN (FORMAT binary)"
+    kinds = [column.type.compile(connection.dialect).lower() for column in columns]
     lost = connection.dialect.dbapi.OperationalError if connection.dialect.dbapi else OSError
     driver: Any = connection.connection
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copied:
+            copied.set_types(kinds)
             for row in rows:
                 copied.write_row(row)
     except lost as error:

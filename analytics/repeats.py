@@ -31,8 +31,10 @@ _OF_CUSTOMERS = (
     .order_by(_AT.happened_at_utc, _AT.call_id)
 )
 _CALLS = Prepared(_OF_CUSTOMERS, ["customers"])
-_CALLS_BETWEEN = Prepared(
-    _OF_CUSTOMERS.where(_AT.happened_at_utc.between(sa.bindparam("first"), sa.bindparam("last"))),
+_BETWEEN = _AT.happened_at_utc.between(sa.bindparam("first"), sa.bindparam("last"))
+_CALLS_BETWEEN = Prepared(_OF_CUSTOMERS.where(_BETWEEN), ["customers", "first", "last"])
+_CUSTOMERS_BETWEEN = Prepared(
+    sa.select(_AT.customer_key).distinct().where(Among(_AT.customer_key, "customers"), _BETWEEN),
     ["customers", "first", "last"],
 )
 _UPDATE = Prepared(
@@ -61,16 +63,20 @@ class Concerned:
 
     def replace(self, before: Iterable[Fact], after: Iterable[Fact]) -> None:
         """Facts that are no more and facts that are new; what the comparison does not look at may change."""
-        for _, customer_key, happened_at, *_ in set(map(_LOOKED_AT, before)) ^ set(map(_LOOKED_AT, after)):
-            self.add(customer_key, moment_of(happened_at))
+        changed = set(map(_LOOKED_AT, before)) ^ set(map(_LOOKED_AT, after))
+        # As the driver has them, moments are in order, too.
+        self.add([(customer_key, happened_at) for _, customer_key, happened_at, *_ in changed])
 
-    def add(self, customer_key: int, happened_at: datetime) -> None:
-        """A call of that customer's has changed; calls of nobody known are compared with none."""
-        if customer_key == UNKNOWN:
+    def add(self, calls: Iterable[tuple[int, Any]]) -> None:
+        """Calls of those customers, at those moments, have changed; nobody's calls are compared with none."""
+        known = [call for call in calls if call[0] != UNKNOWN]
+        if not known:
             return
-        self.customer_keys.add(customer_key)
-        self.first_at = min(self.first_at or happened_at, happened_at)
-        self.last_at = max(self.last_at or happened_at, happened_at)
+        self.customer_keys.update(customer_key for customer_key, _ in known)
+        moments = [happened_at for _, happened_at in known]
+        first_at, last_at = moment_of(min(moments)), moment_of(max(moments))
+        self.first_at = min(self.first_at or first_at, first_at)
+        self.last_at = max(self.last_at or last_at, last_at)
 
     def includes(self, happened_at: datetime) -> bool:
         """Whether a change can have touched a call of then; the calls after the last change are only looked at."""
@@ -81,10 +87,15 @@ class Concerned:
         self.is_everyone = True
 
 
-def mark_repeats(connection: sa.Connection, concerned: Concerned, deltas: Deltas, now: datetime) -> None:
-    """Set the repeat parts of the calls concerned, and add to `deltas` what they have changed by."""
+def mark_repeats(
+    connection: sa.Connection, concerned: Concerned, deltas: Deltas, now: datetime, *, last: datetime | None = None
+) -> None:
+    """Set the repeat parts of the calls concerned, and add to `deltas` what they have changed by.
+
+    `last` is when it was done before. A call whose window was over neither then nor is now has none of these parts.
+    """
     moment = as_stored(connection, now)
-    for rows in _calls(connection, concerned):
+    for rows in _calls(connection, concerned, max(now, last or now) - REPEAT_WINDOW):
         of_customer: dict[tuple[int, str], list[Any]] = defaultdict(list)
         for row in rows:
             of_customer[row.customer_key, row.code].append(row)
@@ -103,7 +114,7 @@ def mark_repeats(connection: sa.Connection, concerned: Concerned, deltas: Deltas
         deltas.add([row[: len(GRAIN)] for row, _ in changed], amounts)
 
 
-def _calls(connection: sa.Connection, concerned: Concerned) -> Iterator[Any]:
+def _calls(connection: sa.Connection, concerned: Concerned, ended_by: datetime) -> Iterator[Any]:
     """The calls to be compared, in order of time, those of one customer together."""
     customers = sorted(concerned.customer_keys)
     if concerned.is_everyone:
@@ -115,8 +126,11 @@ def _calls(connection: sa.Connection, concerned: Concerned) -> Iterator[Any]:
             yield _CALLS.rows(connection, customers=some)
             continue
         # A change reaches back one window; to judge the calls there, the ones that may follow them are read as well.
-        first, last = concerned.first_at - REPEAT_WINDOW, concerned.last_at + REPEAT_WINDOW
-        yield _CALLS_BETWEEN.rows(connection, customers=some, first=first, last=last)
+        first, last = concerned.first_at - REPEAT_WINDOW, min(concerned.last_at, ended_by)
+        judged = [row[0] for row in _CUSTOMERS_BETWEEN.rows(connection, customers=some, first=first, last=last)]
+        if judged:
+            last = concerned.last_at + REPEAT_WINDOW
+            yield _CALLS_BETWEEN.rows(connection, customers=judged, first=first, last=last)
 
 
 def _judged(calls: list[Any]) -> Iterator[tuple[Any, datetime, tuple[int, int, int]]]:

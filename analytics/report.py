@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 import sqlalchemy as sa
 
-from analytics.changed_reasons import Changes, changes_of, taxonomy_marks
+from analytics.changed_reasons import OVER_REASONS, Changes, changes_of, taxonomy_marks
 from analytics.measures import BY_SLUG
 from analytics.movers import Mover, Rate
 from analytics.report_charts import Chart, line, stacked
@@ -111,7 +111,9 @@ def week_report(connection: sa.Connection, *, week: str = "", today: date, with_
     monday = monday_of_week(week, today)
     until = monday + timedelta(days=7)
     filters = Filters(since=monday - timedelta(weeks=WEEKS - 1), until=until, with_samples=with_samples)
-    over_reasons = trend(connection, by=By.WEEK, over=Over.REASON, filters=filters, today=today).rows
+    over_reasons = trend(
+        connection, by=By.WEEK, over=Over.REASON, filters=filters, today=today, measures=OVER_REASONS
+    ).rows
     overall = trend(connection, by=By.WEEK, filters=filters, today=today)
     by_start = {row.starts_on: row for row in overall.rows}
     now, before = by_start.get(monday), by_start.get(monday - timedelta(weeks=1))

@@ -104,7 +104,7 @@ def _follow(connection: sa.Connection, marks: _Marks, state: sa.Row[Any], change
     follow_calls(connection, dict.fromkeys(marks.call_ids), changes)
     follow_days(connection, set(_local_days(set(marks.utc_days), changes.zone)), changes)
     _complete_windows(connection, state.refreshed_at_utc, changes)
-    mark_repeats(connection, changes.concerned, changes.deltas, now)
+    mark_repeats(connection, changes.concerned, changes.deltas, now, last=state.refreshed_at_utc)
     aggregates.apply(connection, changes.deltas, but_not=changes.days, now=now)
     aggregates.sum_days(connection, changes.days, now)
     _note_state(connection, changes)
@@ -196,8 +196,7 @@ def _complete_windows(connection: sa.Connection, last: datetime, changes: Change
         .values(is_window_complete=is_complete, modified_at_utc=changes.now)
         .returning(fact_call.c.customer_key, fact_call.c.happened_at_utc)
     )
-    for row in rows:
-        changes.concerned.add(row.customer_key, row.happened_at_utc)
+    changes.concerned.add([(row.customer_key, row.happened_at_utc) for row in rows])
 
 
 def _note_state(connection: sa.Connection, changes: Changes) -> None:

@@ -1,6 +1,6 @@
 """Which calls count for a sum, what they are told apart by, and how whole numbers are added."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -62,9 +62,9 @@ def period_start(period: str, day: date) -> date:
     return monday_of(day) if period == "week" else day.replace(day=1)
 
 
-def none() -> Sums:
+def none(parts: Sequence[str] = PART_NAMES) -> Sums:
     """The sums over no calls."""
-    return dict.fromkeys(PART_NAMES, 0)
+    return dict.fromkeys(parts, 0)
 
 
 def add(into: Sums, sums: Mapping[str, int]) -> None:
@@ -73,9 +73,9 @@ def add(into: Sums, sums: Mapping[str, int]) -> None:
         into[name] += amount
 
 
-def total(many: Iterable[Mapping[str, int]]) -> Sums:
+def total(many: Iterable[Mapping[str, int]], parts: Sequence[str] = PART_NAMES) -> Sums:
     """The sum of sums."""
-    result = none()
+    result = none(parts)
     for sums in many:
         add(result, sums)
     return result

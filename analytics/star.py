@@ -267,6 +267,9 @@ agg_period = sa.Table(
 )
 
 AGGREGATES = (agg_day, agg_agent_day, agg_hour, agg_period)
+# PostgreSQL is not told of their foreign keys, which say here what a column means: it would look each of them up again
+# for every row, and the roll-ups write no other key than one that they have just read (docs/decisions/0037).
+UNCHECKED = (fact_call, fact_call_reason)
 
 refresh_state = sa.Table(
     "refresh_state",

@@ -9,6 +9,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from analytics.measures import BY_SLUG, Kind, Measure, wilson
+from analytics.parts import PART_NAMES
 from analytics.sums import (
     ALL,
     Filters,
@@ -103,48 +104,61 @@ class HeatCell:
     calls: int
 
 
-def trend(connection: sa.Connection, *, by: By, over: Over | None = None, filters: Filters = ALL, today: date) -> Trend:
+def trend(
+    connection: sa.Connection,
+    *,
+    by: By,
+    over: Over | None = None,
+    filters: Filters = ALL,
+    today: date,
+    measures: Collection[str] = BY_SLUG,
+) -> Trend:
     """The trend table; a period without calls has no row.
 
     `today` is the date in the zone of the filters (`local_today`): a period that has not ended before it is not
-    complete.
+    complete. `measures` are the slugs of those that are wanted: rows have no other figures, and no parts beside theirs,
+    calls, samples and demonstrations.
     """
+    parts = _parts_of(measures)
     labels = labels_of(connection, over)
     first = first_day(connection, filters.zone) or today
-    shares = _has_shares(over, filters)
+    slugs = _slugs(measures, shares=_has_shares(over, filters))
     begins = max(first, filters.since or first)
     grouped: dict[date, dict[str, Sums]] = defaultdict(dict)
-    for (starts_on, code), sums in period_sums(connection, by, over, filters).items():
+    for (starts_on, code), sums in period_sums(connection, by, over, filters, parts).items():
         grouped[starts_on][code] = sums
     rows = []
     for starts_on, members in sorted(grouped.items()):
         ends_on = _end_of(by, starts_on)
         is_complete = begins <= starts_on and ends_on <= min(today, filters.until or today)
-        of_period = _shared(members.values())
+        of_period = _shared(members.values(), parts)
+        period = _name_of(by, starts_on)
         rows += [
             TrendRow(
-                period=_name_of(by, starts_on),
+                period=period,
                 starts_on=starts_on,
                 ends_on=ends_on,
                 is_complete=is_complete,
                 code=code,
                 label=labels.get(code, code),
                 parts=sums,
-                figures=_Figures(sums, of_period, shares=shares),
+                figures=_Figures(sums, of_period, slugs),
             )
             for code, sums in sorted(members.items(), key=lambda item: (-item[1]["call_count"], item[0]))
         ]
     return Trend(by=by, over=over, time_zone=time_zone(connection, filters.zone), rows=tuple(rows))
 
 
-def members(connection: sa.Connection, *, over: Over, filters: Filters = ALL) -> tuple[Member, ...]:
-    """Every reason, queue, agent or team with calls in the time, most calls first."""
-    labels = labels_of(connection, over)
-    by_code = whole_sums(connection, over, filters)
-    shares = _has_shares(over, filters)
-    totals = _shared(by_code.values())
+def members(
+    connection: sa.Connection, *, over: Over, filters: Filters = ALL, measures: Collection[str] = BY_SLUG
+) -> tuple[Member, ...]:
+    """Every reason, queue, agent or team with calls in the time, most calls first; `measures` as for `trend`."""
+    labels, parts = labels_of(connection, over), _parts_of(measures)
+    by_code = whole_sums(connection, over, filters, parts)
+    slugs = _slugs(measures, shares=_has_shares(over, filters))
+    totals = _shared(by_code.values(), parts)
     return tuple(
-        Member(code, labels.get(code, code), sums, _Figures(sums, totals, shares=shares))
+        Member(code, labels.get(code, code), sums, _Figures(sums, totals, slugs))
         for code, sums in sorted(by_code.items(), key=lambda item: (-item[1]["call_count"], item[0]))
     )
 
@@ -152,7 +166,7 @@ def members(connection: sa.Connection, *, over: Over, filters: Filters = ALL) ->
 def totals(connection: sa.Connection, *, filters: Filters = ALL) -> Member:
     """Everything in the time as one member; its code and label are ""."""
     sums = total(whole_sums(connection, None, filters).values())
-    return Member("", "", sums, _Figures(sums, sums, shares=False))
+    return Member("", "", sums, _Figures(sums, sums, _slugs(BY_SLUG, shares=False)))
 
 
 def heat_map(connection: sa.Connection, *, filters: Filters = ALL) -> tuple[HeatCell, ...]:
@@ -206,19 +220,36 @@ def _has_shares(over: Over | None, filters: Filters) -> bool:
     return over is Over.REASON and not filters.reason
 
 
-def _shared(members: Collection[Sums]) -> Mapping[str, int]:
+def _parts_of(measures: Collection[str]) -> tuple[str, ...]:
+    """The parts that these measures are made of, and those that every row has."""
+    made_of = [(BY_SLUG[slug].numerator, BY_SLUG[slug].denominator) for slug in measures]
+    wanted = {*_EVER, *(name for names in made_of for name in names)}
+    return PART_NAMES if measures is BY_SLUG else tuple(name for name in PART_NAMES if name in wanted)
+
+
+def _slugs(measures: Collection[str], *, shares: bool) -> dict[str, None]:
+    """The measures that can be told, in order."""
+    return {
+        slug: None
+        for slug, measure in BY_SLUG.items()
+        if slug in measures and (shares or measure.kind is not Kind.SHARE)
+    }
+
+
+def _shared(members: Collection[Sums], parts: Collection[str]) -> Mapping[str, int]:
     """What shares are shares of, summed over the members."""
-    return {name: sum(sums[name] for sums in members) for name in _SHARED}
+    return {name: sum(sums[name] for sums in members) for name in _SHARED if name in parts}
 
 
+_EVER = ("call_count", "sample_count", "demo_count")
 _SHARED = {measure.denominator for measure in BY_SLUG.values() if measure.kind is Kind.SHARE and measure.denominator}
 
 
 class _Figures(Mapping[str, Figure]):
-    """Every measure by its slug, made when it is asked for: a page shows three of thirty, for hundreds of rows."""
+    """The measures by slug, each made when it is asked for: a page shows three of thirty, for hundreds of rows."""
 
-    def __init__(self, sums: Mapping[str, int], totals: Mapping[str, int], *, shares: bool) -> None:
-        self._sums, self._totals, self._slugs = sums, totals, _SLUGS if shares else _SLUGS_WITHOUT_SHARES
+    def __init__(self, sums: Mapping[str, int], totals: Mapping[str, int], slugs: Mapping[str, None]) -> None:
+        self._sums, self._totals, self._slugs = sums, totals, slugs
 
     def __getitem__(self, slug: str) -> Figure:
         if slug not in self._slugs:
@@ -230,10 +261,6 @@ class _Figures(Mapping[str, Figure]):
 
     def __len__(self) -> int:
         return len(self._slugs)
-
-
-_SLUGS = dict.fromkeys(BY_SLUG)
-_SLUGS_WITHOUT_SHARES = {slug: None for slug, measure in BY_SLUG.items() if measure.kind is not Kind.SHARE}
 
 
 def _figure(measure: Measure, sums: Mapping[str, int], totals: Mapping[str, int]) -> Figure:

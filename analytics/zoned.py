@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from analytics.parts import PART_NAMES
 from analytics.selection import Filters, Sums, beside_days, period_start
 from analytics.star import fact_call, refresh_state
 from analytics.zones import midnight, offsets, zone_named
@@ -65,6 +64,7 @@ def moved(
     *,
     columns: Sequence[sa.Column[Any]],
     source: sa.FromClause,
+    parts: Sequence[str],
 ) -> Iterator[tuple[date, tuple[Any, ...], Sums]]:
     """What has to be added to the site's sums by week or month for those by days of `zone`: the first day of a period,
     the values of `columns`, the sums. `source` is fact_call, joined with the tables of `columns`.
@@ -75,14 +75,14 @@ def moved(
         place = sa.case(*((_began < _moment(span.ends), sa.literal_column(str(n))) for n, span in enumerate(some)))
         lies_in = (sa.and_(_began >= _moment(span.begins), _began < _moment(span.ends)) for span in some)
         rows = connection.execute(
-            sa.select(place.label("span"), *columns, *(sa.func.sum(fact_call.c[name]) for name in PART_NAMES))
+            sa.select(place.label("span"), *columns, *(sa.func.sum(fact_call.c[name]) for name in parts))
             .select_from(source)
             .where(sa.or_(*lies_in), *beside_days(fact_call, filters))
             .group_by(sa.literal_column("span"), *columns)
         )
         for row in rows:
             span, values = some[row[0]], tuple(row[1 : len(columns) + 1])
-            sums = dict(zip(PART_NAMES, map(int, row[len(columns) + 1 :]), strict=True))
+            sums = dict(zip(parts, map(int, row[len(columns) + 1 :]), strict=True))
             if span.edge < until:
                 yield period_start(period, span.edge), values, {name: span.sign * count for name, count in sums.items()}
             if span.edge > since:
@@ -97,6 +97,7 @@ def days_in(
     *,
     columns: Sequence[sa.Column[Any]],
     source: sa.FromClause,
+    parts: Sequence[str],
 ) -> Iterator[tuple[date, tuple[Any, ...], Sums]]:
     """The sums by days of `zone`, from the facts alone: of each day a part would have to be read for `moved`."""
     known = first_and_last(connection)
@@ -104,14 +105,14 @@ def days_in(
         return
     day = local_seconds(connection, zone, *known) // _DAY_S
     rows = connection.execute(
-        sa.select(day.label("local_day"), *columns, *(sa.func.sum(fact_call.c[name]) for name in PART_NAMES))
+        sa.select(day.label("local_day"), *columns, *(sa.func.sum(fact_call.c[name]) for name in parts))
         .select_from(source)
         .where(*days_within(filters, zone, known), *beside_days(fact_call, filters))
         .group_by(sa.literal_column("local_day"), *columns)
     )
     for number, *row in rows:
         values, sums = row[: len(columns)], row[len(columns) :]
-        yield _EPOCH + timedelta(days=number), tuple(values), dict(zip(PART_NAMES, map(int, sums), strict=True))
+        yield _EPOCH + timedelta(days=number), tuple(values), dict(zip(parts, map(int, sums), strict=True))
 
 
 def hourly_calls_in(connection: sa.Connection, filters: Filters, zone: ZoneInfo) -> dict[tuple[date, int], int]:

@@ -11,7 +11,7 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -21,6 +21,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from analytics.changed_reasons import OVER_REASONS
+from analytics.measures import BY_SLUG
 from analytics.rollup import recompute_all, refresh
 from analytics.star import agg_day, agg_period, date_key, dim_reason, fact_call
 from analytics.sums import Filters, Over
@@ -31,6 +33,7 @@ from crm.database import Database
 from crm.jobs import touch_call
 from crm.schema import upgrade
 from crm.tables import call_analysis
+from web.trend_figures import OF_REASONS
 
 ZONE = "UTC"
 TODAY = ENDS_AT.date()
@@ -184,18 +187,20 @@ def _group_by(database: Database) -> None:
 
 
 def _dashboards(database: Database, rounds: int) -> dict[str, Any]:
-    """What pages ask: the time of each question through the sums, and of the same over the facts."""
+    """What pages ask, with the measures that they show: the time of each question through the sums, of one of them with
+    every measure, and of the same over the facts.
+    """
     half, quarter = TODAY - timedelta(weeks=26), TODAY - timedelta(weeks=13)
     month = Filters(since=TODAY - timedelta(days=30), until=TODAY)
-    queue = Filters(since=half, until=TODAY, queue="Queue 3")
+    weeks, queue = Filters(since=half, until=TODAY), Filters(since=half, until=TODAY, queue="Queue 3")
     questions: dict[str, Callable[[sa.Connection], Any]] = {
         "totals_30_days": lambda c: totals(c, filters=month),
         "days_13_weeks": lambda c: _trend(c, By.DAY, None, Filters(since=quarter, until=TODAY)),
-        "reasons_by_week_26_weeks": lambda c: _trend(c, By.WEEK, Over.REASON, Filters(since=half, until=TODAY)),
-        "reasons_by_month_all": lambda c: _trend(c, By.MONTH, Over.REASON, Filters()),
-        "queues_by_week_26_weeks": lambda c: _trend(c, By.WEEK, Over.QUEUE, Filters(since=half, until=TODAY)),
+        "reasons_by_week_26_weeks": lambda c: _trend(c, By.WEEK, Over.REASON, weeks, OVER_REASONS),
+        "reasons_by_month_all": lambda c: _trend(c, By.MONTH, Over.REASON, Filters(), OVER_REASONS),
+        "queues_by_week_26_weeks": lambda c: _trend(c, By.WEEK, Over.QUEUE, weeks),
         "one_queue_by_week_26_weeks": lambda c: _trend(c, By.WEEK, None, queue),
-        "reasons_30_days": lambda c: members(c, over=Over.REASON, filters=month),
+        "reasons_30_days": lambda c: members(c, over=Over.REASON, filters=month, measures=OF_REASONS),
         "teams_30_days": lambda c: members(c, over=Over.TEAM, filters=month),
         "heat_map_13_weeks": lambda c: heat_map(c, filters=Filters(since=quarter, until=TODAY)),
     }
@@ -208,15 +213,17 @@ def _dashboards(database: Database, rounds: int) -> dict[str, Any]:
                 took_s, cpu_s = asked(ask)
                 seconds[name].append(took_s)
                 cpu.append(cpu_s)
-        months, _ = asked(lambda c: _plain(c, None))
-        weeks, _ = asked(lambda c: _plain(c, half))
+        whole = [asked(lambda c: _trend(c, By.MONTH, Over.REASON, Filters()))[0] for _ in range(max(rounds, 3))]
+        plain, _ = asked(lambda c: _plain(c, None))
+        plain_weeks, _ = asked(lambda c: _plain(c, half))
     return {
         "dashboard_p95_ms": _p95_ms([one for many in seconds.values() for one in many]),
         "dashboard_cpu_p95_ms": _p95_ms(cpu),
         "dashboard_ms": {name: round(statistics.median(many) * 1000, 2) for name, many in seconds.items()},
+        "reasons_by_month_all_measures_ms": round(statistics.median(whole) * 1000, 2),
         "group_by_over_fact_ms": {
-            "reasons_by_month_all": round(months * 1000, 2),
-            "reasons_by_week_26_weeks": round(weeks * 1000, 2),
+            "reasons_by_month_all": round(plain * 1000, 2),
+            "reasons_by_week_26_weeks": round(plain_weeks * 1000, 2),
         },
     }
 
@@ -231,8 +238,10 @@ def _p95_ms(seconds: list[float]) -> float:
     return round(sorted(seconds)[int(len(seconds) * 0.95)] * 1000, 2)
 
 
-def _trend(connection: sa.Connection, by: By, over: Over | None, filters: Filters) -> Any:
-    return trend(connection, by=by, over=over, filters=filters, today=TODAY)
+def _trend(
+    connection: sa.Connection, by: By, over: Over | None, filters: Filters, measures: Collection[str] = BY_SLUG
+) -> Any:
+    return trend(connection, by=by, over=over, filters=filters, today=TODAY, measures=measures)
 
 
 def _plain(connection: sa.Connection, since: date | None) -> Any:

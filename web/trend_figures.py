@@ -7,19 +7,21 @@ from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
-from analytics.changed_reasons import changes_of, taxonomy_marks
+from analytics.changed_reasons import OVER_REASONS, changes_of, taxonomy_marks
 from analytics.sums import Filters, Over
 from analytics.trends import By, HeatCell, TrendRow, heat_map, members, totals, trend
 from web.charts import MAX_REASONS, WEEKDAYS, heat_chart, line_chart, marked, reasons_chart
 
+# What the page shows of each reason over the whole time.
+OF_REASONS = ("reason_share", "handle_time_s", "sentiment", "repeat_rate")
 _DAY = timedelta(days=1)
 
 
 def page_figures(connection: sa.Connection, by: By, filters: Filters, today: date) -> dict[str, Any]:
     """Everything that the page shows of these calls, by the names of its template."""
-    over_reasons = trend(connection, by=by, over=Over.REASON, filters=filters, today=today).rows
+    over_reasons = trend(connection, by=by, over=Over.REASON, filters=filters, today=today, measures=OVER_REASONS).rows
     overall = trend(connection, by=by, filters=filters, today=today).rows
-    reasons = members(connection, over=Over.REASON, filters=filters)
+    reasons = members(connection, over=Over.REASON, filters=filters, measures=OF_REASONS)
     marks = [
         (starts_on, versions)
         for starts_on, versions in taxonomy_marks(connection, by, filters)

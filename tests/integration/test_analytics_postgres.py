@@ -12,12 +12,13 @@ from analytics.exports import MANIFEST, export
 from analytics.measures import BY_SLUG
 from analytics.points import Point, counts
 from analytics.rollup import recompute_all, refresh
-from analytics.star import AGGREGATES, agg_period, fact_call
+from analytics.star import AGGREGATES, UNCHECKED, agg_period, fact_call
 from analytics.sums import Filters, Over
 from analytics.trends import By, heat_map, row_document, totals, trend
 from crm.database import Database
+from crm.jobs import touch_call
 from crm.tables import call
-from tests.calls_made_up import NOON, add_call, prepare
+from tests.calls_made_up import NOON, add_call, id_of, prepare
 from tests.history_fixture import NOW, ZONE, fill
 
 ALL = ("csv", "parquet", "xlsx")
@@ -51,6 +52,11 @@ def test_trends_and_files_are_the_same_as_on_sqlite(
         files = json.loads((tmp_path / str(number) / MANIFEST).read_text(encoding="utf-8"))["files"]
         rows.append({file["path"]: file["rows"] for file in files})
     assert rows[0] == rows[1]
+    with postgres_database.read() as connection:
+        for table in UNCHECKED:
+            for key in table.foreign_keys:
+                dangling = sa.select(sa.func.count()).where(key.parent.not_in(sa.select(key.column)))
+                assert connection.execute(dangling).scalar_one() == 0, key.parent
 
 
 def in_another_zone(connection: sa.Connection) -> Iterator[object]:
@@ -78,6 +84,34 @@ def test_the_sql_of_every_measure_runs_there(postgres_database: Database) -> Non
             found = connection.execute(sa.text(query)).scalar_one()
             if slug in whole:
                 assert found == whole[slug].value, slug
+
+
+def test_sums_that_have_lost_their_last_call_are_no_more(postgres_database: Database) -> None:
+    now = NOON + timedelta(days=9)
+    with postgres_database.write() as connection:
+        prepare(connection)
+        for number in range(4):
+            add_call(connection, number, NOON + timedelta(days=number))
+    # From the second on, single calls are followed.
+    refresh(postgres_database, "UTC", now)
+    with postgres_database.write() as connection:
+        for number, stage in enumerate(("received", "failed")):
+            call_id = id_of("call", number)
+            connection.execute(sa.update(call).where(call.c.id == call_id).values(stage=stage))
+            touch_call(connection, call_id)
+    assert refresh(postgres_database, "UTC", now) == 2
+    followed = sums_of(postgres_database)
+    recompute_all(postgres_database, "UTC", now)
+    assert followed == sums_of(postgres_database)
+
+
+def sums_of(database: Database) -> list[list[tuple[object, ...]]]:
+    """Every row of every table of sums, but for when it changed."""
+    with database.read() as connection:
+        return [
+            [tuple(row)[:-1] for row in connection.execute(sa.select(table).order_by(*table.primary_key))]
+            for table in AGGREGATES
+        ]
 
 
 def test_a_call_that_commits_while_the_roll_up_runs_is_in_the_next_one(postgres_database: Database) -> None:

@@ -1,5 +1,6 @@
 """Trends: every figure is the one that counting plainly gives, and the planted truths are found."""
 
+from collections import defaultdict
 from datetime import date, timedelta
 from typing import Any
 
@@ -58,6 +59,24 @@ def test_every_figure_is_the_one_that_counting_plainly_gives(
     }
     found = {(row.period, row.code): values(row.figures) for row in rows_of(history, by=by, over=over)}
     assert found == wanted
+
+
+@pytest.mark.parametrize("zone", ["", "America/St_Johns"])
+def test_the_measures_that_are_asked_for_are_the_same_as_among_all(history: Database, zone: str) -> None:
+    some, filters = ("repeat_rate", "reason_share"), Filters(since=date(2026, 1, 8), until=date(2026, 3, 4), zone=zone)
+    with history.read() as connection:
+        for over in (Over.REASON, Over.AGENT):
+            every, found = (
+                trend(connection, by=By.WEEK, over=over, filters=filters, today=NOW.date(), measures=slugs).rows
+                for slugs in (BY_SLUG, some)
+            )
+            told = [slug for slug in some if slug in every[0].figures]
+            assert [dict(row.figures) for row in found] == [{slug: row.figures[slug] for slug in told} for row in every]
+            of_time = members(connection, over=over, filters=filters, measures=some)
+            calls: dict[str, int] = defaultdict(int)
+            for row in every:
+                calls[row.code] += row.calls
+            assert {member.code: member.calls for member in of_time} == calls
 
 
 def test_sums_over_any_dimension_are_the_same(history: Database) -> None:
