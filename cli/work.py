@@ -84,7 +84,7 @@ def work(
     from runtime.listening import catch_up
     from workers.app import make_parts
     from workers.run import work_until_idle
-    from workers.sweep import hand_over, roll_up, tend_batches, wake_parked
+    from workers.sweep import hand_over, roll_up, tend_batches, tend_privacy, wake_parked
 
     wired = wire(home)
     set_up_logs(wired.settings.log_level)
@@ -103,6 +103,7 @@ def work(
         poll_s=wired.settings.language.batch_poll_s,
     )
     hand_over(wired)
+    tend_privacy(wired)
     document = print_status(wired, as_json=as_json)
     if as_json:
         emit(document)
