@@ -7,6 +7,7 @@ import pytest
 import typer
 
 from cli.common import run, show_tracebacks
+from cli.operate import doctor
 
 
 def ending(capsys: pytest.CaptureFixture[str], command: object) -> str:
@@ -60,3 +61,16 @@ def test_debug_shows_all(capsys: pytest.CaptureFixture[str]) -> None:
             run(app)
     finally:
         show_tracebacks(False)
+
+
+def test_the_doctor_says_of_a_wrong_setting_what_is_wrong_as_a_check(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLWISE_SPEECH__ENGINE", "nobody")
+    with pytest.raises(typer.Exit) as ended:
+        doctor(as_json=True)
+    assert ended.value.exit_code == 1
+    (check,) = json.loads(capsys.readouterr().out)["checks"]
+    assert (check["name"], check["status"]) == ("settings", "wrong")
+    assert "CALLWISE_SPEECH__ENGINE" in check["detail"]
+    assert check["fix"]
