@@ -70,7 +70,7 @@ def calls(
     if as_json:
         emit(page_document(page))
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for name in ("id", "when", "customer", "about", "reason", "length", "state"):
         table.add_column(name, no_wrap=name in {"id", "when", "length"})
     for line in page.calls:
