@@ -58,16 +58,18 @@ def beat() -> None:
 
 
 def web(
-    port: Annotated[int | None, typer.Option(help="Port to listen on; default: web.port.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; default: web.port.", min=0, max=65535)] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: web.host.")] = None,
 ) -> None:
     """Serve the pages and the API until Ctrl-C."""
+    from cli.up import free_port
     from crm.schema import require_current
     from web.serving import serve
 
     wired = wire()
     require_current(wired.database)
-    serve(wired, host=host, port=port)
+    site = wired.settings.web
+    serve(wired, host=host, port=free_port(host or site.host, site.port if port is None else port))
 
 
 def work(

@@ -1,13 +1,16 @@
 """How a command ends that cannot do its work: one line that names the place, and no traceback without `--debug`."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
 import typer
 
+from calls.errors import SettingsError
 from cli.common import run, show_tracebacks
 from cli.operate import doctor
+from cli.up import free_port
 
 
 def ending(capsys: pytest.CaptureFixture[str], command: object) -> str:
@@ -74,3 +77,16 @@ def test_the_doctor_says_of_a_wrong_setting_what_is_wrong_as_a_check(
     assert (check["name"], check["status"]) == ("settings", "wrong")
     assert "CALLWISE_SPEECH__ENGINE" in check["detail"]
     assert check["fix"]
+
+
+@pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
+def test_a_port_that_is_taken_is_a_wrong_setting(host: str, family: socket.AddressFamily) -> None:
+    with socket.socket(family) as taken:
+        try:
+            taken.bind((host, 0))
+        except OSError:
+            pytest.skip("this machine has no such address")
+        taken.listen()
+        with pytest.raises(SettingsError, match="--port"):
+            free_port(host, taken.getsockname()[1])
+    assert free_port(host, 0) > 0
