@@ -42,12 +42,18 @@ class Filters:
 
 
 ALL = Filters()
+_LAST_SINCE = date(9999, 11, 30)
 CODES: dict[Over, sa.Column[str]] = {
     Over.REASON: dim_reason.c.code,
     Over.QUEUE: dim_queue.c.name,
     Over.AGENT: dim_agent.c.name,
     Over.TEAM: dim_team.c.name,
 }
+
+
+def since_from(first: date | None) -> date | None:
+    """The `since` from which the day `first` counts: no later than the last day whose month ends in the calendar."""
+    return min(first, _LAST_SINCE) if first else None
 
 
 def until_after(last: date | None) -> date | None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from analytics.exports import KINDS, MANIFEST
 from analytics.measures import BY_SLUG
 from analytics.rollup import refresh
-from analytics.sums import Filters, Over, until_after
+from analytics.selection import Filters, Over, since_from, until_after
 from analytics.trends import By, Trend, local_today, row_document, trend
 from analytics.zones import NoSuchZone
 from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
@@ -47,7 +47,7 @@ def trends(
     """The trend table: measures by period, over reasons, queues, agents or teams."""
     last = _day("--until", until)
     filters = Filters(
-        since=_day("--since", since),
+        since=since_from(_day("--since", since)),
         until=until_after(last),
         reason=reason,
         queue=queue,

@@ -70,7 +70,7 @@ def calls(
     if as_json:
         emit(page_document(page))
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for name in ("id", "when", "customer", "about", "reason", "length", "state"):
         table.add_column(name, no_wrap=name in {"id", "when", "length"})
     for line in page.calls:
@@ -153,7 +153,10 @@ def _print_call(console: Console, found: CallInFull, zone: ZoneInfo) -> None:
     for name, value in (
         ("id", str(line.id)),
         ("external id", line.external_call_id),
-        ("when", f"{line.happened_at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}, {clock(line.duration_s)}"),
+        (
+            "when",
+            f"{line.happened_at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}, {clock(line.duration_s)}".removesuffix(", "),
+        ),
         ("customer", " ".join(part for part in (line.customer_name, line.customer_number) if part)),
         ("agent", " / ".join(part for part in (line.agent, line.team, line.queue) if part)),
         ("state", stage_words(line.stage, line.skip_reason, line.failed_code)),

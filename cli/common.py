@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from traceback import extract_tb
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -50,8 +51,8 @@ def stop(text: str, code: int = 1) -> NoReturn:
 
 
 def run(app: typer.Typer) -> None:
-    """Run the command line; Callwise's own errors become one line and exit code 1, or 2 for a mistyped argument
-    (`--debug` shows where they come from).
+    """Run the command line; errors become one line and exit code 1, or 2 for a mistyped argument (`--debug` shows where
+    they come from). Of an error that nobody foresaw only the kind is told: its text may hold anything.
     """
     try:
         app()
@@ -60,3 +61,18 @@ def run(app: typer.Typer) -> None:
             raise
         say(f"callwise: {error}")
         sys.exit(2 if error.code in USAGE_CODES else 1)
+    except Exception as error:
+        if _debug:
+            raise
+        say(f"callwise: {_unforeseen(error)}")
+        sys.exit(1)
+
+
+def _unforeseen(error: Exception) -> str:
+    """One line on an error that is not ours: the file that it is about, or where it comes from."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"file_error: {error.filename}: {error.strerror}; mend it, or name another place (--home, CALLWISE_HOME)"
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
+    return (
+        f"unexpected_error: {type(error).__name__} at {places[-1]}; `callwise --debug ...` shows all, please report it"
+    )

@@ -56,7 +56,7 @@ def demo(
     ] = DEFAULT_HOME,
     speech: Annotated[str, typer.Option(help="Speech engine: auto, offline, whisper, openai, ...")] = "auto",
     model: Annotated[str, typer.Option(help="The speech engine's model, for example small.")] = "",
-    port: Annotated[int | None, typer.Option(help="Port of the pages; 0: any free one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the pages; 0: any free one.", min=0, max=65535)] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Push the bundled recordings as telephony would, show what comes out, and serve the pages until Ctrl-C."""

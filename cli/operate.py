@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from calls.errors import SettingsError
 from cli.common import HomeOption, JsonFlag, emit, say, wire
 from crm import retries
 from crm.batches import batch_counts
@@ -116,9 +117,12 @@ def retry(
 
 def doctor(home: HomeOption = None, as_json: JsonFlag = False) -> None:
     """Check everything that can be wrong, each with its fix."""
-    from runtime.doctor import examine
+    from runtime.doctor import Check, examine
 
-    checks = examine(wire(home))
+    try:
+        checks = examine(wire(home))
+    except SettingsError as error:
+        checks = [Check("settings", "wrong", error.detail, "correct it: nothing can be checked before")]
     if as_json:
         emit({"checks": [check.__dict__ for check in checks]})
     else:

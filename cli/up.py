@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def up(
     home: HomeOption = None,
-    port: Annotated[int | None, typer.Option(help="Port of the pages; 0: any free one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the pages; 0: any free one.", min=0, max=65535)] = None,
 ) -> None:
     """Run listener, worker and web together; Ctrl-C drains and stops."""
     wired = wire(home)
@@ -83,7 +83,7 @@ def start_all(supervisor: Supervisor, wired: Wiring, port: int | None) -> str:
 
 def free_port(host: str, port: int) -> int:
     """`port` when nobody listens on it, any free one for 0. Raises SettingsError when it is taken."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

@@ -58,16 +58,18 @@ def beat() -> None:
 
 
 def web(
-    port: Annotated[int | None, typer.Option(help="Port to listen on; default: web.port.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; default: web.port.", min=0, max=65535)] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: web.host.")] = None,
 ) -> None:
     """Serve the pages and the API until Ctrl-C."""
+    from cli.up import free_port
     from crm.schema import require_current
     from web.serving import serve
 
     wired = wire()
     require_current(wired.database)
-    serve(wired, host=host, port=port)
+    site = wired.settings.web
+    serve(wired, host=host, port=free_port(host or site.host, site.port if port is None else port))
 
 
 def work(
@@ -84,7 +86,7 @@ def work(
     from runtime.listening import catch_up
     from workers.app import make_parts
     from workers.run import work_until_idle
-    from workers.sweep import hand_over, roll_up, tend_batches, wake_parked
+    from workers.sweep import hand_over, roll_up, tend_batches, tend_privacy, wake_parked
 
     wired = wire(home)
     set_up_logs(wired.settings.log_level)
@@ -103,6 +105,7 @@ def work(
         poll_s=wired.settings.language.batch_poll_s,
     )
     hand_over(wired)
+    tend_privacy(wired)
     document = print_status(wired, as_json=as_json)
     if as_json:
         emit(document)

@@ -226,7 +226,9 @@ def parse_moment(text: str, zone: ZoneInfo, *, is_until: bool = False) -> dateti
             return datetime.combine(day, time(), zone).astimezone(UTC)
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except OverflowError:
+        raise WrongQuery(f"{text!r} is at the calendar's end, where no call is; leave it out") from None
+    except ValueError:
         raise WrongQuery(f"{text!r} is no date; write 2026-03-14 or 2026-03-14T09:30") from None
 
 

@@ -42,6 +42,7 @@ _SHARES = sa.text(
     " WHERE schemaname = current_schema() AND tablename = 'call_text' AND attname = 'words'"
     " AND given.word = ANY (:words)"
 )
+_LARGEST = (1 << 63) - 1
 _FTS5 = sa.table("call_words", sa.column("rowid", sa.Integer))
 
 
@@ -199,7 +200,7 @@ def number_of(key: str) -> int | None:
     """The number in a key of this module; None for "". Raises WrongQuery."""
     if not key:
         return None
-    if not key.startswith("t") or not key[1:].isdecimal() or len(key) > 20:
+    if not key.startswith("t") or not key[1:].isdecimal() or len(key) > 20 or int(key[1:]) > _LARGEST:
         raise WrongQuery(f"{key!r} is no page key; take it from `next` of the page before")
     return int(key[1:])
 
@@ -234,11 +235,16 @@ def _having(
         found = found.where(number < before)
     # The period is in the numbers, too.
     if wanted.since:
-        found = found.where(number >= int(wanted.since.timestamp() * 1000) << NUMBER_BITS)
+        found = found.where(number >= _number_at(int(wanted.since.timestamp() * 1000)))
     if wanted.until:
-        found = found.where(number < (int(wanted.until.timestamp() * 1000) + 1) << NUMBER_BITS)
+        found = found.where(number < _number_at(int(wanted.until.timestamp() * 1000) + 1))
     # An order that no index has: all that have the words are read.
     return found.order_by((number + 0).desc() if is_rare else number.desc())
+
+
+def _number_at(milliseconds: int) -> int:
+    """The first number that a call of this time (since 1970) can have; 64 bits hold those of the years 1692 to 2248."""
+    return max(-_LARGEST, min(milliseconds << NUMBER_BITS, _LARGEST))
 
 
 def _is_rare(connection: sa.Connection, terms: Terms, *, of_any: bool = False) -> bool:

@@ -115,7 +115,7 @@ class FolderListener:
 
     def _scan(self) -> None:
         for prefix in sorted(self._unread):
-            for ref in missing_objects(self._intake.database, self._store, prefix=prefix):
+            for ref in missing_objects(self._intake.database, self._store, prefix=prefix, dooms=True):
                 self._observe(ref.key)
             self._unread.discard(prefix)
 

@@ -40,6 +40,8 @@ SIDECAR_SUFFIX = ".json"
 # What Amazon Connect itself writes into the metadata of a recording, whatever its name is now.
 _CONTACT_ID = "contact-id"
 SIDECAR_SUFFIXES = frozenset({SIDECAR_SUFFIX, ".csv", ".vcon"})
+# Stores mark folders with objects without a byte, but none under such a name.
+_NEVER_MARKERS = (*AUDIO_SUFFIXES, ".vcon", ".vcon.json", ".vtt", ".srt")
 _NOBODY: Mapping[str, str] = MappingProxyType({})
 _UNREAD = CallFacts()
 
@@ -228,12 +230,12 @@ def who_told(tellings: Sequence[Telling]) -> dict[str, str]:
 def why_no_recording(key: str, size_bytes: int | None) -> str | None:
     """Why this object is no recording (`own`, `folder_marker`, `sidecar`, `not_audio`), None when it may be one.
 
-    An audio file without a byte is a recording: it fails where people see it.
+    A file of sound or of text without a byte is no folder marker: it fails where people see it.
     """
     suffix = _suffix(key)
     if key.startswith(OWN_PREFIX):
         return "own"
-    if key.endswith("/") or (size_bytes == 0 and suffix not in AUDIO_SUFFIXES):
+    if key.endswith("/") or (size_bytes == 0 and not key.lower().endswith(_NEVER_MARKERS)):
         return "folder_marker"
     if suffix in SIDECAR_SUFFIXES:
         return "sidecar"

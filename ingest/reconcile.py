@@ -9,7 +9,7 @@ from calls.errors import ObjectGone
 from calls.recording import ObjectRef
 from crm import retries
 from crm.database import Database
-from crm.erased import erased_objects
+from crm.erased import doom_again, erased_objects
 from crm.intake import known_etags
 from crm.tellings import known_origins
 from engines.objects import ObjectStore
@@ -59,7 +59,7 @@ def reconcile(intake: Intake, *, fix: bool, since: datetime | None = None) -> Re
     report = Report()
 
     def missing() -> Iterator[Announced]:
-        for ref in missing_objects(intake.database, intake.objects, report=report):
+        for ref in missing_objects(intake.database, intake.objects, report=report, dooms=fix):
             if since is not None and _is_older(intake.objects, ref, since):
                 continue
             if may_tell(ref.key):
@@ -80,10 +80,12 @@ def reconcile(intake: Intake, *, fix: bool, since: datetime | None = None) -> Re
 
 
 def missing_objects(
-    database: Database, objects: ObjectStore, *, prefix: str = "", report: Report | None = None
+    database: Database, objects: ObjectStore, *, prefix: str = "", report: Report | None = None, dooms: bool = False
 ) -> Iterator[ObjectRef]:
     """What nobody has taken in under `prefix`, in order of key: recordings that are no call's or have other content
     than theirs, and documents that nobody has read.
+
+    With `dooms`, what was erased and lies there again as it was is noted to be deleted.
     """
     counts = report or Report()
     wanted = (ref for ref in objects.list(prefix) if _is_wanted(ref))
@@ -93,6 +95,9 @@ def missing_objects(
             known = known_etags(connection, objects.bucket, [ref.key for ref in page])
             read = known_origins(connection, told) if told else {}
             erased = erased_objects(connection, page)
+        if dooms and any(erased[ref.key].etag == ref.etag != "" for ref in page if ref.key in erased):
+            with database.write() as connection:
+                doom_again(connection, [ref for ref in page if ref.key in erased], now=datetime.now(UTC))
         for ref in page:
             if ref.key in erased:
                 # Somebody has put it back; it does not become a call again.

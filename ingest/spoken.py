@@ -15,7 +15,8 @@ from engines.speech_languages import language_code
 UNREADABLE = "unreadable_conversation"
 EMPTY = "empty_conversation"
 
-# What an utterance's place is worth, in seconds, where the document says nothing about times: enough to keep the order.
+# What an utterance's place is worth, in seconds, where the document does not tell their times apart: enough to keep the
+# order.
 PLACE_S = 0.001
 # Timing is not measured where the document does not say when something was said, or only when it began.
 NO_TIMES = SkippedFeature("timing", "no_times")
@@ -152,10 +153,11 @@ def mean_confidence(words: Sequence[Word]) -> float | None:
 def make_utterances(said: Sequence[Said]) -> tuple[tuple[Utterance, ...], tuple[SkippedFeature, ...]]:
     """The utterances in order, and what of their timing the document leaves open.
 
-    Where it tells no channels, each voice has a number of its own in `channel`. Without any time the start is the place
-    in the document, PLACE_S apart; without an end, an utterance ends where it starts; without a start of its own it
-    starts with the one before. Raises TerminalError: `empty_conversation`, or `unreadable_conversation` where there is
-    more than any call holds.
+    Where it tells no channels, each voice has a number of its own in `channel`. Without any time, and where everything
+    starts at once, the start is the place in the document, PLACE_S apart. Without an end, an utterance ends where it
+    starts, and stands PLACE_S behind the one before it where both start together; without a start of its own it starts
+    with that one. Raises TerminalError: `empty_conversation`, or `unreadable_conversation` where there is more than any
+    call holds.
     """
     worded = [(one, text) for one in said if (text := read_line(one.text)) and any(map(str.isalnum, text))]
     if not worded:
@@ -163,18 +165,20 @@ def make_utterances(said: Sequence[Said]) -> tuple[tuple[Utterance, ...], tuple[
     if len(worded) > _MAX_UTTERANCES or sum(len(text) for _, text in worded) > _MAX_CHARACTERS:
         raise TerminalError("there is more text than any call has", code=UNREADABLE)
     voices: dict[object, int] = {}
-    is_timed = any(one.start_s is not None for one, _ in worded)
-    reached_s = 0.0
+    starts = {one.start_s for one, _ in worded if one.start_s is not None}
+    is_timed = len(starts) > 1 or (bool(starts) and (len(worded) == 1 or any(one.end_s for one, _ in worded)))
+    told_s, behind = 0.0, -1
     utterances: list[Utterance] = []
     for place, (one, text) in enumerate(worded):
-        own_s = one.start_s if is_timed else place * PLACE_S
-        reached_s = reached_s if own_s is None else own_s
+        before_s, told_s = told_s, one.start_s if is_timed and one.start_s is not None else told_s
+        behind = behind + 1 if one.end_s is None and told_s == before_s else 0
+        start_s = told_s + behind * PLACE_S if is_timed else place * PLACE_S
         channel = one.channel if one.channel is not None else voices.setdefault(one.voice, len(voices))
         utterances.append(
             Utterance(
                 channel=channel,
-                start_s=reached_s,
-                end_s=max(reached_s, one.end_s or 0.0) if is_timed else reached_s,
+                start_s=start_s,
+                end_s=max(start_s, one.end_s or 0.0) if is_timed else start_s,
                 text=text,
                 avg_confidence=one.confidence if one.confidence is not None else mean_confidence(one.words),
                 speaker=one.speaker,

@@ -27,13 +27,23 @@ def read_vcon(document: Mapping[str, Any], local: Locality) -> Told:
     dialogs = [as_mapping(dialog) for dialog in as_list(document.get("dialog"))]
     dialog = next((one for one in dialogs if one.get("type") == "recording"), dialogs[0] if dialogs else {})
     present = _indices(dialog.get("parties"), len(parties))
+    # A message may name its sender alone: all of them together say who took part, and none says who called whom.
+    is_alone = dialog.get("type") == "text" and len(present) < 2
+    if is_alone:
+        named = [one.get(field) for one in dialogs for field in ("parties", "originator")]
+        present = list(dict.fromkeys(index for one in named for index in _indices(one, len(parties))))
     # "Originator" is left out where the first party of the dialog is the one who began it.
     originator = _index(dialog.get("originator"), len(parties))
     caller = originator if originator is not None else (present[0] if present else None)
     called = next((index for index in present if index != caller), None) if len(present) == 2 else None
+    direction = None if is_alone else _direction(parties, caller, called)
     agents = [index for index in present or range(len(parties)) if _role(parties[index]) == "agent"]
     customers = [index for index in present or range(len(parties)) if _role(parties[index]) == "customer"]
     agent = parties[agents[0]] if len(agents) == 1 else {}
+    if direction is None and (is_alone or caller in agents):
+        # Without a direction the first number is taken for the customer's.
+        caller = customers[0] if len(customers) == 1 else None
+        called = agents[0] if len(agents) == 1 else None
     numbers = {
         "from_number_e164": _address(parties, caller),
         "to_number_e164": _address(parties, called),
@@ -44,7 +54,7 @@ def read_vcon(document: Mapping[str, Any], local: Locality) -> Told:
     return tell(
         {"started_at": dialog.get("start"), **numbers},
         external_call_id=read_text(document.get("uuid")),
-        direction=_direction(parties, caller, called),
+        direction=direction,
         **{name: read_number(text, local.region) for name, text in numbers.items()},
         agent_name=read_text(agent.get("name")),
         agent_email=_mail(agent),

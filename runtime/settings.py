@@ -1,10 +1,14 @@
 """Every setting, typed and documented, read once: environment (`CALLWISE_...`), `.env`, `callwise.toml`."""
 
+import json
+import os
+import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_origin
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings.exceptions import SettingsError as NotJson
 
 from calls.errors import SettingsError
 from runtime.settings_intake import EventSource, TelephonySettings
@@ -124,5 +128,33 @@ def read_settings(**overrides: object) -> Settings:
         variable = "CALLWISE_" + "__".join(str(part) for part in first["loc"]).upper()
         what = first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"{name}: {what} (set {variable} or {name} in callwise.toml)") from None
+    except NotJson:
+        named = ", ".join(filter(_should_be_json, sorted(os.environ))) or "a value in .env"
+        raise SettingsError(
+            f"{named}: lists and tables are JSON in the environment: "
+            """CALLWISE_WEB__ALLOWED_HOSTS='["calls.example.org"]'"""
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"callwise.toml cannot be read: {error}; mend it, it is TOML in UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{error.filename} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise SettingsError(str(error)) from None
+
+
+def _should_be_json(variable: str) -> bool:
+    """Whether this variable of the environment is a list or a table of the settings, and its value is no JSON."""
+    prefix, _, rest = variable.lower().partition("_")
+    kind: object = Settings
+    for part in rest.split("__"):
+        if prefix != "callwise" or not isinstance(kind, type) or not issubclass(kind, BaseModel):
+            return False
+        kind = kind.model_fields[part].annotation if part in kind.model_fields else None
+    is_table = isinstance(kind, type) and issubclass(kind, BaseModel)
+    if not is_table and get_origin(kind) not in {tuple, list, dict, frozenset}:
+        return False
+    try:
+        json.loads(os.environ[variable])
+    except ValueError:
+        return True
+    return False

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from analytics.changed_reasons import changes, changes_document, taxonomy_marks
 from analytics.movers import FALSE_SHARE
-from analytics.sums import Filters, Over, until_after
+from analytics.selection import Filters, Over, since_from, until_after
 from analytics.trends import By, heat_map, local_today, row_document, time_zone, trend
 from crm.access import Permission
 from crm.calls import WrongQuery, filter_choices
@@ -55,7 +55,7 @@ def read_wish(
     """The wish of a request. Raises WrongQuery."""
     first, last = _day(since), _day(until)
     filters = Filters(
-        since=first,
+        since=since_from(first),
         until=until_after(last),
         reason=reason,
         queue=queue,

@@ -199,8 +199,10 @@ def test_a_date_stands_for_the_whole_local_day():
     # Clocks go forward on that day.
     assert until - since == timedelta(hours=23)
     assert since.isoformat() == "2026-03-28T23:00:00+00:00"
-    with pytest.raises(WrongQuery):
+    with pytest.raises(WrongQuery, match="no date"):
         parse_moment("yesterday", zone)
+    with pytest.raises(WrongQuery, match="leave it out"):
+        parse_moment("9999-12-31", zone, is_until=True)
 
 
 def test_a_password_opens_its_own_account_only(connection):

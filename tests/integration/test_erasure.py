@@ -177,6 +177,19 @@ def test_an_erased_call_does_not_come_in_again(home: Home) -> None:
     assert _state(home.database)["recordings"] == 0
 
 
+def test_what_comes_back_while_nobody_listens_is_deleted_when_the_bucket_is_compared(home: Home) -> None:
+    theirs = home.plant(NUMBER, "zqxvqj")
+    kept = {ref.key: home.objects.read_range(ref.key, 0, 9999) for ref in home.objects.list("in/")}
+    eraser = Eraser(home.wired)
+    eraser.erase_call(theirs, now=LATER)
+    for key, content in kept.items():
+        home.objects.put(key, content)
+    for fix, left in ((False, len(kept)), (True, 0)):
+        assert reconcile(home.intake, fix=fix).erased_count == len(kept) > 0
+        eraser.delete_doomed(now=MUCH_LATER)
+        assert len(list(home.objects.list())) == left
+
+
 def _state(database: Database) -> Mapping[str, int]:
     tables = {"calls": "call", "recordings": "recording", "tellings": "telling", "awaited": "awaited_object"}
     with database.read() as connection:

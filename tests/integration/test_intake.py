@@ -116,6 +116,13 @@ def test_an_object_that_is_announced_before_it_shows_is_looked_for_again(any_dat
         assert awaited_count(connection) == 0
 
 
+@pytest.mark.parametrize("key", ["a.wav", "a.vtt", "a.srt", "a.vcon", "a.vcon.json"])
+def test_an_object_without_a_byte_is_a_call_that_people_see_fail(database, key):
+    store = MemoryStore()
+    store.put(key, b"")
+    assert len(make_intake(database, store).take(announce(key)).new) == 1
+
+
 def test_an_object_that_was_a_call_and_is_deleted_is_not_awaited(database):
     store = MemoryStore()
     store.put("a.wav", b"sound")

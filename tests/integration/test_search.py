@@ -1,7 +1,7 @@
 """Laws of search and of what lists are found by, on both databases."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import UUID, uuid4
 
@@ -12,7 +12,7 @@ from bench.web_calls import fill, names_of, phone_of, rare_words
 from calls.search_terms import Terms, read_terms
 from crm import tables
 from crm.access import OPERATOR, Role, Viewer
-from crm.calls import CallFilter, count_calls, list_calls
+from crm.calls import CallFilter, WrongQuery, count_calls, list_calls
 from crm.database import Database
 from crm.reason_tables import review
 from crm.reviews import correct_reason
@@ -99,6 +99,15 @@ def test_filters_and_what_one_may_see_leave_what_they_leave_of_a_list(connection
     assert found(connection, "oven", Viewer("x", Role.AGENT, agent_id=uuid4())) == []
     assert found(connection, "oven", until=NOW - timedelta(days=1)) == []
     assert found(connection, "oven", Viewer("l", Role.LEAD, team_ids=frozenset({uuid4()}))) == []
+
+
+def test_a_period_beyond_every_call_is_one_without_an_end(connection):
+    call_id = seed_call(connection, said=said("The parcel is late."))
+    long_ago, far_off = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+    assert found(connection, "parcel", since=long_ago, until=far_off) == [call_id]
+    assert found(connection, "parcel", since=far_off) == found(connection, "parcel", until=long_ago) == []
+    with pytest.raises(WrongQuery, match="no page key"):
+        search(connection, OPERATOR, "parcel", CallFilter(), after="t" + "9" * 19)
 
 
 def test_who_reads_marks_finds_nothing_out_by_searching(connection):

@@ -62,6 +62,12 @@ def test_the_last_day_belongs_to_the_period_that_was_asked_for(app: typer.Typer,
         assert sum(row["calls"] for row in json.loads(result.stdout)["rows"]) == count
 
 
+def test_no_call_is_in_the_last_days_of_the_calendar(app: typer.Typer, home: Path) -> None:
+    for by in ("day", "week", "month"):
+        result = CliRunner().invoke(app, ["trends", "--home", str(home), "--since", "9999-12-31", "--by", by, "--json"])
+        assert json.loads(result.stdout)["rows"] == []
+
+
 def test_trends_for_people_show_the_figures(app: typer.Typer, home: Path) -> None:
     result = CliRunner().invoke(app, ["trends", "--home", str(home), "--over", "reason"])
     assert result.exit_code == 0

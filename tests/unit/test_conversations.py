@@ -263,7 +263,7 @@ def test_a_turn_without_a_time_stays_where_the_document_has_it():
     found = read_conversation("x.json", json.dumps({"Transcript": turns}).encode())
     assert [(u.text, u.start_s, u.end_s) for u in found.utterances] == [
         ("one two", 5.0, 6.0),
-        ("three", 5.0, 5.0),
+        ("three", 5.001, 5.001),
         ("four", 7.0, 7.0),
     ]
     assert not found.is_timed

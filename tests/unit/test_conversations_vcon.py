@@ -9,6 +9,7 @@ import pytest
 from calls.analysis import SkippedFeature
 from calls.errors import TerminalError
 from calls.recording import Direction
+from calls.transcript import take_turns
 from ingest.conversations import facts_of, inline_recording, kind_of, read_conversation
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "conversations"
@@ -232,3 +233,18 @@ def test_real_conversations_written_as_vcons_of_every_shape_keep_every_turn_and_
             found = read(vcon(parties=parties, dialog=dialog, analysis=[transcript(body)]))
             assert lines(found) == turns
             assert found.duration_s == call["duration_s"]
+
+
+@pytest.mark.parametrize(
+    ("starts", "timing"),
+    [((0, 0, 0, 0), ["no_times"]), ((0, 0, 0, 9), ["no_ends"]), ((3, 9, 9, 9), ["no_ends"])],
+)
+def test_messages_of_one_moment_stay_in_the_order_of_the_document(starts, timing):
+    messages = [
+        {"type": "text", "start": f"2026-03-14T09:25:{start:02}Z", "parties": [place % 2], "body": f"words {place}"}
+        for place, start in enumerate(starts)
+    ]
+    found = read(vcon(dialog=messages))
+    assert [turn.text for turn in take_turns(found.utterances)] == ["words 0", "words 1", "words 2", "words 3"]
+    assert [item.code for item in found.skipped if item.feature == "timing"] == timing
+    assert (found.duration_s is None) is (timing == ["no_times"])

@@ -64,6 +64,21 @@ def test_a_source_over_http_without_a_token_is_refused_and_others_need_none(monk
     assert [source.kind for source in read_settings().events] == ["folder", "http"]
 
 
+@pytest.mark.parametrize("name", ["CALLWISE_WEB__ALLOWED_HOSTS", "CALLWISE_TELEPHONY__PROFILES", "CALLWISE_EVENTS"])
+def test_a_list_that_is_no_json_is_refused_by_name_and_shown_how_to_write(monkeypatch, name):
+    monkeypatch.setenv("CALLWISE_WEB__PUBLIC_URL", "https://calls.example.org")
+    monkeypatch.setenv(name, "calls.example.org,web")
+    with pytest.raises(SettingsError, match=f"^wrong_setting: {name}: .* JSON"):
+        read_settings()
+
+
+@pytest.mark.parametrize("content", [b"port = [1,\n", b"name = '\xff'\n"])
+def test_a_file_that_is_no_toml_is_refused_by_name(tmp_path, content):
+    (tmp_path / "callwise.toml").write_bytes(content)
+    with pytest.raises(SettingsError, match=r"callwise\.toml"):
+        read_settings()
+
+
 def test_an_unknown_setting_in_the_file_is_refused_by_name(tmp_path):
     (tmp_path / "callwise.toml").write_text("[speech]\nengin = 'offline'\n")
     with pytest.raises(SettingsError, match=r"speech\.engin"):

@@ -226,6 +226,21 @@ def test_who_called_in_a_vcon_is_who_began_it(changed, direction, caller, channe
     assert (facts.direction, facts.from_number_e164, facts.agent_channel) == (direction, caller, channel)
 
 
+@pytest.mark.parametrize("names", [lambda who: {"parties": [who]}, lambda who: {"originator": who}])
+@pytest.mark.parametrize("first", [0, 1])
+def test_messages_that_name_their_sender_alone_tell_who_took_part_and_not_who_began(names, first):
+    dialog = [{"type": "text", "body": "Hello.", "parties": None, **names(who)} for who in (first, 1 - first)]
+    facts = read(vcon() | {"dialog": dialog}).told.facts
+    assert (facts.direction, facts.customer_number_e164, facts.to_number_e164) == (None, "+12065550118", "+18005550100")
+    assert (facts.customer_name, facts.agent_name) == ("J. Doe", "Ana")
+
+
+def test_the_agents_number_is_never_taken_for_the_customers():
+    agent, caller = {"tel": "+18005550100", "name": "Ana", "role": "agent"}, {"tel": "+12065550118", "name": "Tess"}
+    facts = read(vcon() | {"parties": [agent, caller, agent], "dialog": [{"type": "recording", "parties": [0, 1, 2]}]})
+    assert facts.told.facts.customer_number_e164 is None
+
+
 def test_a_vcon_without_roles_names_nobody_as_the_agent():
     document = vcon() | {"parties": [{"tel": "+12065550118", "name": "A"}, {"tel": "+18005550100", "name": "B"}]}
     facts = read(document).told.facts
