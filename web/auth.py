@@ -171,10 +171,8 @@ def let_in(site: Site, response: Response, user: User) -> None:
 
 @router.get("/login")
 def login_page(request: Request, site: OurSite, next: str = "") -> Response:
-    """The sign-in form."""
-    session = site.sessions.read(request.cookies.get(COOKIE), site.clock())
-    if session is None or session.is_signed_in:
-        session = site.sessions.start(site.clock())
+    """The sign-in form; who is signed in stays so by looking at it."""
+    session = site.sessions.read(request.cookies.get(COOKIE), site.clock()) or site.sessions.start(site.clock())
     return _login_form(request, site, session, next_path=next)
 
 

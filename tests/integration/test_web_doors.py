@@ -123,6 +123,12 @@ def test_a_new_password_ends_every_session(hall):
     assert hall.client.get("/calls").status_code == 303
 
 
+def test_who_looks_at_the_sign_in_stays_signed_in(hall):
+    hall.sign_in()
+    assert hall.client.get("/login").status_code == 200
+    assert hall.client.get("/calls").status_code == 200
+
+
 def test_signing_out_ends_the_session(hall):
     hall.sign_in()
     hall.post("/logout")
