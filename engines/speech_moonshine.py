@@ -20,7 +20,7 @@ from engines.speech_whisper import OncePerProcess, memory_errors_translated
 
 INSTALL = "run `tools/setup_environment.sh moonshine` in the checkout"
 LANGUAGE = "en"
-_MODEL = "tiny-en"
+MODEL = "tiny-en"
 _FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
 # The model was made for utterances of up to half a minute.
 _MAX_PIECE_S = 30.0
@@ -34,7 +34,7 @@ class MoonshineSpeech:
     The model is loaded on first use, in half a second, and shared by all threads of the process, one at a time.
     """
 
-    name = f"moonshine/{_MODEL}"
+    name = f"moonshine/{MODEL}"
     is_demo = False
     can_translate = False
 
@@ -87,7 +87,7 @@ def find_model() -> Path:
     package = find_spec("moonshine_voice")
     if package is None or package.origin is None:
         raise EngineMisconfigured(f"moonshine is not installed: {INSTALL}", code="not_installed")
-    folder = Path(package.origin).parent / "assets" / _MODEL
+    folder = Path(package.origin).parent / "assets" / MODEL
     absent = [name for name in _FILES if not (folder / name).is_file()]
     if absent:
         # Later releases fetch their models from a server.

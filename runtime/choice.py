@@ -147,8 +147,13 @@ def _speech(settings: Settings, engine: str, why: str) -> Choice[SpeechEngine]:
 
             return OfflineSpeech()
         if engine == "moonshine":
-            from engines.speech_moonshine import MoonshineSpeech
+            from engines.speech_moonshine import MODEL, MoonshineSpeech
 
+            if given.model not in ("", MODEL):
+                raise EngineMisconfigured(
+                    f"moonshine has no model {given.model}: leave CALLWISE_SPEECH__MODEL empty for its {MODEL}",
+                    code="missing_model",
+                )
             return MoonshineSpeech()
         if engine == "faster-whisper":
             from engines.speech_faster_whisper import FasterWhisperSpeech

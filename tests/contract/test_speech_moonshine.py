@@ -55,6 +55,12 @@ def test_a_release_without_its_model_is_a_wrong_setting(tmp_path: Path) -> None:
     assert "missing_model: moonshine has come without its model" in ended.stderr
 
 
+def test_a_model_that_it_does_not_bring_is_a_wrong_setting(tmp_path: Path) -> None:
+    choice = choose_speech(Settings(home=tmp_path, speech={"engine": "moonshine", "model": "small"}))
+    with pytest.raises(EngineMisconfigured, match="CALLWISE_SPEECH__MODEL"):
+        choice.make()
+
+
 @pytest.mark.parametrize(
     ("speech", "chosen"),
     [
