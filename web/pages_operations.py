@@ -65,9 +65,8 @@ def retry_failed(site: OurSite, visitor: PageVisitor, code: Annotated[Words, For
 def _sources(site: Site) -> list[tuple[str, str]]:
     """Where recordings are announced, as the settings name it: the kind, and its address without what is secret."""
     settings = site.wiring.settings
-    found: list[tuple[str, str]] = [(source.kind, source.queue or _host_of(source.url)) for source in settings.events]
-    if settings.objects.kind == "folder":
-        found.insert(0, ("folder", str(settings.objects_folder)))
+    at = {"folder": str(settings.objects_folder), "http": "/events/objects"}
+    found = [(str(one.kind), at.get(one.kind) or one.queue or _host_of(one.url)) for one in settings.events]
     if settings.telephony.twilio.is_configured:
         found.append(("twilio", "/webhooks/twilio"))
     return found

@@ -209,8 +209,11 @@ def test_operations_shows_what_failed_what_waits_who_is_alive_and_the_cost_of_to
         "listen@here:2 silent",
         "$2.50 for 1 request",
         "$11.50 for 2 requests",
+        f"Folder {hall.wiring.settings.objects_folder}",
     ):
         assert expected in words
+    # A folder has no queue.
+    assert "callwise-events" not in words
 
 
 def test_trends_say_when_there_is_nothing_yet(hall):
