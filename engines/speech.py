@@ -7,10 +7,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from calls.errors import EngineMisconfigured
 from calls.money import Charge
 from calls.transcript import Utterance
 
 SPEECH_RATE_HZ = 16_000
+ENGLISH = "en"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,16 @@ class Heard:
     utterances: list[Utterance]
     language: str = ""
     language_probability: float | None = None
+
+
+def check_english(language: str | None, engine: str) -> None:
+    """Raises EngineMisconfigured for a stated language that `engine`, which hears English alone, does not know."""
+    if language not in (None, "", ENGLISH):
+        raise EngineMisconfigured(
+            f"{engine} hears English alone, not {language!r}: look at CALLWISE_SPEECH__LANGUAGE, or set"
+            " CALLWISE_SPEECH__ENGINE to one that knows it",
+            code="unknown_language",
+        )
 
 
 class KeptPieces(Protocol):

@@ -14,12 +14,20 @@ import numpy as np
 from calls.errors import EngineMisconfigured, TransientError
 from calls.money import Charge
 from calls.transcript import Utterance
-from engines.speech import NOTHING_KEPT, SPEECH_RATE_HZ, ChannelAudio, Heard, KeptPieces, SpeechHints
+from engines.speech import (
+    ENGLISH,
+    NOTHING_KEPT,
+    SPEECH_RATE_HZ,
+    ChannelAudio,
+    Heard,
+    KeptPieces,
+    SpeechHints,
+    check_english,
+)
 from engines.speech_pieces import Piece, in_order, pack_by_turns, place_text, without_loops
 from engines.speech_whisper import OncePerProcess, memory_errors_translated
 
 INSTALL = "run `tools/setup_environment.sh moonshine` in the checkout"
-LANGUAGE = "en"
 MODEL = "tiny-en"
 _FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
 # The model was made for utterances of up to half a minute.
@@ -53,19 +61,14 @@ class MoonshineSpeech:
         kept: KeptPieces = NOTHING_KEPT,
     ) -> Heard:
         """See SpeechEngine. Nothing is charged or kept; `hints.vocabulary` cannot be used."""
-        if hints.language not in (None, "", LANGUAGE):
-            raise EngineMisconfigured(
-                f"moonshine hears English alone, not {hints.language!r}: look at CALLWISE_SPEECH__LANGUAGE, or set"
-                " CALLWISE_SPEECH__ENGINE to a Whisper",
-                code="unknown_language",
-            )
+        check_english(hints.language, "moonshine")
         self.check()
         pieces = pack_by_turns(audio, max_s=_MAX_PIECE_S)
         if not pieces:
             return Heard([])
         with self._transcriber.use() as transcriber, memory_errors_translated():
             said = [one for piece in pieces for one in _hear(transcriber, piece, audio)]
-        return Heard(in_order(said), LANGUAGE if said else "")
+        return Heard(in_order(said), ENGLISH if said else "")
 
     def _load(self) -> Any:
         from moonshine_voice.errors import MoonshineError

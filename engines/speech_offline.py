@@ -18,11 +18,10 @@ import pocketsphinx
 from calls.errors import EngineMisconfigured, TransientError
 from calls.money import Charge
 from calls.transcript import Word
-from engines.speech import NOTHING_KEPT, ChannelAudio, Heard, KeptPieces, SpeechHints
+from engines.speech import ENGLISH, NOTHING_KEPT, ChannelAudio, Heard, KeptPieces, SpeechHints, check_english
 from engines.speech_pieces import Piece, in_order, pack, place_words
 
 MODEL_FOLDER = Path(__file__).resolve().parent / "offline_speech"
-LANGUAGE = "en"
 _FRAME_S = 0.01
 _MAX_PIECE_S = 15.0
 # Codecs leave stretches of exact zeros, which the acoustic model has never heard; a little noise helps it by a tenth.
@@ -65,17 +64,13 @@ class OfflineSpeech:
         kept: KeptPieces = NOTHING_KEPT,
     ) -> Heard:
         """See SpeechEngine. Nothing is ever paid; `hints.vocabulary` cannot be used."""
-        if hints.language not in (None, "", LANGUAGE):
-            raise EngineMisconfigured(
-                f"the offline speech engine hears English alone, not {hints.language!r}: set CALLWISE_SPEECH__ENGINE",
-                code="unknown_language",
-            )
+        check_english(hints.language, "the offline speech engine")
         heard = [
             utterance
             for piece in pack(audio, max_s=_MAX_PIECE_S)
             for utterance in place_words(piece, self._written(self._recognise(audio, piece)))
         ]
-        return Heard(in_order(heard), LANGUAGE if heard else "")
+        return Heard(in_order(heard), ENGLISH if heard else "")
 
     def check(self) -> None:
         """See SpeechEngine."""
