@@ -9,7 +9,7 @@ from typing import NamedTuple
 from phonenumbers import SUPPORTED_REGIONS
 
 from calls.errors import SettingsError
-from calls.recording import OWN_PREFIX, CallFacts
+from calls.recording import OWN_PREFIX, TEXT_SUFFIXES, CallFacts
 from calls.telling import Rank, Telling, merge_tellings
 from ingest import genesys, google, plain, vcon_facts
 from ingest.names import NAME_PROFILES, Found, NameProfile
@@ -41,7 +41,7 @@ SIDECAR_SUFFIX = ".json"
 _CONTACT_ID = "contact-id"
 SIDECAR_SUFFIXES = frozenset({SIDECAR_SUFFIX, ".csv", ".vcon"})
 # Stores mark folders with objects without a byte, but none under such a name.
-_NEVER_MARKERS = (*AUDIO_SUFFIXES, ".vcon", ".vcon.json", ".vtt", ".srt")
+_NEVER_MARKERS = (*AUDIO_SUFFIXES, ".vcon.json", *(one for one in TEXT_SUFFIXES if one != SIDECAR_SUFFIX))
 _NOBODY: Mapping[str, str] = MappingProxyType({})
 _UNREAD = CallFacts()
 

@@ -85,8 +85,8 @@ class ApiRoute(APIRoute):
 class ReadOfOne(ApiRoute):
     """The route of a read that programs ask for all day: who asks, whether they may and what they get is found without
     the framework's way through the dependencies, which takes longer than asking the database, and by one thread for
-    all who come with a token meanwhile (web.reading). It is declared like every other route, and guarded by the same
-    `needs`; who names himself in another way, and what is no plain id, takes the usual way.
+    all who come with a token meanwhile (web.token_reads). It is declared like every other route, and guarded by the
+    same `needs`; who names himself in another way, and what is no plain id, takes the usual way.
     """
 
     @staticmethod
