@@ -37,6 +37,8 @@ class RedisServer(ServerProcess):
                 "",
                 "--appendonly",
                 "yes",
+                "--appendfsync",
+                "always",
                 "--dir",
                 self.folder,
             ],
