@@ -16,8 +16,8 @@ from engines.objects_memory import MemoryStore
 from engines.speech import SPEECH_RATE_HZ, ChannelAudio
 from engines.speech_fake import FakeSpeech
 from workers.app import bell, make_parts, provide, wiring
+from workers.parts import Parts
 from workers.run import run_worker
-from workers.steps import Parts
 
 LENGTH_S = 2
 SAID = {

@@ -44,8 +44,8 @@ from engines.speech import SpeechHints
 from engines.speech_fake import FakeSpeech
 from tests.seeds import TAXONOMY, seed_call
 from workers.leases import Leases
+from workers.parts import Parts
 from workers.reclassifying import work_off
-from workers.steps import Parts
 
 MODEL = "gpt-5.4-mini"
 PRICE = Price(input=0.75, cached=0.075, output=4.5)

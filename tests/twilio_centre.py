@@ -29,7 +29,8 @@ from tests.sound import two_channel_wav
 from tests.web_client import Clock
 from web.app import create_app
 from workers.leases import Leases
-from workers.steps import Parts, run_step
+from workers.parts import Parts
+from workers.steps import run_step
 
 PUBLIC_URL = "https://calls.example.org/callwise"
 CALL, RECORDING, OTHER = "CA" + "1b" * 16, "RE" + "2c" * 16, "RE" + "3d" * 16

@@ -16,9 +16,8 @@ from engines.speech import SpeechHints
 from runtime.logs import set_up_logs
 from runtime.settings import Settings, read_settings
 from runtime.wiring import Wiring
-from workers.fetching import no_twilio
 from workers.leases import RENEWED_EVERY, Leases
-from workers.steps import Parts
+from workers.parts import Parts, no_twilio
 from workers.strokes import strokes
 
 log = structlog.get_logger()

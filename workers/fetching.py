@@ -1,23 +1,19 @@
 """The step `call.fetch`: a recording that telephony keeps comes into our store."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from calls.errors import EngineMisconfigured, ObjectGone, TerminalError
+from calls.errors import ObjectGone, TerminalError
 from calls.recording import StoredObject
 from crm import results
 from crm.announced import save_fetched
 from ingest.twilio import SOURCE_SYSTEM, sids_of_key
 from workers.folders import private_folder
-
-if TYPE_CHECKING:
-    from engines.twilio import TwilioRecordings
-    from workers.steps import Parts, Write
+from workers.parts import Parts, Write
 
 
-def fetch(parts: "Parts", work: results.Work) -> "Write":
+def fetch(parts: Parts, work: results.Work) -> Write:
     """Download the recording and put it under the key that its call has been given.
 
     It is in the store already where an earlier attempt ended between putting it there and saying so.
@@ -30,16 +26,7 @@ def fetch(parts: "Parts", work: results.Work) -> "Write":
     return write
 
 
-def no_twilio() -> "TwilioRecordings":
-    """Where no account is configured. Raises EngineMisconfigured: the calls wait until one is."""
-    raise EngineMisconfigured(
-        "a recording that Twilio keeps cannot be fetched: set CALLWISE_TELEPHONY__TWILIO__ACCOUNT_SID and"
-        " CALLWISE_TELEPHONY__TWILIO__AUTH_TOKEN",
-        code="missing_auth_token",
-    )
-
-
-def _lying(parts: "Parts", work: results.Work) -> StoredObject | None:
+def _lying(parts: Parts, work: results.Work) -> StoredObject | None:
     try:
         stored = parts.objects.head(work.ref.key)
     except ObjectGone:
@@ -47,7 +34,7 @@ def _lying(parts: "Parts", work: results.Work) -> StoredObject | None:
     return stored if stored.ref.size_bytes else None
 
 
-def _download(parts: "Parts", work: results.Work) -> StoredObject:
+def _download(parts: Parts, work: results.Work) -> StoredObject:
     sids = sids_of_key(work.ref.key)
     if sids is None:
         raise TerminalError("nobody knows where this recording is kept", code="recording_gone")

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from calls.money import Charge
@@ -12,9 +11,7 @@ from crm import results
 from crm.database import Database
 from crm.heard_pieces import keep_answer, kept_answer, queue_of
 from engines.speech import ChannelAudio, Heard
-
-if TYPE_CHECKING:
-    from workers.steps import Parts
+from workers.parts import Parts
 
 ENGLISH = "en"
 
@@ -38,7 +35,7 @@ class StoredPieces:
 
 
 def hear(
-    parts: "Parts", work: results.Work, audio: ChannelAudio, pay: Callable[[Charge], None]
+    parts: Parts, work: results.Work, audio: ChannelAudio, pay: Callable[[Charge], None]
 ) -> tuple[Heard, list[Utterance] | None]:
     """What was heard, and its English translation: None where none is wanted, or where English is spoken.
 

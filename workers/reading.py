@@ -1,16 +1,14 @@
 """The step `call.read`: a conversation that came as text is read instead of heard."""
 
 import hashlib
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from calls.errors import TerminalError
 from calls.gates import gate
-from calls.pipeline import TRANSCRIBE, SkipReason, Step
+from calls.pipeline import TRANSCRIBE, SkipReason
 from calls.recording import TEXT_SUFFIXES
 from calls.sides import take_sides
 from crm import results
@@ -24,12 +22,10 @@ from ingest.conversations import (
     read_conversation,
 )
 from workers.folders import private_folder
-
-if TYPE_CHECKING:
-    from workers.steps import Parts
+from workers.parts import Parts, Write
 
 
-def read(parts: "Parts", work: results.Work) -> Callable[[sa.Connection, datetime], SkipReason | Step | None]:
+def read(parts: Parts, work: results.Work) -> Write:
     """Read the conversation: its words, who said them, its timing where it has times.
 
     A vCon that holds its recording and no words is handed over to be heard. Raises TerminalError:
@@ -91,7 +87,7 @@ def take_out_recording(source: Path, key: str) -> Path:
     return taken_out
 
 
-def _fetch(parts: "Parts", work: results.Work) -> bytes:
+def _fetch(parts: Parts, work: results.Work) -> bytes:
     """The document's bytes, of which there are MAX_BYTES at most."""
     too_large = TerminalError(f"longer than {MAX_BYTES >> 20} MB", code=UNREADABLE)
     if (work.ref.size_bytes or 0) > MAX_BYTES:

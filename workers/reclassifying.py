@@ -8,8 +8,9 @@ from uuid import UUID
 
 from calls.pipeline import RECLASSIFY, Step
 from crm import waiting
+from workers.parts import Parts
 from workers.run import Idle
-from workers.steps import Parts, run_step
+from workers.steps import run_step
 
 # Questions to a model that are under way at once: they cost waiting, not work.
 SIDE_BY_SIDE = 8

@@ -20,7 +20,8 @@ from crm.database import Database
 from crm.status import beat as note_beat
 from runtime.settings import Settings
 from workers.app import CLOCK_QUEUE, app, serve, wiring
-from workers.steps import Parts, clear_leftovers, run_step
+from workers.parts import Parts
+from workers.steps import clear_leftovers, run_step
 from workers.sweep import EmbeddedSweep
 
 log = structlog.get_logger()

@@ -33,7 +33,7 @@ from engines.objects_folder import FolderStore
 from engines.speech import NOTHING_KEPT, ChannelAudio, Heard, KeptPieces, SpeechHints
 from workers.app import bell, make_parts, wiring
 from workers.leases import Leases
-from workers.steps import Parts
+from workers.parts import Parts
 
 LENGTH_S = 4.0
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
-# Moments at which a process can be told to end itself: of workers.steps.Parts.observe and ingest.intake.Intake.observe.
+# Moments at which a process can be told to end itself: of workers.parts.Parts.observe and ingest.intake.Intake.observe.
 STEPS = ("call.transcribe", "call.understand", "call.file")
 MOMENTS = ("worked", "committed", "writing", "claimed")
 INTAKE_POINTS = ("intake writing", "intake committed")

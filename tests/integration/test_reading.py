@@ -30,7 +30,8 @@ from tests.seeds import TAXONOMY
 from tests.sound import two_channel_wav
 from tests.web_client import make_hall
 from workers.leases import Leases
-from workers.steps import Parts, run_step
+from workers.parts import Parts
+from workers.steps import run_step
 from workers.tasks import app
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "conversations"

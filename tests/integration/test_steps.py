@@ -28,8 +28,9 @@ from engines.speech_fake import FakeSpeech
 from tests.seeds import TAXONOMY
 from tests.sound import two_channel_wav
 from workers.leases import Leases
+from workers.parts import Parts
 from workers.run import work_until_idle
-from workers.steps import LEFTOVER_S, Parts, clear_leftovers, run_step
+from workers.steps import LEFTOVER_S, clear_leftovers, run_step
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
 SAID = {

@@ -28,7 +28,8 @@ from tests.twilio_centre import (
     UNDER_WAY,
     Centre,
 )
-from workers.steps import Parts, run_step
+from workers.parts import Parts
+from workers.steps import run_step
 
 
 class Killed(BaseException):

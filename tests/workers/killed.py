@@ -18,7 +18,7 @@ from workers.run import run_worker
 
 
 def main(whom: str, moments: Sequence[str]) -> None:
-    """Run the worker; `moments` are those of workers.steps.Parts.observe at which it dies."""
+    """Run the worker; `moments` are those of workers.parts.Parts.observe at which it dies."""
     settings = wiring().settings
     kills = settings.home_path / "kills"
     kills.mkdir(exist_ok=True)
