@@ -20,12 +20,13 @@ from crm.access import OPERATOR
 from crm.audit import Action, note
 from crm.call_documents import call_document, page_document
 from crm.call_lines import CallLine
-from crm.calls import CallFilter, find_call, list_calls, parse_moment
+from crm.calls import CallFilter, find_call, list_calls, namesakes, parse_moment
 from crm.corrections import correct, revision_of
 from crm.one_call import AnalysisRow, CallInFull, call_in_full
 from crm.reviews import correct_reason
 from crm.schema import require_current
 from crm.swaps import stated_agent_channel
+from crm.taxonomies import is_reason_of_any_version
 
 
 def register(app: typer.Typer) -> None:
@@ -67,6 +68,8 @@ def calls(
     )
     with wired.database.read() as connection:
         page = list_calls(connection, OPERATOR, wanted, limit=limit, after=after)
+        if reason and not page.calls and not is_reason_of_any_version(connection, reason):
+            say(f"No version of the reasons has the code {reason!r}: `callwise reasons show` lists those of now.")
     if as_json:
         emit(page_document(page))
         return
@@ -128,7 +131,12 @@ def call(
             " the language engine, in the order of the queue."
         )
     with wired.database.read() as connection:
-        found = call_in_full(connection, OPERATOR, find_call(connection, reference))
+        call_id = find_call(connection, reference)
+        found = call_in_full(connection, OPERATOR, call_id)
+        others = namesakes(connection, call_id) if reference == found.line.external_call_id else []
+    if others:
+        listed = ", ".join(f"{other} ({system})" for other, system in others)
+        say(f"This is the newest call of that id; other telephony systems have given it, too: {listed}")
     if as_json:
         emit(call_document(found))
     else:

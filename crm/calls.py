@@ -184,6 +184,20 @@ def find_call(connection: sa.Connection, reference: str) -> UUID:
     raise NoSuchCall(f"no call has the id, external id or recording {reference!r}")
 
 
+def namesakes(connection: sa.Connection, call_id: UUID) -> list[tuple[UUID, str]]:
+    """Other calls with telephony's id of this one, newest first, each with its source system: two systems may use the
+    same ids.
+    """
+    same = call.alias()
+    rows = connection.execute(
+        sa.select(call.c.id, call.c.source_system)
+        .join(same, same.c.external_call_id == call.c.external_call_id)
+        .where(same.c.id == call_id, call.c.id != call_id)
+        .order_by(call.c.happened_at.desc())
+    )
+    return [(row.id, row.source_system) for row in rows]
+
+
 def earlier_calls(
     connection: sa.Connection,
     viewer: Viewer,

@@ -73,6 +73,11 @@ def store_taxonomy(connection: sa.Connection, given: Taxonomy, now: datetime) ->
     _map_to(connection, given)
 
 
+def is_reason_of_any_version(connection: sa.Connection, code: str) -> bool:
+    """Whether some version of the reasons that is stored has, or had, this code."""
+    return connection.execute(sa.select(sa.exists().where(reason.c.code == code))).scalar_one()
+
+
 def take_from_file(connection: sa.Connection, given: Taxonomy, now: datetime, *, is_own: bool) -> bool:
     """Take over what the reasons file of the settings says, where that is news; returns whether it was.
 

@@ -1,7 +1,7 @@
 """Laws of `calls`, `call` and `users` as commands."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from cli import users as user_commands
 from crm.calls import NoSuchCall, WrongQuery
 from crm.swaps import NoChannels
 from crm.users import UserError, find_user, is_password_of
-from tests.seeds import seed_call, seed_failed_call
+from tests.seeds import NOW, seed_call, seed_failed_call, seed_taxonomy
 from tests.web_client import Hall, make_hall
 from tests.xss import XSS
 
@@ -49,6 +49,26 @@ def test_the_list_and_one_call_are_the_documents_of_the_api(hall):
     assert document(hall, "calls") == hall.client.get("/api/v1/calls").json()
     for reference in (str(call_id), "X 1", call_id.hex[:8]):
         assert document(hall, "call", reference) == hall.client.get(f"/api/v1/calls/{call_id}").json()
+
+
+def test_an_id_that_two_systems_gave_shows_the_newest_call_and_names_the_other(hall):
+    with hall.wiring.database.write() as connection:
+        older = seed_call(connection, external_call_id="X 1", source_system="pbx", happened_at=NOW - timedelta(hours=1))
+        newer = seed_call(connection, external_call_id="X 1", source_system="cloud", happened_at=NOW)
+    shown = run(hall, "call", "X 1", "--json")
+    assert json.loads(shown.stdout)["id"] == str(newer)
+    assert f"{older} (pbx)" in shown.stderr
+    assert "pbx" not in run(hall, "call", str(newer)).stderr
+
+
+def test_a_reason_that_no_version_has_is_said(hall):
+    with hall.wiring.database.write() as connection:
+        seed_taxonomy(connection)
+        seed_call(connection)
+    said = run(hall, "calls", "--reason", "delivery_statsu", "--json")
+    assert json.loads(said.stdout)["calls"] == []
+    assert "'delivery_statsu'" in said.stderr
+    assert not run(hall, "calls", "--reason", "new_order", "--json").stderr
 
 
 def test_the_next_page_is_taken_by_its_key(hall):
