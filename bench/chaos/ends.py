@@ -78,10 +78,10 @@ def _forget_names_of_the_past(ends: Ends) -> None:
 
 class _Names:
     def __init__(self, connection: sa.Connection) -> None:
-        teams = dict(connection.execute(sa.select(tables.team.c.id, tables.team.c.name)).tuples().all())
+        teams = dict(connection.execute(sa.select(tables.team.c.id, tables.team.c.name)).all())
         agents = connection.execute(sa.select(tables.agent.c.id, tables.agent.c.display_name, tables.agent.c.team_id))
         self.agents = {row[0]: (row[1], teams.get(row[2])) for row in agents}
-        self.queues = dict(connection.execute(sa.select(tables.queue.c.id, tables.queue.c.name)).tuples().all())
+        self.queues = dict(connection.execute(sa.select(tables.queue.c.id, tables.queue.c.name)).all())
         contact = tables.contact.c
         contacts = connection.execute(sa.select(contact.id, contact.phone_e164, contact.first_name, contact.last_name))
         self.contacts = {row[0]: tuple(row[1:]) for row in contacts}

@@ -24,7 +24,7 @@ def read_rolled(database: Database) -> dict[str, Rows]:
     """By table, the rows by what names them: a fact by its recording's key, a sum by its day and members."""
     with database.read() as connection:
         names = {
-            column: dict(connection.execute(sa.select(next(iter(table.primary_key)), table.c[name])).tuples().all())
+            column: dict(connection.execute(sa.select(next(iter(table.primary_key)), table.c[name])).all())
             for column, (table, name) in _DIMENSIONS.items()
         }
         keys = dict(
