@@ -1,6 +1,8 @@
 """Every filter of the list is served by an index in the list's order, with statistics or without."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -9,9 +11,12 @@ import sqlalchemy as sa
 from bench.web_calls import fill, names_of, phone_of
 from crm.access import OPERATOR, Role, Viewer
 from crm.call_filters import CallFilter, conditions_of, newest
-from crm.calls import list_calls
+from crm.calls import earlier_calls, list_calls
+from crm.customers import calls_of_customer, reasons_of_customer
 from crm.database import Database
-from crm.tables import agent, team
+from crm.one_call import call_in_full
+from crm.schema import upgrade
+from crm.tables import agent, call, team
 from tests.seeds import NOW, seed_call, seed_taxonomy
 
 FILTERS = {
@@ -85,3 +90,33 @@ def test_a_page_of_the_list_is_two_statements_and_one_for_each_name_of_its_filte
         assert sum(statement.startswith("SELECT") for statement in sent) == 2
         list_calls(connection, OPERATOR, CallFilter(agent="andrew k", queue="deliveries"))
         assert sum(statement.startswith("SELECT") for statement in sent) == 6
+
+
+def test_postgresql_begins_with_the_call_that_a_page_is_about(postgres_url: str):
+    """It plans nine tables in the order in which they are named: beginning with all calls took seconds at a million."""
+    database = Database(postgres_url)
+    upgrade(database)
+    with database.write() as connection:
+        seed_taxonomy(connection)
+        first = seed_call(connection, contact_number="+12065550100", happened_at=NOW - timedelta(days=1))
+        call_id = seed_call(connection, contact_number="+12065550100")
+        contact_id = connection.execute(sa.select(call.c.contact_id).where(call.c.id == call_id)).scalar_one()
+        connection.exec_driver_sql("SET enable_seqscan = off")
+        sent: list[tuple[str, Any]] = []
+        sa.event.listen(connection, "before_cursor_execute", lambda *given: sent.append(given[2:4]))
+        call_in_full(connection, OPERATOR, call_id)
+        assert [line.id for line in earlier_calls(connection, OPERATOR, call_id)] == [first]
+        calls_of_customer(connection, OPERATOR, contact_id)
+        reasons_of_customer(connection, OPERATOR, contact_id)
+        for statement, values in list(sent):
+            [[[plan]]] = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values)
+            for node in nodes_of(plan["Plan"]):
+                if node.get("Relation Name") == "call":
+                    assert "Index Cond" in node, statement
+    database.dispose()
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes_of(below)
