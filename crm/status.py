@@ -24,23 +24,7 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     `language_tiers` how many current analyses came from engines in tiers and which share of them (0..1) was not left to
     the first, None where there are none.
     """
-    document: dict[str, Any] = {
-        stage.value: 0 for stage in (Stage.ANNOUNCED, Stage.RECEIVED, Stage.TRANSCRIBED, Stage.UNDERSTOOD, Stage.DONE)
-    }
-    document |= {"skipped": {}, "failed": {}}
-    rows = connection.execute(
-        sa.select(call.c.stage, call.c.skip_reason, call.c.failed_code, sa.func.count().label("calls"))
-        .where(call.c.is_sample.is_(False))
-        .group_by(call.c.stage, call.c.skip_reason, call.c.failed_code)
-        .order_by(call.c.stage, call.c.skip_reason, call.c.failed_code)
-    )
-    for row in rows:
-        if row.stage == Stage.SKIPPED:
-            document["skipped"][row.skip_reason] = row.calls
-        elif row.stage == Stage.FAILED:
-            document["failed"][row.failed_code] = row.calls
-        else:
-            document[row.stage] += row.calls
+    document = _by_stage(connection)
     oldest = connection.execute(
         sa.select(sa.func.min(call.c.received_at))
         .join_from(job, call, job.c.call_id == call.c.id)
@@ -76,10 +60,34 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     return document
 
 
+def _by_stage(connection: sa.Connection) -> dict[str, Any]:
+    """Calls by stage; skipped and failed ones by their reason and code."""
+    # All of them, less those that do not count: each is read from an index alone, where a million calls take seconds.
+    by_stage = sa.select(call.c.stage, sa.func.count()).group_by(call.c.stage)
+    counts: dict[str, int] = dict(connection.execute(by_stage).all())
+    # Grouped by an expression, since SQLite would look through the index of all stages for these few.
+    stage_of = sa.func.coalesce(call.c.stage, "")
+    of_samples = sa.select(stage_of, sa.func.count()).where(call.c.is_sample).group_by(stage_of)
+    for stage, calls in connection.execute(of_samples):
+        counts[stage] -= calls
+    underway = (Stage.ANNOUNCED, Stage.RECEIVED, Stage.TRANSCRIBED, Stage.UNDERSTOOD, Stage.DONE)
+    document: dict[str, Any] = {stage.value: counts.get(stage, 0) for stage in underway}
+    for parked, why in ((Stage.SKIPPED, call.c.skip_reason), (Stage.FAILED, call.c.failed_code)):
+        rows = connection.execute(
+            sa.select(why.label("why"), sa.func.count().label("calls"))
+            .where(call.c.stage == parked, call.c.is_sample.is_(False))
+            .group_by(why)
+            .order_by(why)
+        )
+        document[parked.value] = {row.why: row.calls for row in rows}
+    return document
+
+
 def _tiers(connection: sa.Connection) -> dict[str, Any] | None:
     rows = connection.execute(
         sa.select(call_analysis.c.tier, call_analysis.c.escalated_for, sa.func.count().label("calls"))
-        .where(call_analysis.c.is_current, call_analysis.c.tier.is_not(None))
+        # In the words of its index: SQLite takes it for no others.
+        .where(sa.text("call_analysis.is_current AND call_analysis.tier IS NOT NULL"))
         .group_by(call_analysis.c.tier, call_analysis.c.escalated_for)
         .order_by(call_analysis.c.tier, call_analysis.c.escalated_for)
     ).all()

@@ -415,6 +415,14 @@ call_analysis = sa.Table(
         sqlite_where=sa.text("is_current AND tier IS NOT NULL"),
         postgresql_where=sa.text("is_current AND tier IS NOT NULL"),
     ),
+    # The condition's column as well: without it SQLite would read every row to look at it again.
+    sa.Index(
+        "ix_call_analysis_taxonomy_version",
+        "taxonomy_version",
+        "is_current",
+        sqlite_where=sa.text("is_current"),
+        postgresql_where=sa.text("is_current"),
+    ),
     sa.Index(
         "uq_call_analysis_current",
         "call_id",

@@ -16,7 +16,9 @@ from crm.customers import calls_of_customer, reasons_of_customer
 from crm.database import Database
 from crm.one_call import call_in_full
 from crm.schema import upgrade
+from crm.status import status
 from crm.tables import agent, call, team
+from crm.taxonomies import taxonomy_versions
 from tests.seeds import NOW, seed_call, seed_taxonomy
 
 FILTERS = {
@@ -30,6 +32,8 @@ FILTERS = {
     "ix_call_stage_happened_at_id": CallFilter(stage="failed", outcome="resolved"),
     "ix_call_needs_review": CallFilter(needs_review=True, direction="inbound"),
 }
+
+INDEXES_OF_FEW = ("ix_call_is_sample", "ix_call_unread_name")
 
 
 def plan_of(connection: sa.Connection, wanted: CallFilter, viewer: Viewer = OPERATOR) -> list[str]:
@@ -90,6 +94,21 @@ def test_a_page_of_the_list_is_two_statements_and_one_for_each_name_of_its_filte
         assert sum(statement.startswith("SELECT") for statement in sent) == 2
         list_calls(connection, OPERATOR, CallFilter(agent="andrew k", queue="deliveries"))
         assert sum(statement.startswith("SELECT") for statement in sent) == 6
+
+
+def test_counts_over_all_calls_are_read_from_indexes_alone(database: Database):
+    """What a page of operations and one of reasons say of a million calls, in a glance."""
+    with database.write() as connection:
+        seed_taxonomy(connection)
+        seed_call(connection)
+        sent: list[tuple[str, Any]] = []
+        sa.event.listen(connection, "before_cursor_execute", lambda *given: sent.append(given[2:4]))
+        assert status(connection, NOW)["done"] == taxonomy_versions(connection)[0].call_count == 1
+        for statement, values in list(sent):
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values):
+                table = row[-1].split()[1]
+                if row[-1].startswith("SCAN") and table in {"call", "call_analysis"}:
+                    assert "COVERING INDEX" in row[-1] or row[-1].split()[-1] in INDEXES_OF_FEW, (statement, row[-1])
 
 
 def test_postgresql_begins_with_the_call_that_a_page_is_about(postgres_url: str):
