@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from analytics.themes import MIN_CALLS, Theme, ThemeCall, Themes, find_themes
+from analytics.themes import MIN_CALLS, Theme, ThemeCall, Themes
 from analytics.trends import time_zone
 from calls.errors import CallwiseError
 from calls.reasons import Taxonomy
@@ -39,6 +39,8 @@ def proposed_themes(
 
     Raises NotAllowed.
     """
+    from analytics.theme_groups import find_themes
+
     viewer.require(Permission.EDIT_REASONS, Permission.READ_CALLS)
     zone = time_zone(connection)
     found = unfitting_calls(connection, viewer, zone=zone, since=since, until=until, find=find)

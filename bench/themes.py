@@ -12,7 +12,8 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from analytics.themes import ThemeCall, find_themes
+from analytics.theme_groups import find_themes
+from analytics.themes import ThemeCall
 from bench.reasons import star_calls
 from calls.reasons import Taxonomy
 from tests.planted_themes import planted

@@ -4,13 +4,14 @@ import json
 import sys
 from pathlib import Path
 from traceback import extract_tb
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from calls.errors import CallwiseError
-from runtime.settings import read_settings
-from runtime.wiring import Wiring
+
+if TYPE_CHECKING:
+    from runtime.wiring import Wiring
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder for everything that Callwise keeps.")]
@@ -27,8 +28,12 @@ def show_tracebacks(debug: bool) -> None:
     _debug = debug
 
 
-def wire(home: Path | None = None, **overrides: Any) -> Wiring:
+def wire(home: Path | None = None, **overrides: Any) -> "Wiring":
     """The composition for this command; `overrides` win over every other source of settings."""
+    # The help page and what is mistyped need neither settings nor tables.
+    from runtime.settings import read_settings
+    from runtime.wiring import Wiring
+
     if home is not None:
         overrides["home"] = home
     return Wiring(read_settings(**overrides))

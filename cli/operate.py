@@ -2,21 +2,16 @@
 
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from calls.errors import SettingsError
 from cli.common import HomeOption, JsonFlag, emit, say, wire
-from crm import retries
-from crm.batches import batch_counts
-from crm.calls import find_call
 from crm.schema import require_current, upgrade, versions
-from crm.status import status as read_status
-from crm.taxonomies import take_from_file
-from runtime.wiring import Wiring
+
+if TYPE_CHECKING:
+    from runtime.wiring import Wiring
 
 db = typer.Typer(help="The database's version.", no_args_is_help=True)
 
@@ -29,8 +24,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(db, name="db")
 
 
-def prepare(wired: Wiring) -> None:
+def prepare(wired: "Wiring") -> None:
     """Bring the database to this code's version and to the owner's reasons. Doing it again changes nothing."""
+    from crm.taxonomies import take_from_file
+
     wired.settings.home_path.mkdir(parents=True, exist_ok=True)
     upgrade(wired.database)
     taxonomy = wired.taxonomy_from_file()
@@ -48,8 +45,11 @@ def status(home: HomeOption = None, as_json: JsonFlag = False) -> None:
         emit(document)
 
 
-def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
+def print_status(wired: "Wiring", *, as_json: bool) -> dict[str, Any]:
     """Read the status; show it as a table unless it will be shown as JSON."""
+    from crm.batches import batch_counts
+    from crm.status import status as read_status
+
     with wired.database.read() as connection:
         now = datetime.now(UTC)
         document = read_status(connection, now) | {
@@ -57,6 +57,9 @@ def print_status(wired: Wiring, *, as_json: bool) -> dict[str, Any]:
             "batches": batch_counts(connection),
         }
     if not as_json:
+        from rich.console import Console
+        from rich.table import Table
+
         table = Table("what", "calls", title="Calls")
         for stage in ("announced", "received", "transcribed", "understood", "done"):
             table.add_row(stage, str(document[stage]))
@@ -104,6 +107,9 @@ def retry(
     as_json: JsonFlag = False,
 ) -> None:
     """Give failed calls another attempt at the step where they failed."""
+    from crm import retries
+    from crm.calls import find_call
+
     wired = wire(home)
     require_current(wired.database)
     with wired.database.write() as connection:
@@ -117,6 +123,8 @@ def retry(
 
 def doctor(home: HomeOption = None, as_json: JsonFlag = False) -> None:
     """Check everything that can be wrong, each with its fix."""
+    from rich.console import Console
+
     from runtime.doctor import Check, examine
 
     try:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +22,9 @@ def write_playback(audio: ChannelAudio, path_out: Path, silent: Sequence[tuple[f
     Of each stretch in `silent` (from, to, in seconds) no sample is written, on either channel: who speaks on one is
     often heard on the other, too.
     """
+    # FFmpeg, for workers alone: the pages and the listeners load this file for its other half.
+    import av
+
     with av.open(f"file:{path_out}", "w", format="mp3") as container:
         stream = container.add_stream("libmp3lame", rate=audio.rate_hz, layout="stereo")
         stream.bit_rate = _PLAYBACK_BITS_PER_S

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from calls.money import Charge
 
 Vectors = NDArray[np.float32]
+# With fewer texts there is hardly anything that several of them have, to fit a model of one's own on.
+MIN_TEXTS = 20
 
 
 class Embedder(Protocol):

@@ -19,15 +19,13 @@ from sklearn.utils.extmath import randomized_svd
 
 from calls.money import Charge
 from engines import array_file
-from engines.embeddings import Vectors, unit_rows
+from engines.embeddings import MIN_TEXTS, Vectors, unit_rows
 from engines.offline_reasons import terms
 
 FORMAT = 1
 DIMENSION = 128
 # What fewer calls have says who they are rather than what they are about.
 MIN_CALLS = 3
-# With fewer texts there is hardly a bucket that MIN_CALLS of them have.
-MIN_TEXTS = 20
 # Whoever puts something else in its place in the store shall not fill the memory.
 MAX_FILE_BYTES = 128 * 1024 * 1024
 _BUCKETS = 1 << 15

@@ -32,13 +32,13 @@ _matcher_of = lru_cache(maxsize=8)(ReasonMatcher)
 
 
 class OfflineLanguage:
-    """Analyses with scikit-learn alone; the same conversation always gets the same analysis.
+    """Analyses by words and rules alone; the same conversation always gets the same analysis.
 
     `learned` gives the classifier that was trained for a taxonomy, None where there is none: then the taxonomy's own
     words have to do.
     """
 
-    name = "scikit-learn/tfidf-lexrank"
+    name = "callwise/tfidf-lexrank"
     prompt_version = "rules-2"
     is_demo = True
 
@@ -103,7 +103,7 @@ class OfflineLanguage:
         )
 
     def check(self) -> None:
-        """Nothing can be missing: scikit-learn is part of every installation."""
+        """Nothing can be missing."""
 
 
 class LearnedLanguage:

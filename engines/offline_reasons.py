@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from calls.reasons import INSUFFICIENT, OTHER, Reason, Taxonomy
+from engines.tfidf import STOP_WORDS, TfIdf
 
 # With fewer customer words than this nobody could tell the reason.
 MIN_CUSTOMER_WORDS = 5
@@ -26,7 +26,7 @@ _LIKENESS_FLOOR = 0.18
 # The share of right answers over the margin between the two best reasons, fitted on the STAR dialogues.
 _MARGIN_SLOPE, _MARGIN_OFFSET = 7.4, -0.1
 
-_STOP_WORDS = ENGLISH_STOP_WORDS - {"amount", "bill"}
+_STOP_WORDS = STOP_WORDS - {"amount", "bill"}
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _LONGER_WORD = re.compile(r"\w\w+")
 _ENDINGS = ("ations", "ation", "ings", "ing", "ments", "ment", "ies", "ed", "es", "s", "e", "y")
@@ -62,8 +62,8 @@ class ReasonMatcher:
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self._codes = [reason.code for reason in taxonomy.reasons]
-        self._vectorizer = TfidfVectorizer(analyzer=terms, sublinear_tf=True)
-        self._reasons = self._vectorizer.fit_transform([described(reason) for reason in taxonomy.reasons])
+        self._weights = TfIdf([described(reason) for reason in taxonomy.reasons], terms)
+        self._reasons = self._weights.vectors
 
     def match(self, customer_turns: Sequence[str], agent_turns: Sequence[str]) -> Match:
         """The reason of a call in which these turns were said, in order."""
@@ -85,13 +85,13 @@ class ReasonMatcher:
         """Which of `texts` is most like the reason `code`; None when none has a word in common with it."""
         if code not in self._codes or not texts:
             return None
-        likeness = self._vectorizer.transform(texts) @ self._reasons[self._codes.index(code)].T
+        likeness = self._weights.weigh(texts) @ self._reasons[self._codes.index(code)].T
         column = np.asarray(likeness.todense()).ravel()
         return int(column.argmax()) if column.max() > 0 else None
 
     def _likeness(self, turns: Sequence[str], decay: float = 1.0) -> NDArray[np.float64]:
         """The cosine of the turns, the k-th one weighted decay**k, with each reason."""
-        vectors = self._vectorizer.transform(turns)
+        vectors = self._weights.weigh(turns)
         whole = np.asarray(decay ** np.arange(vectors.shape[0], dtype=np.float64) @ vectors).ravel()
         length = float(np.linalg.norm(whole))
         return np.asarray(self._reasons @ whole, dtype=np.float64).ravel() / (length or 1.0)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from calls.transcript import Speaker, Turn
+from engines.tfidf import TfIdf
 
 # A sentence of fewer words seldom says what a call is about: "Fine.", "Two of us."
 SUBSTANTIVE_WORDS = 5
@@ -21,6 +21,7 @@ _CLAUSE_STARTS = frozenset({"and", "but", "so", "because", "then", "i", "we", "y
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_ANY_WORD = re.compile(r"\w+")
 _SMALL_TALK = re.compile(
     r"^(?:(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|yes|no|okay|ok|sure|oh|well)\b[\s,.!]*)*"
     r"(?:there|it is me(?: again)?|(?:my name is|this is|i am|i'm) \w+(?: \w+){0,3}(?: speaking| calling)?"
@@ -153,6 +154,5 @@ def lexrank(likeness: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def likeness_of(texts: Sequence[str]) -> NDArray[np.float64]:
     """The cosine of each text with each other one, by TF-IDF within these texts."""
-    words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")  # noqa: S106 - no password
-    vectors = words.fit_transform(texts)
+    vectors = TfIdf(texts, lambda text: _ANY_WORD.findall(text.lower())).vectors
     return np.asarray((vectors @ vectors.T).todense(), dtype=np.float64)

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from calls.errors import EngineMisconfigured
 from calls.money import Charge
 from calls.transcript import Utterance
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SPEECH_RATE_HZ = 16_000
 ENGLISH = "en"
@@ -19,7 +20,7 @@ ENGLISH = "en"
 class ChannelAudio:
     """Decoded audio: int16 samples of shape [channel, sample] at SPEECH_RATE_HZ, one or two channels."""
 
-    samples: NDArray[np.int16]
+    samples: "NDArray[np.int16]"
     rate_hz: int = SPEECH_RATE_HZ
 
     @property

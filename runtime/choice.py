@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from calls.errors import EngineMisconfigured, SettingsError
-from calls.redaction import SensitiveFinder, find_sensitive
 from calls.tiers import EscalationRules
 from engines.language import LanguageEngine
 from engines.meters import MemoryMeters, Meters
@@ -21,7 +20,8 @@ from runtime.deployments import price_of, tiers_of
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
-    # The SDK behind it takes most of a second to import, which only those who use it shall pay.
+    # What only those shall load who use it: the SDK behind the provider takes most of a second.
+    from calls.redaction import SensitiveFinder
     from engines.language_offline import Learned
     from engines.language_requests import Requests
     from engines.openai_client import Provider
@@ -83,12 +83,14 @@ def choose_language(
     )
 
 
-def choose_redaction(settings: Settings) -> SensitiveFinder:
+def choose_redaction(settings: Settings) -> "SensitiveFinder":
     """What finds what must not leave: our own rules, with Presidio's where they are wanted.
 
     Raises EngineMisconfigured.
     """
     if not settings.redaction.presidio:
+        from calls.redaction import find_sensitive
+
         return find_sensitive
     if not find_spec("presidio_analyzer"):
         raise EngineMisconfigured("redaction.presidio needs the extra: pip install 'callwise[presidio]'")

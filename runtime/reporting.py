@@ -22,8 +22,6 @@ from runtime.telling import Telling
 
 KIND = "report.week"
 
-# How often the workers look whether a week is to be reported.
-REPORT_LOOK_S = 900.0
 # A week's last calls are still being heard and understood when it has ended.
 SETTLES_IN = timedelta(days=1)
 

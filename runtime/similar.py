@@ -31,7 +31,7 @@ from crm.vectors import (
     take_turn,
     text_count,
 )
-from engines.embeddings import Embedder
+from engines.embeddings import MIN_TEXTS, Embedder
 from engines.meters import Meters
 from engines.objects import ObjectStore
 from runtime.deployments import price_of
@@ -216,10 +216,10 @@ class Similar:
                 if text_count(connection, enough) < enough:
                     return known
             texts = newest_texts(connection, FITTED_ON)
-        from engines.embeddings_local import MIN_TEXTS, fit
-
         if len(texts) < MIN_TEXTS:
             return known
+        from engines.embeddings_local import fit
+
         try:
             fitted = fit([redact(text, self._wired.redaction) for text in texts])
         except ValueError as error:
@@ -250,11 +250,14 @@ def embedder_by_api(settings: Settings, meters: Callable[[], Meters]) -> Embedde
 
 def kept_model(objects: ObjectStore) -> "LocalEmbedder | None":
     """The local model in use; None where there is none, or none that can be read. Raises TransientError."""
+    try:
+        there = objects.head(LOCAL_KEY).ref
+    except ObjectGone:
+        return None
     from engines.array_file import UnreadableModel
     from engines.embeddings_local import LocalEmbedder
 
     try:
-        there = objects.head(LOCAL_KEY).ref
         model = _latest.get(there.etag)
         if model is None:
             with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from calls.errors import SettingsError
 from calls.reasons import Taxonomy
-from calls.redaction import SensitiveFinder
 from crm.database import Database
 from engines.identity import IdentityProvider
 from engines.language import LanguageEngine
@@ -19,6 +18,7 @@ from runtime.choice import choose_language, choose_redaction, choose_speech
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
+    from calls.redaction import SensitiveFinder
     from engines.trained_reasons import TrainedReasons
     from engines.twilio import TwilioRecordings
     from runtime.handover import Handovers
@@ -82,7 +82,7 @@ class Wiring:
         return LearnedReasons(lambda: self.objects)
 
     @cached_property
-    def redaction(self) -> SensitiveFinder:
+    def redaction(self) -> "SensitiveFinder":
         """What finds in a transcript what must not leave."""
         return choose_redaction(self.settings)
 

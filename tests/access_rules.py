@@ -11,11 +11,10 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from crm.tables import agent, team
-from crm.users import create_user
 from crm.vector_tables import call_vector
 from runtime.settings_models import SimilarSettings
 from tests.seeds import seed_call
-from tests.web_client import PASSWORD, Hall, make_hall
+from tests.web_client import Hall, make_hall, make_user
 
 # Which calls each person sees, by the name of the call.
 SEES = {
@@ -128,10 +127,9 @@ def make_centre(home: Path) -> Centre:
         ann = connection.execute(sa.select(agent.c.id).where(agent.c.display_name == "Ann Agent")).scalar_one()
         for name, role in ROLE_OF.items():
             if name != "maria":
-                create_user(
+                make_user(
                     connection,
                     name,
-                    PASSWORD,
                     role,
                     hall.clock(),
                     agent_id=ann if name == "ann" else None,

@@ -8,15 +8,14 @@ from starlette.testclient import TestClient
 
 from crm.access import PERMISSIONS, Role
 from crm.tokens import create_token
-from crm.users import create_user
-from tests.web_client import PASSWORD, Hall
+from tests.web_client import Hall, make_user
 
 
 def caller(hall: Hall, role: str = "admin", name: str = "", **belongs: Any) -> TestClient:
     """A client with a token that may do all that the role may; `belongs` are `agent_id` or `team_ids`."""
     now = hall.clock()
     with hall.wiring.database.write() as connection:
-        user = create_user(connection, name or f"program-{role}", PASSWORD, role, now, **belongs)
+        user = make_user(connection, name or f"program-{role}", role, now, **belongs)
         scopes = [permission.value for permission in PERMISSIONS[Role(role)]]
         _, text = create_token(connection, user, "test", scopes, lifetime=timedelta(days=1), now=now)
     headers = {"Authorization": f"Bearer {text}"}

@@ -6,4 +6,4 @@ from web import api_calls, api_customers, api_reasons, api_reference, api_review
 
 router = APIRouter()
 for part in (api_calls, api_reviews, api_customers, api_reasons, api_work, api_users, api_reference):
-    router.include_router(part.router)
+    router.routes.extend(part.router.routes)

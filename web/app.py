@@ -125,7 +125,8 @@ def create_app(
     files = GZipMiddleware(_CachedFiles(directory=STATIC), minimum_size=1000, compresslevel=6)
     app.mount("/static", files, name="static")
     for part in _PARTS:
-        app.include_router(part.router)
+        # include_router would build every route anew, which the first requests of each process would wait for.
+        app.router.routes.extend(part.router.routes)
     app.add_api_route("/", _start_page, include_in_schema=False)
     describe(app)
     return app

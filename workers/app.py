@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
@@ -12,13 +12,14 @@ from celery.signals import setup_logging, worker_process_init
 from kombu.exceptions import OperationalError
 
 from calls.pipeline import PIPELINE, QUEUES, Step
-from engines.speech import SpeechHints
 from runtime.logs import set_up_logs
 from runtime.settings import Settings, read_settings
 from runtime.wiring import Wiring
 from workers.leases import RENEWED_EVERY, Leases
-from workers.parts import Parts, no_twilio
 from workers.strokes import strokes
+
+if TYPE_CHECKING:
+    from workers.parts import Parts
 
 log = structlog.get_logger()
 
@@ -42,11 +43,11 @@ def wiring() -> Wiring:
     return Wiring(read_settings())
 
 
-_provided: list[Callable[[], Parts]] = []
+_provided: list["Callable[[], Parts]"] = []
 _served: list[Sequence[str]] = [QUEUES]
 
 
-def provide(make: Callable[[], Parts]) -> None:
+def provide(make: "Callable[[], Parts]") -> None:
     """Let this process's steps work with other parts: benchmarks and kill tests bring engines of their own."""
     _provided.append(make)
 
@@ -57,7 +58,7 @@ def serve(queues: Sequence[str]) -> None:
 
 
 @cache
-def parts() -> Parts:
+def parts() -> "Parts":
     """What the steps of this process work with."""
     return _provided[-1]() if _provided else make_parts(wiring(), ring=bell(wiring().settings))
 
@@ -67,8 +68,12 @@ def bell(settings: Settings) -> Bell | None:
     return None if settings.is_embedded else ring
 
 
-def make_parts(wired: Wiring, *, ring: Bell | None) -> Parts:
+def make_parts(wired: Wiring, *, ring: Bell | None) -> "Parts":
     """The steps' parts out of the composition."""
+    # A listener rings the bell alone.
+    from engines.speech import SpeechHints
+    from workers.parts import Parts, no_twilio
+
     settings = wired.settings
     return Parts(
         database=wired.database,

@@ -3,11 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from runtime.reporting import REPORT_LOOK_S
 from runtime.settings import Settings
 
 # How often somebody looks whether anything is to be deleted or told.
 LOOK_S = 60.0
+# The same, whether a week is to be reported.
+REPORT_LOOK_S = 900.0
 
 
 @dataclass(frozen=True)

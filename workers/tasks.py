@@ -5,8 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from calls.pipeline import step_named
-from runtime.exporting import export_as_set
-from runtime.reporting import report_as_set, send_report_as_set
 from workers import sweep
 from workers.app import app, parts, wiring
 from workers.steps import run_step
@@ -100,6 +98,8 @@ def raise_alerts() -> None:
 @task("work.report", soft_limit_s=600)
 def report() -> None:
     """Write and send the report of the last week, unless that was done."""
+    from runtime.reporting import report_as_set, send_report_as_set
+
     wired = wiring()
     report_as_set(wired.database, wired.settings)
     send_report_as_set(wired.database, wired.settings)
@@ -108,5 +108,7 @@ def report() -> None:
 @task("work.export", soft_limit_s=21_600)
 def export() -> None:
     """Write the files for BI tools where and as the settings say."""
+    from runtime.exporting import export_as_set
+
     wired = wiring()
     export_as_set(wired.database, wired.settings, wired.settings.exports.kinds)

@@ -1,6 +1,7 @@
 """Wrong settings and missing servers: one line that names the fix, and nothing is lost."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -29,11 +30,16 @@ def checks(asked, code):
     return {check["name"]: check for check in document["checks"]}
 
 
-@pytest.fixture
-def home(tmp_path):
-    home = tmp_path / "home"
+@pytest.fixture(scope="module")
+def fresh_home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("fresh") / "home"
     callwise("db", "upgrade", environment=environment(home))
     return home
+
+
+@pytest.fixture
+def home(fresh_home, tmp_path):
+    return shutil.copytree(fresh_home, tmp_path / "home")
 
 
 def test_a_wrong_setting_is_one_line_that_names_it_and_the_fix(home):

@@ -15,13 +15,12 @@ from crm.audit import entries, verify
 from crm.calls import NoSuchCall
 from crm.database import Database
 from crm.tokens import create_token, revoke_token
-from crm.users import create_user
 from runtime.settings import Settings
 from runtime.settings_site import DatabaseSettings
 from runtime.wiring import Wiring
 from tests.seeds import NOW, seed_call, seed_taxonomy
 from tests.statements import statements
-from tests.web_client import PASSWORD, Clock
+from tests.web_client import Clock, make_user
 from web.api_calls import ReadOfCall
 from web.app import create_app
 from web.errors import NotSignedIn
@@ -46,7 +45,7 @@ def calls(site: Site) -> list[UUID]:
 
 def token(site: Site, name: str, *scopes: Permission) -> str:
     with site.wiring.database.write() as connection:
-        user = create_user(connection, name, PASSWORD, "admin", NOW)
+        user = make_user(connection, name, "admin", NOW)
         return create_token(connection, user, "programs", scopes, lifetime=timedelta(days=1), now=NOW)[1]
 
 

@@ -12,9 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from crm.tables import agent, call, contact, team
-from crm.users import create_user
 from tests.seeds import NOW, seed_call
-from tests.web_client import PASSWORD, Hall, make_hall
+from tests.web_client import Hall, make_hall, make_user
 from tests.xss import XSS
 
 NIGHT = UUID(int=7)
@@ -42,7 +41,7 @@ class Tags(HTMLParser):
 
 def as_another(hall, name, role, **facts):
     with hall.wiring.database.write() as connection:
-        create_user(connection, name, PASSWORD, role, NOW, **facts)
+        make_user(connection, name, role, NOW, **facts)
     hall.client.cookies.clear()
     hall.sign_in(name=name)
 

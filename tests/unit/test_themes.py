@@ -6,8 +6,9 @@ from datetime import date
 import pytest
 
 from analytics.proposals import NoSuchTheme, draft_of
+from analytics.theme_groups import MIN_SIZE, find_themes
 from analytics.theme_words import sentences, theme_stems
-from analytics.themes import MIN_CALLS, MIN_SIZE, find_themes
+from analytics.themes import MIN_CALLS
 from calls.reasons import Reason, Taxonomy
 from calls.taxonomy_file import parse_taxonomy
 from calls.taxonomy_text import write_taxonomy
