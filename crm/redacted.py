@@ -9,7 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from hashlib import sha256
 from inspect import getsourcefile
 from pathlib import Path
@@ -42,12 +42,13 @@ _RULES = ("redaction*.py", "spoken_digits.py")
 
 def rules_of(find: SensitiveFinder) -> str:
     """What tells the rules of one finder from others, and from those of another version of the same."""
-    kind = find if hasattr(find, "__qualname__") else type(find)
-    return _rules(f"{kind.__module__}.{kind.__qualname__}", getsourcefile(kind) or "")
+    kind: Any = find if hasattr(find, "__qualname__") else type(find)
+    return _rules(kind)
 
 
-@cache
-def _rules(name: str, file: str) -> str:
+@lru_cache(maxsize=32)
+def _rules(kind: Any) -> str:
+    name, file = f"{kind.__module__}.{kind.__qualname__}", getsourcefile(kind) or ""
     folder = Path(calls.__file__ or "").parent
     files = sorted({path for pattern in _RULES for path in folder.glob(pattern)} | {Path(file)})
     digest = sha256(name.encode())
