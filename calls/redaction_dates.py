@@ -44,7 +44,10 @@ _BIRTH_DATE = re.compile(rf"\b{_BIRTH_DATE_WORDS}\b", re.IGNORECASE)
 _BIRTH_WORDS = r"(?:born|birth ?day|geboren|née? le|nacid[oa]|nat[oa] il|urodzon[ya]|nací)"
 _BIRTH = re.compile(rf"\b{_BIRTH_WORDS}\b", re.IGNORECASE)
 # Each of these words has one of these in it.
-BIRTH_SCREEN = ("birth", "dob", "d.ob", "do.b", "d.o.b", "geb", "naiss", "nac", "nasc", "urodz", "born", "né", "nat")
+BIRTH_SCREEN = (
+    *("birth", "dob", "d.ob", "do.b", "d.o.b", "geburt", "gebor", "geboo", "naissance", "nacim", "nascit", "urodz"),
+    *("born", "né", "nacid", "nací", "nato", "nata"),
+)
 _BIRTH_REACH = 60
 
 

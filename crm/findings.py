@@ -4,6 +4,7 @@ A finding counts only under the very rules that made it: other rules look again.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -29,38 +30,55 @@ def save_findings(
     connection.execute(statement.on_conflict_do_update(index_elements=["transcript_id"], set_=new))
 
 
-def without_findings(connection: sa.Connection, call_ids: Collection[UUID], find: SensitiveFinder) -> set[UUID]:
-    """Of these calls those in whose current transcripts `find` is known to have found nothing."""
-    kept = _kept(connection, call_ids, find)
-    return {row.call_id for row in kept if not row.findings and row.turn_count == row.of_transcript}
+@dataclass(frozen=True)
+class Kept:
+    """What is known of the current transcript of a call: None where nobody has looked, by these rules, yet."""
+
+    transcript_id: UUID
+    found: Sequence[Sequence[Finding]] | None
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is known that nothing was found in it."""
+        return self.found is not None and not any(self.found)
 
 
-def recall(connection: sa.Connection, turns: Mapping[UUID, Sequence[Turn]], find: SensitiveFinder) -> None:
-    """Tell `crm.redacted` what was found in the current transcripts of these calls, whose turns are given."""
-    for row in _kept(connection, turns, find):
-        said = turns[row.call_id]
-        if row.turn_count != len(said):
-            continue
-        found: list[list[Finding]] = [[] for _ in said]
-        for index, start, end, kind in row.findings:
-            found[index].append(Finding(start, end, kind))
-        remember(find, said, found)
-
-
-def _kept(connection: sa.Connection, call_ids: Collection[UUID], find: SensitiveFinder) -> Sequence[Any]:
+def kept_findings(connection: sa.Connection, call_ids: Collection[UUID], find: SensitiveFinder) -> dict[UUID, Kept]:
+    """What is known of the current transcripts of these calls; calls without one are left out."""
     if not call_ids:
-        return ()
-    return connection.execute(
+        return {}
+    is_its_own = (sensitive_finding.c.transcript_id == transcript.c.id, sensitive_finding.c.rules == rules_of(find))
+    rows = connection.execute(
         sa.select(
             transcript.c.call_id,
+            transcript.c.id,
             transcript.c.turn_count.label("of_transcript"),
             sensitive_finding.c.turn_count,
             sensitive_finding.c.findings,
         )
-        .join_from(transcript, sensitive_finding, sensitive_finding.c.transcript_id == transcript.c.id)
-        .where(
-            among(connection, transcript.c.call_id, call_ids),
-            transcript.c.is_current,
-            sensitive_finding.c.rules == rules_of(find),
-        )
-    ).all()
+        .outerjoin_from(transcript, sensitive_finding, sa.and_(*is_its_own))
+        .where(among(connection, transcript.c.call_id, call_ids), transcript.c.is_current)
+    )
+    return {row.call_id: Kept(row.id, _found(row)) for row in rows}
+
+
+def recall(connection: sa.Connection, turns: Mapping[UUID, Sequence[Turn]], find: SensitiveFinder) -> None:
+    """Tell `crm.redacted` what was found in the current transcripts of these calls, whose turns are given."""
+    remember_kept(kept_findings(connection, turns, find), turns, find)
+
+
+def remember_kept(kept: Mapping[UUID, Kept], turns: Mapping[UUID, Sequence[Turn]], find: SensitiveFinder) -> None:
+    """Tell `crm.redacted` what was found in these turns."""
+    for call_id, said in turns.items():
+        known = kept[call_id].found if call_id in kept else None
+        if known is not None and len(known) == len(said):
+            remember(find, said, [list(here) for here in known])
+
+
+def _found(row: Any) -> Sequence[Sequence[Finding]] | None:
+    if row.turn_count is None or row.turn_count != row.of_transcript:
+        return None
+    found: list[list[Finding]] = [[] for _ in range(row.turn_count)]
+    for index, start, end, kind in row.findings:
+        found[index].append(Finding(start, end, kind))
+    return found

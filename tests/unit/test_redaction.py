@@ -356,6 +356,7 @@ def test_a_hostile_text_is_read_in_time_that_grows_with_its_length():
         (redaction_patterns._AT_DOMAIN, lambda text: has_any(in_small(text), redaction_patterns._DOTS)),
         (redaction_ids._WRITTEN, lambda text: has_figures(text) or redaction_ids._IN_LETTERS.search(text)),
     ],
+    ids=["birth", "birth_date", "announced", "asked_for", "written_address", "iban", "domain", "written_id"],
 )
 def test_a_screen_lets_through_whatever_its_pattern_fits(pattern, passes):
     @settings(max_examples=15)
