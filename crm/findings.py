@@ -16,7 +16,7 @@ from crm.bulk import among
 from crm.database import insert
 from crm.privacy_tables import sensitive_finding
 from crm.redacted import remember, rules_of
-from crm.tables import transcript
+from crm.tables import call, transcript, utterance
 
 
 def save_findings(
@@ -62,13 +62,43 @@ def kept_findings(connection: sa.Connection, call_ids: Collection[UUID], find: S
     return {row.call_id: Kept(row.id, _found(row)) for row in rows}
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What was found in a transcript of which nothing was kept: it may be kept now."""
+
+    call_id: UUID
+    transcript_id: UUID
+    found: Sequence[Sequence[Finding]]
+
+
+def keep_looked(connection: sa.Connection, looked: Sequence[Looked], find: SensitiveFinder) -> int:
+    """Keep what `find` found in these transcripts; returns of how many.
+
+    Left out are those that are not the ones of their calls any more, or whose words are gone.
+    """
+    if not looked:
+        return 0
+    ids = [one.call_id for one in looked]
+    # Erasure takes the same locks: it comes before, and the words are gone, or after, and takes the findings along.
+    connection.execute(
+        sa.select(call.c.id).where(among(connection, call.c.id, ids)).order_by(call.c.id).with_for_update()
+    )
+    has_words = sa.exists().where(utterance.c.transcript_id == transcript.c.id)
+    rows = connection.execute(
+        sa.select(transcript.c.id, transcript.c.turn_count).where(
+            among(connection, transcript.c.call_id, ids), transcript.c.is_current, has_words
+        )
+    )
+    counts = {row.id: row.turn_count for row in rows}
+    kept = [one for one in looked if counts.get(one.transcript_id) == len(one.found)]
+    for one in kept:
+        save_findings(connection, one.transcript_id, one.found, find)
+    return len(kept)
+
+
 def recall(connection: sa.Connection, turns: Mapping[UUID, Sequence[Turn]], find: SensitiveFinder) -> None:
     """Tell `crm.redacted` what was found in the current transcripts of these calls, whose turns are given."""
-    remember_kept(kept_findings(connection, turns, find), turns, find)
-
-
-def remember_kept(kept: Mapping[UUID, Kept], turns: Mapping[UUID, Sequence[Turn]], find: SensitiveFinder) -> None:
-    """Tell `crm.redacted` what was found in these turns."""
+    kept = kept_findings(connection, turns, find)
     for call_id, said in turns.items():
         known = kept[call_id].found if call_id in kept else None
         if known is not None and len(known) == len(said):

@@ -137,8 +137,12 @@ def shown_turns(viewer: Viewer, turns: Sequence[Turn], find: SensitiveFinder = f
     """
     if not is_redacted(viewer):
         return list(turns)
-    found = _known.find(find, [turn.text for turn in turns], [turn.speaker for turn in turns])
-    return mark_turns(turns, found)
+    return mark_turns(turns, found_in(find, turns))
+
+
+def found_in(find: SensitiveFinder, turns: Sequence[Turn]) -> Findings:
+    """What must not leave, turn by turn of one conversation; not looked for again in the latest ones."""
+    return _known.find(find, [turn.text for turn in turns], [turn.speaker for turn in turns])
 
 
 def shown_number(viewer: Viewer, number: str | None) -> str | None:
@@ -166,7 +170,7 @@ def shown_transcript(viewer: Viewer, heard: "TranscriptRow", find: SensitiveFind
     """A transcript: its turns, what they are made of, word by word, and its translation."""
     if not is_redacted(viewer):
         return heard
-    found = _known.find(find, [turn.text for turn in heard.turns], [turn.speaker for turn in heard.turns])
+    found = found_in(find, heard.turns)
     return replace(
         heard,
         turns=tuple(shown_turns(viewer, heard.turns, find)),

@@ -14,6 +14,7 @@ from crm.access import Permission, Viewer
 from crm.call_filters import CallFilter, WrongQuery
 from crm.call_lines import CallLine
 from crm.calls import lines_of
+from crm.findings import Looked
 from crm.search_shown import ShownCalls
 from crm.search_tables import NUMBER_BITS
 from crm.search_words import matching, newest_with_any
@@ -52,13 +53,14 @@ class SearchPage:
     """Hits, the best of their window first; windows go from the newest calls to the oldest.
 
     `back_to` is the time of the oldest call of the window, None where there is no hit. `next_key` is the key of what
-    follows, None where nothing does.
+    follows, None where nothing does. `looked` is what had to be looked for because nothing was kept of it.
     """
 
     hits: tuple[Hit, ...]
     terms: Terms
     back_to: datetime | None
     next_key: str | None
+    looked: Sequence[Looked] = ()
 
 
 def search(
@@ -89,7 +91,8 @@ def search(
     if passed + limit < len(ranked):
         next_key = f"{key}.{passed + limit}"
     back_to = _moment(window.numbers[-1]) if window.numbers else None
-    return SearchPage(tuple(_hits(shown, terms, chosen)), terms, back_to, next_key)
+    hits = tuple(_hits(shown, terms, chosen))
+    return SearchPage(hits, terms, back_to, next_key, shown.looked)
 
 
 def best_matching(

@@ -7,13 +7,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from calls.redaction import SensitiveFinder, find_sensitive
+from calls.redaction import SensitiveFinder, find_sensitive, mark_turns
 from calls.search_terms import Terms
 from calls.transcript import Speaker, Turn, Utterance, take_turns
 from crm.access import Viewer
 from crm.bulk import among
-from crm.findings import Kept, kept_findings, remember_kept
-from crm.redacted import is_redacted, shown_text, shown_turns
+from crm.findings import Kept, Looked, kept_findings
+from crm.redacted import found_in, is_redacted, shown_text
 from crm.search_tables import call_text
 from crm.tables import transcript, utterance
 
@@ -41,6 +41,8 @@ class ShownCalls:
         self.connection = connection
         self.viewer = viewer
         self.find = find
+        # What had to be looked for, because nothing was kept of it.
+        self.looked: list[Looked] = []
         self._is_redacted = is_redacted(viewer)
         self._words: dict[int, Words] = {}
         self._turns: dict[UUID, list[Turn]] = {}
@@ -107,9 +109,16 @@ class ShownCalls:
         ]
 
     def _read_turns(self, call_ids: Sequence[UUID], kept: Mapping[UUID, Kept]) -> None:
-        said = conversations(self.connection, call_ids)
-        remember_kept(kept, said, self.find)
-        self._turns |= {call_id: shown_turns(self.viewer, turns, self.find) for call_id, turns in said.items()}
+        for call_id, turns in conversations(self.connection, call_ids).items():
+            self._turns[call_id] = self._marked(call_id, turns, kept.get(call_id)) if self._is_redacted else turns
+
+    def _marked(self, call_id: UUID, turns: Sequence[Turn], kept: Kept | None) -> list[Turn]:
+        if kept is not None and kept.found is not None and len(kept.found) == len(turns):
+            return mark_turns(turns, kept.found)
+        found = found_in(self.find, turns)
+        if kept is not None:
+            self.looked.append(Looked(call_id, kept.transcript_id, found))
+        return mark_turns(turns, found)
 
 
 def conversations(connection: sa.Connection, call_ids: Iterable[UUID]) -> dict[UUID, list[Turn]]:
