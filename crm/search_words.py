@@ -120,8 +120,10 @@ def _look(
 ) -> tuple[list[tuple[UUID, int]], str | None]:
     """At most `limit` ids and numbers, and the key of what lies behind them."""
     is_rare = _is_rare(connection, terms)
+    # The period is in the numbers.
+    is_filtered = any(one.leading is not None for one in conditions)
     found: list[tuple[UUID, int]] = []
-    for look in _looks(limit, is_rare=is_rare):
+    for look in _looks(limit, is_rare=is_rare, is_filtered=is_filtered):
         having = _having(connection, terms, before, wanted, is_rare=is_rare).limit(look)
         fitting = _fitting(connection, having, conditions).limit(limit + 1 - len(found))
         found += [(row.call_id, row.number) for row in connection.execute(fitting)]
@@ -205,10 +207,14 @@ def number_of(key: str) -> int | None:
     return int(key[1:])
 
 
-def _looks(limit: int, *, is_rare: bool) -> tuple[int, ...]:
-    """Few at first, as most filters leave enough of them, where the others need not be read for that."""
-    few = limit * _FIRST_LOOK
-    return (few, LOOKED_AT - few) if few < LOOKED_AT and not is_rare else (max(LOOKED_AT, limit + 1),)
+def _looks(limit: int, *, is_rare: bool, is_filtered: bool) -> tuple[int, ...]:
+    """Few at first, as most filters leave enough of them, where the others need not be read for that; no more than are
+    wanted where nothing else is asked of a call.
+    """
+    few = [limit * _FIRST_LOOK] if is_filtered else [limit + 1, limit * _FIRST_LOOK]
+    if is_rare or sum(few) >= LOOKED_AT:
+        return (max(LOOKED_AT, limit + 1),)
+    return (*few, LOOKED_AT - sum(few))
 
 
 def _having(
