@@ -23,11 +23,23 @@ def save_findings(
     connection: sa.Connection, transcript_id: UUID, found: Sequence[Sequence[Finding]], find: SensitiveFinder
 ) -> None:
     """Keep what `find` found in the turns of this transcript, turn by turn."""
-    told = [[index, one.start, one.end, one.kind] for index, here in enumerate(found) for one in here]
-    row = {"transcript_id": transcript_id, "rules": rules_of(find), "turn_count": len(found), "findings": told}
-    statement = insert(connection, sensitive_finding).values(row)
-    new = {name: statement.excluded[name] for name in ("rules", "turn_count", "findings")}
-    connection.execute(statement.on_conflict_do_update(index_elements=["transcript_id"], set_=new))
+    _save(connection, {transcript_id: found}, find)
+
+
+def _save(connection: sa.Connection, found: Mapping[UUID, Sequence[Sequence[Finding]]], find: SensitiveFinder) -> None:
+    rows = [
+        {
+            "transcript_id": transcript_id,
+            "rules": rules_of(find),
+            "turn_count": len(turns),
+            "findings": [[index, one.start, one.end, one.kind] for index, here in enumerate(turns) for one in here],
+        }
+        for transcript_id, turns in found.items()
+    ]
+    if rows:
+        statement = insert(connection, sensitive_finding)
+        new = {name: statement.excluded[name] for name in ("rules", "turn_count", "findings")}
+        connection.execute(statement.on_conflict_do_update(index_elements=["transcript_id"], set_=new), rows)
 
 
 @dataclass(frozen=True)
@@ -90,9 +102,8 @@ def keep_looked(connection: sa.Connection, looked: Sequence[Looked], find: Sensi
         )
     )
     counts = {row.id: row.turn_count for row in rows}
-    kept = [one for one in looked if counts.get(one.transcript_id) == len(one.found)]
-    for one in kept:
-        save_findings(connection, one.transcript_id, one.found, find)
+    kept = {one.transcript_id: one.found for one in looked if counts.get(one.transcript_id) == len(one.found)}
+    _save(connection, kept, find)
     return len(kept)
 
 
