@@ -4,16 +4,18 @@ Works on what people type and on what a speech engine writes of what they say ("
 dot com"). Names are not recognised.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Protocol
 
-from calls.redaction_addresses import breaks_off, find_addresses, is_nod
+from calls.redaction_addresses import ADDRESS_SCREEN, breaks_off, find_addresses, is_nod
 from calls.redaction_contexts import asked_before
-from calls.redaction_dates import find_birth_dates
+from calls.redaction_dates import BIRTH_SCREEN, find_birth_dates
 from calls.redaction_ids import find_written_ids
 from calls.redaction_numbers import find_numbers
 from calls.redaction_patterns import find_emails, find_ibans
+from calls.redaction_screens import has_any, in_small
 from calls.transcript import Turn
 
 # An address is read out in no more turns than this after the first.
@@ -64,35 +66,45 @@ def find_in_turns(turns: Sequence[Turn], find: SensitiveFinder | None = None) ->
 
 def mark_turns(turns: Sequence[Turn], found: Sequence[Sequence[Finding]]) -> list[Turn]:
     """The turns with each finding replaced by its mark."""
-    return [replace(turn, text=mark(turn.text, here)) for turn, here in zip(turns, found, strict=True)]
+    return [
+        replace(turn, text=mark(turn.text, here)) if here else turn for turn, here in zip(turns, found, strict=True)
+    ]
 
 
 def find_sensitive(texts: Sequence[str], speakers: Sequence[str] | None = None) -> list[list[Finding]]:
     """What must not leave, per text, in order and without overlap. `speakers` says who says each: by default, one."""
     said_by = speakers or [""] * len(texts)
-    asked = [asked_before(texts, index) for index in range(len(texts))]
+    # Of most turns nobody needs to know what they were asked for.
+    asked = cache(lambda index: asked_before(texts, index))
+    said = in_small("\n".join(texts))
+    speaks_of_birth = has_any(said, BIRTH_SCREEN)
     found: list[list[Finding]] = []
     for index, text in enumerate(texts):
         before = texts[index - 1] if index else ""
         here = [Finding(*span, "IBAN") for span in find_ibans(text)]
         here += [Finding(*span, "EMAIL") for span in find_emails(text, before)]
         here += [Finding(*span) for span in find_written_ids(text)]
-        here += [Finding(*span, "BIRTH_DATE") for span in find_birth_dates(text, asked[index])]
+        # Looking for dates takes longer than all else.
+        if speaks_of_birth:
+            here += [Finding(*span, "BIRTH_DATE") for span in find_birth_dates(text, asked(index))]
         found.append(here)
     taken = [[(one.start, one.end) for one in here] for here in found]
     for index, start, end, kind in find_numbers(texts, said_by, asked, taken):
         found[index].append(Finding(start, end, kind))
-    for here, addresses in zip(found, _addresses(texts, said_by, asked), strict=True):
+    asked_for_it = asked if has_any(said, ADDRESS_SCREEN) else lambda _: ""
+    for here, addresses in zip(found, _addresses(texts, said_by, asked_for_it), strict=True):
         here += [Finding(*span, "ADDRESS") for span in addresses]
     return [without_overlap(here) for here in found]
 
 
-def _addresses(texts: Sequence[str], speakers: Sequence[str], asked: Sequence[str]) -> Iterator[list[tuple[int, int]]]:
+def _addresses(
+    texts: Sequence[str], speakers: Sequence[str], asked: Callable[[int], str]
+) -> Iterator[list[tuple[int, int]]]:
     """Where addresses stand in each text. One that broke off goes on in its speaker's next, after a nod at most."""
     reader, turns_left = None, 0
     for index, text in enumerate(texts):
         goes_on = turns_left > 0 and speakers[index] == reader and not is_nod(text)
-        here = list(find_addresses(text, asked[index], goes_on=goes_on))
+        here = list(find_addresses(text, asked(index), goes_on=goes_on))
         yield here
         if is_nod(text):
             continue

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from calls.redaction_screens import has_any, has_figures, in_small
 from calls.spoken_digits import digit_runs
 
 _STREET = (
@@ -46,6 +47,8 @@ _ANNOUNCES = re.compile(
 _ASKS = re.compile(
     rf"{_NOT_MAIL}\baddress\b|\bwhere do you live\b|\b(?:zip|post(?:al)?) ?code\b|\b(?:{_FOREIGN})\b", re.IGNORECASE
 )
+# One of these is in whatever announces an address or asks for one.
+ADDRESS_SCREEN = ("address", "live", "code", "anschrift", "adres", "dirección", "indirizzo")
 _MAIL = re.compile(r"\be[ -]?mails?\b|\bweb ?site\b|\bip address\b", re.IGNORECASE)
 # Where an address that is said ends: at a sentence's end, or at words that begin something else.
 _SAID_END = re.compile(
@@ -73,7 +76,8 @@ def find_addresses(text: str, asked: str = "", *, goes_on: bool = False) -> Iter
     street in forest ranch") is one from the words that announce it, or from the question, to the end of what is said,
     as long as there is a number or a street in it.
     """
-    for match in _WRITTEN.finditer(text):
+    # None is written without the number of a house.
+    for match in _WRITTEN.finditer(text) if has_figures(text) else ():
         rest = _REST.match(text, match.end())
         yield match.start(), rest.end() if rest else match.end()
     if goes_on and (end := _said_end(text, 0)):
@@ -98,14 +102,15 @@ def is_nod(text: str) -> bool:
 
 def asks_for_address(text: str) -> bool:
     """Whether the other side is asked for a postal address, or for a part of one."""
-    return bool(_ASKS.search(text)) and not _MAIL.search(text)
+    return has_any(in_small(text), ADDRESS_SCREEN) and bool(_ASKS.search(text)) and not _MAIL.search(text)
 
 
 def _announced(text: str, asked: str) -> Iterator[int]:
     """Where what may be an address begins."""
-    if asks_for_address(asked) and not _ANNOUNCES.search(text):
+    announced = list(_ANNOUNCES.finditer(text)) if has_any(in_small(text), ADDRESS_SCREEN) else []
+    if not announced and asks_for_address(asked):
         yield 0
-    for match in _ANNOUNCES.finditer(text):
+    for match in announced:
         if not _MAIL.search(match.group()):
             yield match.end()
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from calls.redaction_screens import in_small
 from calls.spoken_digits import digit_runs
 
 # How far back a word such as "card" or "PIN" says what a number is, in characters.
@@ -37,14 +38,21 @@ _CONTEXTS = {
     r"flight|booking|confirmation",
     "MONEY": r"price|cost|dollar|euro|pound|total|amount|pay|paid",
 }
-_CONTEXT = re.compile("|".join(rf"(?P<{kind}>\b(?:{words})s?\b)" for kind, words in _CONTEXTS.items()), re.IGNORECASE)
+_END = r"\b"
+_ANY_CONTEXT = rf"\b(?:{'|'.join(f'(?P<{kind}>(?:{words})s?{_END})' for kind, words in _CONTEXTS.items())})"
+_CONTEXT = re.compile(_ANY_CONTEXT, re.IGNORECASE)
+# Without the two that are words in small letters: a pattern that heeds the case takes a third of the time.
+_IN_CAPITALS = re.compile("NIR|NIE")
+_CONTEXT_IN_SMALL = re.compile(_ANY_CONTEXT.replace("(?-i:NIR|NIE)", "(?!)"))
 MARK = re.compile(r"\[[A-Z_]+\]")
 _WORD = re.compile(r"[^\W_]+")
 
 
 def contexts_of(text: str) -> tuple[str, ...]:
     """What the words of `text` say of a number that follows, nearest last: CVV, PIN, CARD, ORDER, ..."""
-    return tuple(match.lastgroup for match in _CONTEXT.finditer(text) if match.lastgroup)
+    found = _CONTEXT if _IN_CAPITALS.search(text) else _CONTEXT_IN_SMALL
+    said = text if found is _CONTEXT else in_small(text)
+    return tuple(match.lastgroup for match in found.finditer(said) if match.lastgroup)
 
 
 def asked_before(texts: Sequence[str], index: int) -> str:

@@ -43,15 +43,16 @@ _BIRTH_DATE = re.compile(rf"\b{_BIRTH_DATE_WORDS}\b", re.IGNORECASE)
 # May be about a party, so that only a date with a year counts.
 _BIRTH_WORDS = r"(?:born|birth ?day|geboren|née? le|nacid[oa]|nat[oa] il|urodzon[ya]|nací)"
 _BIRTH = re.compile(rf"\b{_BIRTH_WORDS}\b", re.IGNORECASE)
-_OF_BIRTH = re.compile(f"{_BIRTH_DATE_WORDS}|{_BIRTH_WORDS}", re.IGNORECASE)
+# Each of these words has one of these in it.
+BIRTH_SCREEN = (
+    *("birth", "dob", "d.ob", "do.b", "d.o.b", "geburt", "gebor", "geboo", "naissance", "nacim", "nascit", "urodz"),
+    *("born", "né", "nacid", "nací", "nato", "nata"),
+)
 _BIRTH_REACH = 60
 
 
 def find_birth_dates(text: str, before: str = "") -> Iterator[tuple[int, int]]:
     """Where dates of birth stand; `before` is what was asked for just before."""
-    # Looking for dates takes longer than all else.
-    if not _OF_BIRTH.search(f"{before} {text}"):
-        return
     for match in _DATE.finditer(text):
         lead = f"{before} {text[: match.start()]}" if match.start() < _BIRTH_REACH else text[: match.start()]
         lead = lead[-_BIRTH_REACH - 40 :]

@@ -5,8 +5,10 @@ Sources of the checks: python-stdnum's descriptions and the issuing authorities'
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+
+from calls.redaction_screens import has_figures
 
 _JOINT = r"[ .\-/]?"
 
@@ -28,10 +30,16 @@ _FORMS = {
     # Switzerland: AHV / AVS.
     "AHV": r"756[. ]?\d{4}[. ]?\d{4}[. ]?\d\d",
 }
-_WRITTEN = re.compile(
-    "|".join(rf"(?P<{name}>(?<![\w@]){form}(?!\w|[.@]\w))" for name, form in _FORMS.items()),
-    re.IGNORECASE | re.ASCII,
-)
+
+
+def _any_of(names: Iterable[str]) -> re.Pattern[str]:
+    forms = (rf"(?P<{name}>(?<![\w@]){_FORMS[name]}(?!\w|[.@]\w))" for name in names)
+    return re.compile("|".join(forms), re.IGNORECASE | re.ASCII)
+
+
+_WRITTEN = _any_of(_FORMS)
+# The one that can be written without a figure.
+_IN_LETTERS = _any_of(["CF"])
 
 _DNI_LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
 _HETU_SIGNS = "0123456789ABCDEFHJKLMNPRSTUVWXY"
@@ -44,7 +52,7 @@ _CF_ODD = dict(
 
 def find_written_ids(text: str) -> Iterator[tuple[int, int, str]]:
     """Where numbers stand that are national ids by their form and check: start, end, and the word of the mark."""
-    for match in _WRITTEN.finditer(text):
+    for match in (_WRITTEN if has_figures(text) else _IN_LETTERS).finditer(text):
         form = str(match.lastgroup)
         plain = re.sub(r"[ .\-/]", "", match.group()).upper()
         if _CHECKS.get(form, _any)(plain):

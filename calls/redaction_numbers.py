@@ -1,7 +1,7 @@
 """What the numbers of a conversation are: by their digits and checks, by what stands before them, by who asked."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import filterfalse, islice
 
@@ -26,7 +26,7 @@ _WORD = re.compile(r"[^\W_]+")
 def find_numbers(
     texts: Sequence[str],
     speakers: Sequence[str],
-    asked: Sequence[str],
+    asked: Callable[[int], str],
     taken: Sequence[Iterable[tuple[int, int]]],
 ) -> list[tuple[int, int, int, str]]:
     """The numbers that must not leave: (text, start, end, kind).
@@ -34,7 +34,7 @@ def find_numbers(
     `asked` says what was asked for before each text; `taken` are the spans that are found already.
     """
     plain = [_blanked(text, here) for text, here in zip(texts, taken, strict=True)]
-    parts = [part for index in range(len(texts)) for part in _parts(index, plain[index], asked[index])]
+    parts = [part for index in range(len(texts)) for part in _parts(index, plain[index], asked)]
     read = read_out(parts, plain) | scattered(parts, plain, speakers)
     parts = [replace(part, kind="CARD") if part in read else part for part in parts]
     kinds: dict[Part, str | None] = {}
@@ -57,10 +57,11 @@ def _kind_of_other(kind: str | None, last: Part, part: Part, texts: Sequence[str
     return kind if _OR.fullmatch(between) else None
 
 
-def _parts(index: int, text: str, before: str) -> list[Part]:
+def _parts(index: int, text: str, asked: Callable[[int], str]) -> list[Part]:
     """The runs of digits of one text."""
     if not has_numbers(text):
         return []
+    before = asked(index)
     is_card_read_out = "CARD" in contexts_of(f"{before} {text}")
     parts: list[Part] = []
     for run in _runs(text, is_card_read_out=is_card_read_out):

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from calls.redaction_screens import has_any, has_figures, in_small
+
 # Lengths of the IBANs of the SWIFT registry's countries that are met most.
 _IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AT": 20, "BE": 16, "BG": 22, "CH": 21, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "EE": 20,
@@ -22,6 +24,8 @@ _AT_DOMAIN = re.compile(
     rf"(?:(?:\s+dot\s+|\.){_ENDING}\b){{0,2}}",
     re.IGNORECASE,
 )
+# One of these is in a domain, written or said.
+_DOTS = (".", "dot")
 _MAIL_HOST = re.compile(
     r"(?:g|google|hot|proton)\s?mail|yahoo|outlook|i\s?cloud|aol|proton|live|msn|gmx|me|comcast|verizon",
     re.IGNORECASE,
@@ -90,7 +94,7 @@ def looks_like_ssn(written: str) -> bool:
 
 def find_ibans(text: str) -> Iterator[tuple[int, int]]:
     """Where IBANs stand, by their country's length and the check of ISO 7064 (mod 97)."""
-    for start in _IBAN_START.finditer(text):
+    for start in _IBAN_START.finditer(text) if has_figures(text) else ():
         length = _IBAN_LENGTHS.get(start.group(1).upper())
         if length is None:
             continue
@@ -112,10 +116,10 @@ def find_emails(text: str, before: str = "") -> Iterator[tuple[int, int]]:
     "I looked at example dot com" is no address: a spoken one needs a dot before the "at", a mail host, or a word such
     as "e-mail" shortly before, be it in `before`, what the other side said last.
     """
-    for match in _EMAIL.finditer(text):
+    for match in _EMAIL.finditer(text) if "@" in text else ():
         spoken_too = _last_word(text, match.start()).lower() in _JOINED
         yield _local_start(text, match.start(), is_certain=False) if spoken_too else match.start(), match.end()
-    for match in _AT_DOMAIN.finditer(text):
+    for match in _AT_DOMAIN.finditer(text) if has_any(in_small(text), _DOTS) else ():
         lead = text[: match.start()]
         is_certain = bool(_MAIL_HOST.fullmatch(match["domain"]) or _MAIL_WORD.search(f"{before} {lead[-80:]}"))
         start = _local_start(text, match.start(), is_certain=is_certain)

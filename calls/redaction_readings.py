@@ -64,6 +64,8 @@ def read_out(parts: Sequence[Part], texts: Sequence[str]) -> set[Part]:
     something else is spoken of. Only as many digits as most of a card's make it a number, so that "it ends in 7709"
     stays.
     """
+    if not _is_card_read(parts):
+        return set()
     digits = Counter[int]()
     for part in parts:
         digits[part.turn] += len(part.run.digits)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _UNITS = {"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7"}
 _UNITS |= {"eight": "8", "nine": "9", "oh": "0", "nought": "0", "naught": "0", "niner": "9"}
@@ -38,8 +39,7 @@ class DigitRun:
     group_count: int
 
 
-@dataclass(frozen=True)
-class _Piece:
+class _Piece(NamedTuple):
     start: int
     end: int
     word: str
@@ -64,7 +64,11 @@ def digit_runs(text: str, *, bridge_word_count: int = 0) -> Iterator[DigitRun]:
     run: list[_Piece] = []
     skipped: list[_Piece] = []
     others = 0
-    for piece in _pieces(text):
+    for match in _PIECE.finditer(text):
+        word = match.group().lower()
+        if not run and not _is_number(word):
+            continue
+        piece = _Piece(match.start(), match.end(), word)
         broken = bool(run) and not _GLUE.fullmatch(text, (skipped or run)[-1].end, piece.start)
         if broken:
             yield from _read(run)
@@ -86,11 +90,6 @@ def digit_runs(text: str, *, bridge_word_count: int = 0) -> Iterator[DigitRun]:
 def is_filler(word: str) -> bool:
     """Whether people say `word` between the groups of a number without ending it."""
     return word.lower() in _FILLERS
-
-
-def _pieces(text: str) -> Iterator[_Piece]:
-    for match in _PIECE.finditer(text):
-        yield _Piece(match.start(), match.end(), match.group().lower())
 
 
 def _is_number(word: str) -> bool:

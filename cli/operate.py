@@ -83,6 +83,8 @@ def print_status(wired: "Wiring", *, as_json: bool) -> dict[str, Any]:
             table.add_row("announced, and not in the store yet", str(document["awaited_objects"]))
         if document["objects_to_delete"]:
             table.add_row("erased, and not deleted in the store yet", str(document["objects_to_delete"]))
+        if document["to_look_through"]:
+            table.add_row("to be looked through for what must not leave", str(document["to_look_through"]))
         if document["unread_names"]:
             table.add_row("names that no telephony profile reads", str(document["unread_names"]))
         if document["unreadable_events"]:

@@ -21,6 +21,7 @@ from crm.access import Viewer, visible_agents, visible_calls
 from crm.call_filters import CallFilter, WrongQuery, conditions_of, newest, planned_for_its_values
 from crm.call_lines import CallLine, label_of, line_of, read_lines, select_lines
 from crm.redacted import is_redacted, shown_line
+from crm.search_shown import ShownCalls
 from crm.search_words import matching
 from crm.tables import agent, call, queue, reason, recording, taxonomy, team
 from crm.taxonomies import known_successors
@@ -89,7 +90,8 @@ def list_calls(
     if not 1 <= limit <= MAX_PAGE:
         raise WrongQuery(f"limit is {limit}; it must be 1 to {MAX_PAGE}")
     if wanted.text:
-        found = matching(connection, viewer, wanted.text, wanted, limit=limit, after=after, find=find)
+        shown = ShownCalls(connection, viewer, find)
+        found = matching(connection, viewer, wanted.text, wanted, limit=limit, after=after, shown=shown)
         return CallPage(lines_of(connection, viewer, found.call_ids, find), found.next_key)
     conditions = conditions_of(connection, viewer, wanted)
     keys = newest(connection, conditions, count=limit + 1, before=position_of(after) if after else None)
@@ -116,7 +118,8 @@ def count_calls(
 ) -> int:
     """How many calls the filter leaves; `at_most` where there are as many or more, so that counting has an end."""
     if wanted.text:
-        return len(matching(connection, viewer, wanted.text, wanted, limit=at_most, find=find).call_ids)
+        shown = ShownCalls(connection, viewer, find)
+        return len(matching(connection, viewer, wanted.text, wanted, limit=at_most, shown=shown).call_ids)
     keys = newest(connection, conditions_of(connection, viewer, wanted), count=at_most)
     with planned_for_its_values(connection):
         counted: int = connection.execute(sa.select(sa.func.count()).select_from(keys)).scalar_one()

@@ -28,7 +28,11 @@ def look_for_customer(
         outbound = call.c.direction == Direction.OUTBOUND
         number = sa.case((outbound, call.c.to_number_e164), else_=call.c.from_number_e164)
         contacts = sa.select(contact.c.id).where(*_has_number(connection, viewer, digits))
-        return contacts, has_digits(viewer, number, digits)
+        if is_redacted(viewer):
+            return contacts, has_digits(viewer, number, digits)
+        # No index leads to these: the function takes two thirds of the time of a pattern.
+        place = sa.func.instr if connection.dialect.name == "sqlite" else sa.func.strpos
+        return contacts, place(number, digits) > 0
     if not sees_names(viewer):
         return None
     # As the index on PostgreSQL has it, to the letter.

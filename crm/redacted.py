@@ -9,7 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from hashlib import sha256
 from inspect import getsourcefile
 from pathlib import Path
@@ -42,12 +42,13 @@ _RULES = ("redaction*.py", "spoken_digits.py")
 
 def rules_of(find: SensitiveFinder) -> str:
     """What tells the rules of one finder from others, and from those of another version of the same."""
-    kind = find if hasattr(find, "__qualname__") else type(find)
-    return _rules(f"{kind.__module__}.{kind.__qualname__}", getsourcefile(kind) or "")
+    kind: Any = find if hasattr(find, "__qualname__") else type(find)
+    return _rules(kind)
 
 
-@cache
-def _rules(name: str, file: str) -> str:
+@lru_cache(maxsize=32)
+def _rules(kind: Any) -> str:
+    name, file = f"{kind.__module__}.{kind.__qualname__}", getsourcefile(kind) or ""
     folder = Path(calls.__file__ or "").parent
     files = sorted({path for pattern in _RULES for path in folder.glob(pattern)} | {Path(file)})
     digest = sha256(name.encode())
@@ -136,8 +137,12 @@ def shown_turns(viewer: Viewer, turns: Sequence[Turn], find: SensitiveFinder = f
     """
     if not is_redacted(viewer):
         return list(turns)
-    found = _known.find(find, [turn.text for turn in turns], [turn.speaker for turn in turns])
-    return mark_turns(turns, found)
+    return mark_turns(turns, found_in(find, turns))
+
+
+def found_in(find: SensitiveFinder, turns: Sequence[Turn]) -> Findings:
+    """What must not leave, turn by turn of one conversation; not looked for again in the latest ones."""
+    return _known.find(find, [turn.text for turn in turns], [turn.speaker for turn in turns])
 
 
 def shown_number(viewer: Viewer, number: str | None) -> str | None:
@@ -165,7 +170,7 @@ def shown_transcript(viewer: Viewer, heard: "TranscriptRow", find: SensitiveFind
     """A transcript: its turns, what they are made of, word by word, and its translation."""
     if not is_redacted(viewer):
         return heard
-    found = _known.find(find, [turn.text for turn in heard.turns], [turn.speaker for turn in heard.turns])
+    found = found_in(find, heard.turns)
     return replace(
         heard,
         turns=tuple(shown_turns(viewer, heard.turns, find)),

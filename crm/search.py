@@ -14,9 +14,8 @@ from crm.access import Permission, Viewer
 from crm.call_filters import CallFilter, WrongQuery
 from crm.call_lines import CallLine
 from crm.calls import lines_of
-from crm.findings import recall
-from crm.redacted import is_redacted, shown_text, shown_turns
-from crm.search_shown import conversations, words_of
+from crm.findings import Looked
+from crm.search_shown import ShownCalls
 from crm.search_tables import NUMBER_BITS
 from crm.search_words import matching, newest_with_any
 from crm.tables import call_analysis
@@ -54,13 +53,14 @@ class SearchPage:
     """Hits, the best of their window first; windows go from the newest calls to the oldest.
 
     `back_to` is the time of the oldest call of the window, None where there is no hit. `next_key` is the key of what
-    follows, None where nothing does.
+    follows, None where nothing does. `looked` is what had to be looked for because nothing was kept of it.
     """
 
     hits: tuple[Hit, ...]
     terms: Terms
     back_to: datetime | None
     next_key: str | None
+    looked: Sequence[Looked] = ()
 
 
 def search(
@@ -83,14 +83,16 @@ def search(
         raise WrongQuery(f"limit is {limit}; it must be 1 to {MAX_HITS}")
     terms = read_terms(text)
     key, passed = _read_key(after)
-    window = matching(connection, viewer, text, wanted, limit=RANKED, after=key, find=find)
-    ranked = _ranked(connection, viewer, terms, window.numbers, find)
+    shown = ShownCalls(connection, viewer, find)
+    window = matching(connection, viewer, text, wanted, limit=RANKED, after=key, shown=shown)
+    ranked = _ranked(shown, terms, window.numbers)
     chosen = ranked[passed : passed + limit]
     next_key = f"{window.next_key}.0" if window.next_key else None
     if passed + limit < len(ranked):
         next_key = f"{key}.{passed + limit}"
     back_to = _moment(window.numbers[-1]) if window.numbers else None
-    return SearchPage(tuple(_hits(connection, viewer, terms, chosen, find)), terms, back_to, next_key)
+    hits = tuple(_hits(shown, terms, chosen))
+    return SearchPage(hits, terms, back_to, next_key, shown.looked)
 
 
 def best_matching(
@@ -103,49 +105,39 @@ def best_matching(
     find: SensitiveFinder = find_sensitive,
 ) -> list[UUID]:
     """The calls that have the most of these runs, of the newest that have any; those alone that `wanted` leaves."""
+    shown = ShownCalls(connection, viewer, find)
     if wanted.text:
-        numbers = matching(connection, viewer, wanted.text, wanted, limit=RANKED, find=find).numbers
+        numbers = matching(connection, viewer, wanted.text, wanted, limit=RANKED, shown=shown).numbers
     else:
-        numbers = newest_with_any(connection, viewer, terms, wanted, limit=RANKED, find=find)
-    return [call_id for call_id, _ in _ranked(connection, viewer, terms, numbers, find)[:limit]]
+        numbers = newest_with_any(connection, viewer, terms, wanted, limit=RANKED, shown=shown)
+    return [call_id for call_id, _ in _ranked(shown, terms, numbers)[:limit]]
 
 
-def _ranked(
-    connection: sa.Connection, viewer: Viewer, terms: Terms, numbers: Sequence[int], find: SensitiveFinder
-) -> list[tuple[UUID, float]]:
+def _ranked(shown: ShownCalls, terms: Terms, numbers: Sequence[int]) -> list[tuple[UUID, float]]:
     """Ids and scores, the best first, of equals the newest; a score of 0 is a call that has not the words after all.
 
     What the viewer cannot read counts for nothing: a score would tell of it.
     """
     scored = [
-        (terms.score(words.about, words.said), words.number, words.call_id)
-        for words in words_of(connection, viewer, terms, numbers, find)
+        (terms.score(words.about, words.said), words.number, words.call_id) for words in shown.words_of(terms, numbers)
     ]
     return [(call_id, score) for score, _, call_id in sorted(scored, reverse=True, key=lambda one: one[:2])]
 
 
-def _hits(
-    connection: sa.Connection,
-    viewer: Viewer,
-    terms: Terms,
-    chosen: Sequence[tuple[UUID, float]],
-    find: SensitiveFinder,
-) -> Iterable[Hit]:
+def _hits(shown: ShownCalls, terms: Terms, chosen: Sequence[tuple[UUID, float]]) -> Iterable[Hit]:
     if not chosen:
         return
     scores = dict(chosen)
-    said = conversations(connection, scores)
-    if is_redacted(viewer):
-        recall(connection, said, find)
-    summaries = _summaries(connection, scores)
-    for line in lines_of(connection, viewer, list(scores), find):
-        about = shown_text(viewer, summaries.get(line.id, ""), find)
+    said = shown.turns_of(list(scores))
+    summaries = _summaries(shown.connection, scores)
+    for line in lines_of(shown.connection, shown.viewer, list(scores), shown.find):
+        about = shown.text(summaries.get(line.id, ""))
         places = terms.places(about)
         yield Hit(
             line=line,
             score=scores[line.id],
             about=excerpt(about, places) if places else None,
-            said=_said(terms, shown_turns(viewer, said.get(line.id, []), find)),
+            said=_said(terms, said.get(line.id, ())),
         )
 
 

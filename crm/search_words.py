@@ -11,7 +11,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from calls.redaction import SensitiveFinder, find_sensitive
 from calls.search_terms import Terms, read_terms
 from crm.access import Viewer
 from crm.call_filters import (
@@ -23,7 +22,7 @@ from crm.call_filters import (
     unindexed,
 )
 from crm.redacted import is_redacted, may_look_for
-from crm.search_shown import that_show
+from crm.search_shown import ShownCalls
 from crm.search_tables import NUMBER_BITS, call_text
 from crm.tables import call
 
@@ -67,9 +66,10 @@ def matching(
     *,
     limit: int,
     after: str = "",
-    find: SensitiveFinder = find_sensitive,
+    shown: ShownCalls,
 ) -> Matching:
-    """At most `limit` calls behind the key `after` that have every word and "phrase" of `text`. Raises WrongQuery.
+    """At most `limit` calls behind the key `after` that have every word and "phrase" of `text`, of which `viewer` can
+    read what `shown` gives. Raises WrongQuery.
 
     Who reads marks gets those calls alone in which every word can be read: what is hidden is not to be guessed by
     looking for it, nor by whether a page has a next one. What `wanted` says of text is not asked. Text without a word
@@ -79,21 +79,21 @@ def matching(
         return _matching(connection, viewer, text, wanted, limit=limit, after=after)
     terms = read_terms(text)
     at_once = min(limit + 1, _READ_AT_ONCE)
-    shown: list[tuple[UUID, int]] = []
+    visible: list[tuple[UUID, int]] = []
     read_count = 0
     key: str | None = after
     while key is not None and read_count < READ_AT_MOST:
         found = _matching(connection, viewer, text, wanted, limit=at_once, after=key)
-        visible = that_show(connection, viewer, terms, found.numbers, at_least=len(terms.runs), find=find)
-        shown += [pair for pair in zip(found.call_ids, found.numbers, strict=True) if pair[1] in visible]
-        if len(shown) > limit:
-            shown, key = shown[:limit], f"t{shown[limit - 1][1]}"
+        fitting = shown.that_show(terms, found.numbers, at_least=len(terms.runs))
+        visible += [pair for pair in zip(found.call_ids, found.numbers, strict=True) if pair[1] in fitting]
+        if len(visible) > limit:
+            visible, key = visible[:limit], f"t{visible[limit - 1][1]}"
             break
         read_count += len(found.numbers)
         key = found.next_key
         if len(found.numbers) < at_once:
             break
-    return Matching(tuple(pair[0] for pair in shown), tuple(pair[1] for pair in shown), key)
+    return Matching(tuple(pair[0] for pair in visible), tuple(pair[1] for pair in visible), key)
 
 
 def _matching(
@@ -120,8 +120,10 @@ def _look(
 ) -> tuple[list[tuple[UUID, int]], str | None]:
     """At most `limit` ids and numbers, and the key of what lies behind them."""
     is_rare = _is_rare(connection, terms)
+    # The period is in the numbers.
+    is_filtered = any(one.leading is not None for one in conditions)
     found: list[tuple[UUID, int]] = []
-    for look in _looks(limit, is_rare=is_rare):
+    for look in _looks(limit, is_rare=is_rare, is_filtered=is_filtered):
         having = _having(connection, terms, before, wanted, is_rare=is_rare).limit(look)
         fitting = _fitting(connection, having, conditions).limit(limit + 1 - len(found))
         found += [(row.call_id, row.number) for row in connection.execute(fitting)]
@@ -178,7 +180,7 @@ def newest_with_any(
     wanted: CallFilter,
     *,
     limit: int,
-    find: SensitiveFinder = find_sensitive,
+    shown: ShownCalls,
 ) -> tuple[int, ...]:
     """Numbers of the newest `limit` calls that have at least one of the runs, and fit the filter but for its text."""
     conditions = conditions_of(connection, viewer, wanted)
@@ -192,8 +194,8 @@ def newest_with_any(
     with planned_for_its_values(connection):
         rows = connection.execute(_fitting(connection, having.limit(LOOKED_AT), conditions).limit(limit))
         numbers = [row.number for row in rows]
-    shown = that_show(connection, viewer, asked, numbers, at_least=1, find=find)
-    return tuple(number for number in numbers if number in shown)
+    visible = shown.that_show(asked, numbers, at_least=1)
+    return tuple(number for number in numbers if number in visible)
 
 
 def number_of(key: str) -> int | None:
@@ -205,10 +207,14 @@ def number_of(key: str) -> int | None:
     return int(key[1:])
 
 
-def _looks(limit: int, *, is_rare: bool) -> tuple[int, ...]:
-    """Few at first, as most filters leave enough of them, where the others need not be read for that."""
-    few = limit * _FIRST_LOOK
-    return (few, LOOKED_AT - few) if few < LOOKED_AT and not is_rare else (max(LOOKED_AT, limit + 1),)
+def _looks(limit: int, *, is_rare: bool, is_filtered: bool) -> tuple[int, ...]:
+    """Few at first, as most filters leave enough of them, where the others need not be read for that; no more than are
+    wanted where nothing else is asked of a call.
+    """
+    few = [limit * _FIRST_LOOK] if is_filtered else [limit + 1, limit * _FIRST_LOOK]
+    if is_rare or sum(few) >= LOOKED_AT:
+        return (max(LOOKED_AT, limit + 1),)
+    return (*few, LOOKED_AT - sum(few))
 
 
 def _having(

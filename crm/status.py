@@ -11,6 +11,7 @@ from crm.database import insert
 from crm.handover_status import handover_counts
 from crm.privacy_tables import doomed_object
 from crm.tables import call, call_analysis, job, process_beat, unreadable_event
+from crm.unlooked import unlooked_count
 
 
 def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
@@ -20,7 +21,8 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     counts unfinished calls by the code of their last failed attempt, `backfill` those in the lane behind the live ones,
     `reclassifying` done calls that are to be asked about under other reasons,
     `handover` those of each destination by state, `awaited_objects` what was announced and is not in the store yet,
-    `objects_to_delete` what erasures left in it,
+    `objects_to_delete` what erasures left in it, `to_look_through` calls in which a worker has yet to look for what
+    must not leave,
     `language_tiers` how many current analyses came from engines in tiers and which share of them (0..1) was not left to
     the first, None where there are none.
     """
@@ -46,6 +48,7 @@ def status(connection: sa.Connection, now: datetime) -> dict[str, Any]:
     document["objects_to_delete"] = connection.execute(
         sa.select(sa.func.count()).select_from(doomed_object).where(doomed_object.c.due_at <= now)
     ).scalar_one()
+    document["to_look_through"] = unlooked_count(connection)
     document["backfill"] = connection.execute(
         sa.select(sa.func.count()).where(job.c.lane == Lane.BACKFILL, job.c.step != RECLASSIFY.name)
     ).scalar_one()

@@ -15,7 +15,7 @@ from web.api_route import ApiRoute, answer
 from web.auth import ApiViewer, api_viewer, needs
 from web.filters import WantedCalls
 from web.problems import answers
-from web.search import note_excerpts
+from web.search import keeping, note_excerpts
 from web.site import OurSite
 
 router = APIRouter(prefix="/api/v1", tags=["search"], dependencies=[Depends(api_viewer)], route_class=ApiRoute)
@@ -39,7 +39,9 @@ def search_calls(
         found = search(connection, viewer, text, wanted.wanted, limit=limit, after=after, find=find)
     if found.hits:
         note_excerpts(site, viewer, found)
-    return answer(search_document(found))
+    told = answer(search_document(found))
+    told.background = keeping(site, found)
+    return told
 
 
 def search_document(found: SearchPage) -> dict[str, Any]:

@@ -133,8 +133,12 @@ ApiViewer = Annotated[Viewer, Depends(api_viewer)]
 CheckedForm = Depends(checked_form)
 
 
-def check_password(site: Site, request: Request, name: str, password: str) -> User | None:
-    """The user whose password this is, counted by the throttle; None when it is nobody's. Raises TooManyAttempts."""
+def check_password(
+    site: Site, request: Request, name: str, password: str, *, may_be_proven: bool = False
+) -> User | None:
+    """The user whose password this is, counted by the throttle; None when it is nobody's. With `may_be_proven` one that
+    was right a moment ago need not be checked again. Raises TooManyAttempts.
+    """
     if not site.wiring.settings.web.passwords:
         return None
     now = site.clock()
@@ -151,7 +155,8 @@ def check_password(site: Site, request: Request, name: str, password: str) -> Us
         raise TooManyAttempts(wait_s)
     with site.wiring.database.read() as connection:
         user = find_user(connection, name)
-    if not is_password_of(user, password):
+    is_right = site.proven.is_password_of(user, password, now) if may_be_proven else is_password_of(user, password)
+    if not is_right:
         site.throttle.note_failure(limits, now)
         _log.info("sign_in_failed", user_id=str(user.id) if user else None)
         return None
@@ -219,7 +224,8 @@ def _api_viewer(request: Request) -> Viewer:
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
     if scheme:
         name, password = _basic_credentials(scheme, shown)
-        user = check_password(site_of(request), request, name, password)
+        # Sent with each request, where a form is sent once.
+        user = check_password(site_of(request), request, name, password, may_be_proven=True)
         if user is None:
             raise NotSignedIn
         return user.viewer()

@@ -1,19 +1,25 @@
 """Search by words: what was found, the best of the newest calls first, each with the turns that have the words."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Query, Request
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 
+from calls.errors import TransientError
 from calls.search_terms import Excerpt
 from crm.access import Permission, Viewer
 from crm.audit import Action, note
 from crm.calls import filter_choices
+from crm.findings import Looked, keep_looked
 from crm.search import SearchPage, search
 from web.auth import PageVisitor, needs
 from web.filters import WantedCalls
 from web.site import OurSite, Site
 
+log = structlog.get_logger()
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.READ_CALLS))])
 
 
@@ -41,7 +47,8 @@ def search_page(
         }
     if found and found.hits:
         note_excerpts(site, visitor.viewer, found)
-    return site.templates.TemplateResponse(request, "search.html", context)
+    background = keeping(site, found) if found else None
+    return site.templates.TemplateResponse(request, "search.html", context, background=background)
 
 
 def pieces(given: Excerpt) -> list[tuple[str, bool]]:
@@ -59,3 +66,17 @@ def note_excerpts(site: Site, viewer: Viewer, found: SearchPage) -> None:
     ids = ",".join(hit.line.id.hex[:8] for hit in found.hits)
     with site.wiring.database.write() as connection:
         note(connection, viewer, Action.READ_TRANSCRIPT, detail=f"search: {ids}", now=site.clock())
+
+
+def keeping(site: Site, found: SearchPage) -> BackgroundTask | None:
+    """What is done once the answer is sent: what had to be looked for is kept, for whoever searches next."""
+    return BackgroundTask(_keep, site, found.looked) if found.looked else None
+
+
+def _keep(site: Site, looked: Sequence[Looked]) -> None:
+    try:
+        with site.wiring.database.write() as connection:
+            keep_looked(connection, looked, site.wiring.redaction)
+    except TransientError as error:
+        # A worker does it by and by.
+        log.info("findings_not_kept", code=error.code)

@@ -14,6 +14,7 @@ from calls.reasons import Taxonomy
 from ingest.intake import Intake
 from runtime.listening import make_intake
 from runtime.wiring import Wiring
+from web.proven import ProvenPasswords
 from web.ratelimit import RateLimit
 from web.readings import Readings
 from web.sessions import Sessions
@@ -29,6 +30,7 @@ class Site:
     sessions: Sessions
     throttle: LoginThrottle
     templates: Jinja2Templates
+    proven: ProvenPasswords = field(default_factory=ProvenPasswords)
     readings: Readings = field(default_factory=Readings)
     # By version; what a version says never changes, and there are as many as people have loaded.
     known_taxonomies: dict[str, Taxonomy] = field(default_factory=dict)

@@ -27,7 +27,7 @@ class Stroke:
 
 def strokes(settings: Settings) -> dict[str, Stroke]:
     """What is sent, by name. It may take minutes: it is for a worker, and must not hold up the sweep."""
-    found = {"privacy": Stroke("work.privacy", LOOK_S)}
+    found = {"privacy": Stroke("work.privacy", LOOK_S), "findings": Stroke("work.look_through", LOOK_S)}
     if settings.handover.is_configured:
         found["handover"] = Stroke("work.hand_over", settings.handover.poll_s)
     if settings.similar.is_on:

@@ -125,6 +125,13 @@ def tend_privacy(wired: Wiring) -> None:
     Eraser(wired).tend(now=datetime.now(UTC))
 
 
+def look_through(wired: Wiring) -> int:
+    """Look through old conversations for what must not leave; returns how many were."""
+    from runtime.looking import look_through as look
+
+    return look(wired)
+
+
 def make_vectors(wired: Wiring) -> int:
     """Give calls the vectors by which similar ones are found; returns how many."""
     if not wired.settings.similar.is_on:

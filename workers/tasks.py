@@ -77,6 +77,12 @@ def tend_privacy() -> None:
     sweep.tend_privacy(wiring())
 
 
+@task("work.look_through", soft_limit_s=300)
+def look_through() -> None:
+    """Look through old conversations for what must not leave."""
+    sweep.look_through(wiring())
+
+
 @task("work.similar", soft_limit_s=3600)
 def make_vectors() -> None:
     """Give calls the vectors by which similar ones are found."""

@@ -138,5 +138,5 @@ def test_the_strokes_of_the_clock_wait_behind_no_call_and_go_stale():
     short = {name for name, stroke in strokes.items() if stroke["queue"] not in QUEUES}
     assert short == {"sweep", "batches", "roll-up"}
     # What may take minutes is a worker's, and must not hold up the clock's own.
-    assert strokes.keys() - short == {"privacy"}
+    assert strokes.keys() - short == {"privacy", "findings"}
     assert all(stroke["expires"] > 0 for stroke in strokes.values())

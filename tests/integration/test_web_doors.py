@@ -156,6 +156,9 @@ def test_basic_credentials_open_the_api(hall):
     assert hall.client.get("/api/v1/status", headers={"Authorization": f"Basic {pair}"}).status_code == 200
     for wrong in ("Basic x", "Basic", "Bearer abc", "Basic " + base64.b64encode(b"maria:no").decode()):
         assert hall.client.get("/api/v1/status", headers={"Authorization": wrong}).status_code == 401
+    with hall.wiring.database.write() as connection:
+        set_password(connection, "maria", "another good password")
+    assert hall.client.get("/api/v1/status", headers={"Authorization": f"Basic {pair}"}).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/login", "/calls", "/healthz", "/static/callwise.css", "/nothing", "/api/v1/calls"])

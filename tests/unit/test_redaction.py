@@ -5,11 +5,13 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calls import redaction_addresses, redaction_contexts, redaction_dates, redaction_ids, redaction_patterns
 from calls.redaction import find_sensitive, redact, redact_turns
 from calls.redaction_patterns import luhn_holds
+from calls.redaction_screens import has_any, has_figures, in_small
 from calls.transcript import Speaker, Turn
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -340,3 +342,38 @@ def test_a_hostile_text_is_read_in_time_that_grows_with_its_length():
     pieces = ("a", "1 ", "a at b dot ", "12 Main ", "march ", "my address is 1 ", "card number 4 ")
     for text in (*(piece * (60_000 // len(piece)) for piece in pieces), "".join(noise.choices("a1 .@-", k=60_000))):
         assert isinstance(redact(text), str)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "passes"),
+    [
+        (redaction_dates._BIRTH, lambda text: has_any(in_small(text), redaction_dates.BIRTH_SCREEN)),
+        (redaction_dates._BIRTH_DATE, lambda text: has_any(in_small(text), redaction_dates.BIRTH_SCREEN)),
+        (redaction_addresses._ANNOUNCES, lambda text: has_any(in_small(text), redaction_addresses.ADDRESS_SCREEN)),
+        (redaction_addresses._ASKS, lambda text: has_any(in_small(text), redaction_addresses.ADDRESS_SCREEN)),
+        (redaction_addresses._WRITTEN, has_figures),
+        (redaction_patterns._IBAN_START, has_figures),
+        (redaction_patterns._AT_DOMAIN, lambda text: has_any(in_small(text), redaction_patterns._DOTS)),
+        (redaction_ids._WRITTEN, lambda text: has_figures(text) or redaction_ids._IN_LETTERS.search(text)),
+    ],
+    ids=["birth", "birth_date", "announced", "asked_for", "written_address", "iban", "domain", "written_id"],
+)
+def test_a_screen_lets_through_whatever_its_pattern_fits(pattern, passes):
+    @settings(max_examples=15)
+    @given(st.from_regex(pattern))
+    def fits(text):
+        assert passes(text)
+        # What a pattern takes for the same letters.
+        for sign, like in (("i", "\u0130"), ("i", "\u0131"), ("s", "\u017f")):
+            other = text.replace(sign, like)
+            assert passes(other) or not pattern.search(other)
+
+    fits()
+
+
+@settings(max_examples=40)
+@given(st.from_regex(redaction_contexts._CONTEXT))
+def test_what_a_number_is_is_read_alike_in_whatever_letters(text):
+    for said in (text, text.upper(), text.replace("s", "\u017f"), text.replace("i", "\u0130"), f"{text} NIR nie"):
+        whole = tuple(found.lastgroup for found in redaction_contexts._CONTEXT.finditer(said))
+        assert redaction_contexts.contexts_of(said) == whole
