@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-_HEX = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.dtype("S2"))
-# Where the 32 digits of a UUID stand in its text, and where its hyphens do.
-_AT_HYPHENS = [8, 13, 18, 23]
-_AT_DIGITS = [at for at in range(36) if at not in _AT_HYPHENS]
+# Where the 32 digits of a UUID stand in its text, between its hyphens.
+_DIGITS = [slice(0, 8), slice(9, 13), slice(14, 18), slice(19, 23), slice(24, 36)]
 _ID_CHARACTERS = 36
 _STORED = {pa.date32(): np.dtype(np.int32)}
 
@@ -56,21 +54,22 @@ def ids(data: bytes, *, zeros_are_null: bool) -> pa.Array:
     """UUIDs, 16 bytes each, as text."""
     raw = np.frombuffer(data, np.uint8).reshape(-1, 16)
     is_missing = ~raw.any(axis=1) if zeros_are_null else np.zeros(len(raw), np.bool_)
-    return _hyphened(_HEX[raw].view(np.uint8), is_missing)
+    return _hyphened(data.hex(), is_missing)
 
 
 def ids_of(values: Sequence[str | None]) -> pa.Array:
     """UUIDs, 32 digits each, as text; None is null."""
     zeros = "0" * 32
-    digits = np.frombuffer("".join([value or zeros for value in values]).encode(), np.uint8).reshape(-1, 32)
+    digits = "".join([value or zeros for value in values])
     return _hyphened(digits, np.fromiter((value is None for value in values), np.bool_, len(values)))
 
 
-def _hyphened(digits: Any, is_missing: Any) -> pa.Array:
+def _hyphened(digits: str, is_missing: Any) -> pa.Array:
     count = len(is_missing)
-    text = np.empty((count, _ID_CHARACTERS), np.uint8)
-    text[:, _AT_DIGITS] = digits.reshape(count, 32)
-    text[:, _AT_HYPHENS] = ord("-")
+    given = np.frombuffer(digits.encode(), np.uint8).reshape(count, 32)
+    text = np.full((count, _ID_CHARACTERS), ord("-"), np.uint8)
+    for n, at in enumerate(_DIGITS):
+        text[:, at] = given[:, at.start - n : at.stop - n]
     offsets = np.arange(0, _ID_CHARACTERS * (count + 1), _ID_CHARACTERS, dtype=np.int32)
     buffers = [_validity(is_missing), pa.py_buffer(offsets), pa.py_buffer(text)]
     return pa.Array.from_buffers(pa.string(), count, buffers)

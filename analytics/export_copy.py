@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from analytics.export_bits import Word, excess, packed, unpacked, words
+from analytics.export_bits import BEYOND, Word, packed, unpacked, words
 from analytics.export_columns import ids, numbers, numbers_of, texts
 from analytics.export_tables import Bits, ExportTable
 from analytics.star import SCHEMA
@@ -110,8 +110,7 @@ def _asked(select: sa.Select[Any] | None, bits: tuple[Bits, ...], key: str) -> _
     ends = [column for name, column in columns.items() if name not in taken]
     listed = [
         *(_never_null(found.column) for found in fixed),
-        *(packed(word, columns) for word in in_bits),
-        *([excess(bits, columns)] if bits else []),
+        *packed(in_bits, columns),
         *ends,
     ]
     statement = select.with_only_columns(*listed, maintain_column_froms=True)
@@ -186,7 +185,7 @@ class _Layout:
         self, fixed: Sequence[_Fixed], in_bits: Sequence[Word], ends: Sequence[tuple[str, Callable[[bytes], Any]]]
     ) -> None:
         self._fixed, self._words, self._ends = fixed, in_bits, ends
-        sizes = [found.dtype for found in fixed] + [">i8"] * (len(in_bits) + bool(in_bits))
+        sizes = [found.dtype for found in fixed] + [">i8"] * len(in_bits)
         # Of each row: how many fields, and before each field how many bytes.
         self._row = np.dtype(
             [("fields", ">i2"), *(pair for n, size in enumerate(sizes) for pair in ((f"l{n}", ">i4"), (f"f{n}", size)))]
@@ -203,19 +202,18 @@ class _Layout:
             found.column.name: found.read(begins[f"f{n}"], wanted.field(found.column.name).type)
             for n, found in enumerate(self._fixed)
         }
+        is_beyond = None
         for n, word in enumerate(self._words, len(self._fixed)):
-            arrays |= {
-                name: numbers(values, wanted.field(name).type)
-                for name, values in unpacked(word, begins[f"f{n}"].astype(np.int64)).items()
-            }
+            of_word = unpacked(word, begins[f"f{n}"].astype(np.int64))
+            is_beyond = of_word.pop(BEYOND, is_beyond)
+            arrays |= {name: numbers(values, wanted.field(name).type) for name, values in of_word.items()}
         if self._ends:
             arrays |= self._read_ends(pc.binary_slice(whole, size, _LONGEST).dictionary_encode(), wanted)
         batch = pa.RecordBatch.from_arrays([arrays[field.name] for field in wanted], schema=wanted)
-        if self._words and (is_beyond := begins[f"f{len(self._fixed) + len(self._words)}"] != 0).any():
+        if is_beyond is not None and is_beyond.any():
             # The first of the columns of one size is the key of the table.
-            # The first of the columns of one size is the key of the table.
-            left_out.extend(begins["f0"][is_beyond].tolist())
-            return batch.filter(numbers(~is_beyond, pa.bool_()))
+            left_out.extend(begins["f0"][is_beyond != 0].tolist())
+            return batch.filter(numbers(is_beyond == 0, pa.bool_()))
         return batch
 
     def _read_ends(self, ends: pa.DictionaryArray, wanted: pa.Schema) -> Mapping[str, pa.Array]:

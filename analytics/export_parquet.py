@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,14 @@ from analytics.export_pieces import Context, Piece
 from analytics.export_tables import ColumnType, ExportTable
 
 # To be raised when files of the same content get another form, so that all are written again.
-_FORM = 3
-_IN_HAND = 2
+_FORM = 4
+_IN_HAND = 1
+# A group of rows and a page of a column cost their writer something whatever they hold, and their reader, too.
+_GROUP_BATCHES = 4
+_PAGE_ROWS = 1 << 30
 # Of a number with more bits, a part of a file holds about as many values as rows.
 _FEW_BITS = 16
+_AS_MANY_AS_ROWS = {"customer_key", "call_key"}
 
 
 def pieces(context: Context) -> Iterator[Piece]:
@@ -60,11 +65,11 @@ def write_parquet(connection: sa.Connection, table: ExportTable, path: Path) -> 
     One thread asks for the rows and takes them apart, another compresses what is there already.
     """
     texts = [column.name for column in table.columns if column.type in {ColumnType.TEXT, ColumnType.BOOLEAN}]
-    few = [one.name for one in table.bits if one.width <= _FEW_BITS] + ([table.day] if table.day else [])
+    few = [one.name for one in table.bits if one.width <= _FEW_BITS] + [*table.foreign_keys.keys() - _AS_MANY_AS_ROWS]
     keys = [*table.order, *(column.name for column in table.columns if column.type is ColumnType.DATETIME)]
     # A code for a value that occurs again and again; an id occurs once. Bounds are kept for what is searched by.
     coded = {name for name in (*texts, *few) if not name.endswith("_id")}
-    options = {"use_dictionary": sorted(coded), "write_statistics": keys}
+    options = {"use_dictionary": sorted(coded), "write_statistics": keys, "max_rows_per_page": _PAGE_ROWS}
     rows = 0
     with (
         pq.ParquetWriter(path, schema(table), compression="zstd", **options) as file,
@@ -72,15 +77,15 @@ def write_parquet(connection: sa.Connection, table: ExportTable, path: Path) -> 
         closing(batches(connection, table)) as found,
     ):
         in_hand: list[Future[None]] = []
-        for batch in found:
+        while group := list(islice(found, _GROUP_BATCHES)):
             if len(in_hand) == _IN_HAND:
                 in_hand.pop(0).result()
-            in_hand.append(behind.submit(_append, file, batch))
-            rows += batch.num_rows
+            in_hand.append(behind.submit(_append, file, group))
+            rows += sum(batch.num_rows for batch in group)
         for written in in_hand:
             written.result()
     return rows
 
 
-def _append(file: pq.ParquetWriter, batch: pa.RecordBatch) -> None:
-    file.write_batch(batch)
+def _append(file: pq.ParquetWriter, group: list[pa.RecordBatch]) -> None:
+    file.write_table(pa.Table.from_batches(group))

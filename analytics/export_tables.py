@@ -40,11 +40,15 @@ class ExportColumn:
 
 
 class Bits(NamedTuple):
-    """A column whose value plus `bias` is no negative number of more than `width` bits, on nearly every row."""
+    """A column whose value plus `bias` is no negative number of more than `width` bits, on nearly every row.
+
+    `is_whole`: these are all the bits that the column has, its sign among them.
+    """
 
     name: str
     width: int
     bias: int
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,9 +127,9 @@ _OF_UNIT = {"calls": (1, 0), "ms": (24, 0), "microusd": (24, 0), "tenths": (8, 1
 _BITS = (
     *(Bits(part.name, *_OF_UNIT[part.unit]) for part in PARTS),
     *(Bits(name, 1, 0) for name in ("is_sample", "is_demo", "is_window_complete")),
-    # -1 where not known.
-    *(Bits(f"{name}_key", 16, 1) for name in ("reason", "queue", "agent", "team")),
-    *(Bits("customer_key", 32, 1), Bits("date_key", 25, 0), Bits("hour_of_day", 5, 0)),
+    # To take a number of 32 bits as it is costs less than to see whether half of them would do.
+    *(Bits(f"{name}_key", 32, 0, is_whole=True) for name in ("reason", "queue", "agent", "team", "customer", "date")),
+    Bits("hour_of_day", 5, 0),
 )
 
 _PERSONAL = (

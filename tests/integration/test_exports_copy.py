@@ -81,6 +81,7 @@ def test_a_number_that_needs_more_bits_than_most_comes_as_it_is(centre: Database
         3: {"acw_time_ms": -1, "interruption_count": 2**16},
         # As far as the bits go.
         4: {"handle_time_ms": 2**24 - 1, "sentiment_tenths": 127, "sentiment_end_tenths": -128},
+        5: {"reason_key": -(2**31), "queue_key": 2**31 - 1, "agent_key": 2**31 - 1, "team_key": -(2**31)},
     }
     with centre.write() as connection:
         for number, values in far.items():
