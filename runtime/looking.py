@@ -17,8 +17,9 @@ log = structlog.get_logger()
 
 # A kill loses what is between two transactions; others wait for one no longer than for so many rows.
 AT_ONCE = 100
-# The work of one stroke: a quarter of a core while calls are left. A worker that is stopped waits no longer for it.
-ROUND_S = 15.0
+# The work of one stroke (workers.strokes: a quarter of a core while calls are left). A worker that is stopped waits no
+# longer for it, and nobody takes its pool for stuck (workers.sweep).
+ROUND_S = 5.0
 
 
 def look_through(wired: Wiring, *, within_s: float = ROUND_S, at_once: int = AT_ONCE) -> int:

@@ -9,6 +9,8 @@ from runtime.settings import Settings
 LOOK_S = 60.0
 # The same, whether a week is to be reported.
 REPORT_LOOK_S = 900.0
+# How often old calls are looked through for a while; where none is left, it is a question to the database.
+LOOK_THROUGH_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Stroke:
 
 def strokes(settings: Settings) -> dict[str, Stroke]:
     """What is sent, by name. It may take minutes: it is for a worker, and must not hold up the sweep."""
-    found = {"privacy": Stroke("work.privacy", LOOK_S), "findings": Stroke("work.look_through", LOOK_S)}
+    found = {"privacy": Stroke("work.privacy", LOOK_S), "findings": Stroke("work.look_through", LOOK_THROUGH_S)}
     if settings.handover.is_configured:
         found["handover"] = Stroke("work.hand_over", settings.handover.poll_s)
     if settings.similar.is_on:
