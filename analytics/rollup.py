@@ -28,8 +28,16 @@ from crm.touched_tables import touched_call
 
 # As many calls as one transaction follows: on SQLite, others wait for their turn to write meanwhile.
 MARKS_AT_ONCE = 2_000
-_SOME = sa.select(touched_call.c.id).limit(sa.literal_column(str(MARKS_AT_ONCE)))
-_TAKE_MARKS = Prepared(sa.delete(touched_call).where(touched_call.c.id.in_(_SOME)).returning(touched_call.c.call_id))
+_LIMIT = sa.literal_column(str(MARKS_AT_ONCE))
+_SOME = sa.select(touched_call.c.id).limit(_LIMIT)
+# PostgreSQL is told where the marks lie: it counts the table mostly when it is empty, and then looks for each id by
+# reading all of it.
+_PLACE = sa.literal_column("ctid")
+_PLACES = sa.func.array(sa.select(_PLACE).select_from(touched_call).limit(_LIMIT).scalar_subquery())
+_TAKE_MARKS = {
+    name: Prepared(sa.delete(touched_call).where(some).returning(touched_call.c.call_id))
+    for name, some in (("sqlite", touched_call.c.id.in_(_SOME)), ("postgresql", _PLACE == sa.any_(_PLACES)))
+}
 _ONE_AT_A_TIME = 0x63616C6C77697365
 
 
@@ -81,7 +89,8 @@ class _Marks:
 
 def _take_marks(connection: sa.Connection) -> _Marks:
     days = sa.delete(touched_day).returning(touched_day.c.utc_day)
-    return _Marks([row[0] for row in _TAKE_MARKS.rows(connection)], connection.execute(days).scalars().all())
+    calls = _TAKE_MARKS[connection.dialect.name].rows(connection)
+    return _Marks([row[0] for row in calls], connection.execute(days).scalars().all())
 
 
 def _changes(
