@@ -80,8 +80,10 @@ def write_parquet(connection: sa.Connection, table: ExportTable, path: Path) -> 
         while group := list(islice(found, _GROUP_BATCHES)):
             if len(in_hand) == _IN_HAND:
                 in_hand.pop(0).result()
-            in_hand.append(behind.submit(_append, file, group))
             rows += sum(batch.num_rows for batch in group)
+            in_hand.append(behind.submit(_append, file, group))
+            # It goes when it is written, not when the next one is there.
+            del group
         for written in in_hand:
             written.result()
     return rows

@@ -28,8 +28,16 @@ from crm.touched_tables import touched_call
 
 # As many calls as one transaction follows: on SQLite, others wait for their turn to write meanwhile.
 MARKS_AT_ONCE = 2_000
-_SOME = sa.select(touched_call.c.id).limit(sa.literal_column(str(MARKS_AT_ONCE)))
-_TAKE_MARKS = Prepared(sa.delete(touched_call).where(touched_call.c.id.in_(_SOME)).returning(touched_call.c.call_id))
+_LIMIT = sa.literal_column(str(MARKS_AT_ONCE))
+_SOME = sa.select(touched_call.c.id).limit(_LIMIT)
+# PostgreSQL is told where the marks lie: it counts the table mostly when it is empty, and then looks for each id by
+# reading all of it.
+_PLACE = sa.literal_column("ctid")
+_PLACES = sa.func.array(sa.select(_PLACE).select_from(touched_call).limit(_LIMIT).scalar_subquery())
+_TAKE_MARKS = {
+    name: Prepared(sa.delete(touched_call).where(some).returning(touched_call.c.call_id))
+    for name, some in (("sqlite", touched_call.c.id.in_(_SOME)), ("postgresql", sa.any_(_PLACES) == _PLACE))
+}
 _ONE_AT_A_TIME = 0x63616C6C77697365
 
 
@@ -52,7 +60,7 @@ def refresh(database: Database, zone: str, now: datetime | None = None, *, fisca
             if state is None or state.time_zone != zone:
                 return count + _recompute(connection, site, now, state, fiscal_starts_in)
             # The marks first: whoever makes a call's agent marks the call with it, and both are seen then.
-            marks = _take_marks(connection)
+            marks = take_marks(connection)
             _follow(connection, marks, state, _changes(connection, site, now, state, fiscal_starts_in))
             count += len(marks.call_ids) + len(marks.utc_days)
             if len(marks.call_ids) < MARKS_AT_ONCE:
@@ -73,15 +81,18 @@ def recompute_all(
 
 
 @dataclass(frozen=True)
-class _Marks:
-    # As the driver has them.
+class Marks:
+    """What has changed since the last refresh; the ids of calls are as the driver has them."""
+
     call_ids: Sequence[Any]
     utc_days: Sequence[date]
 
 
-def _take_marks(connection: sa.Connection) -> _Marks:
+def take_marks(connection: sa.Connection) -> Marks:
+    """Take the marks of days, and of up to MARKS_AT_ONCE calls."""
     days = sa.delete(touched_day).returning(touched_day.c.utc_day)
-    return _Marks([row[0] for row in _TAKE_MARKS.rows(connection)], connection.execute(days).scalars().all())
+    calls = _TAKE_MARKS[connection.dialect.name].rows(connection)
+    return Marks([row[0] for row in calls], connection.execute(days).scalars().all())
 
 
 def _changes(
@@ -96,8 +107,11 @@ def _changes(
     return Changes(now, zone, fiscal_starts_in, keys, moved_agents)
 
 
-def _follow(connection: sa.Connection, marks: _Marks, state: sa.Row[Any], changes: Changes) -> None:
+def _follow(connection: sa.Connection, marks: Marks, state: sa.Row[Any], changes: Changes) -> None:
     now = changes.now
+    if connection.dialect.name == "postgresql":
+        # What is looked for has just been written: it is in the memory, and its place there is as good as any.
+        connection.exec_driver_sql("SET LOCAL random_page_cost = 1.1")
     if state.fiscal_starts_in != changes.fiscal_starts_in:
         dimensions.renew_dates(connection, changes.fiscal_starts_in)
     follow_teams(connection, changes.moved_agents.items(), changes)

@@ -6,6 +6,7 @@ same rows as ours.
 """
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -79,6 +80,8 @@ def measure(
         facts_s, recompute_s = _timed(lambda: fill_facts(database, call_count, now)), None
     else:
         facts_s, recompute_s = None, _timed(lambda: refresh(database, ZONE, now))
+    # As workers do: workers/app.py.
+    gc.freeze()
     differing = _differing(database, call_count, now)
     effects = _effects(database, call_count, rounds, now, with_recompute=not facts_by_sql)
     pages = _dashboards(database, rounds)

@@ -1,5 +1,6 @@
 """The Celery app: settings are read when it is first used, in the process that uses it (`celery -A workers.app`)."""
 
+import gc
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -184,3 +185,6 @@ def _child_began(**_: object) -> None:
     # One thread per child: two cores' worth of children would otherwise each start a thread per core.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    # The program itself is nothing for the garbage collector to look through: each few roll-ups make it look through
+    # everything, which costs as much as they do.
+    gc.freeze()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from analytics.exports import MANIFEST, export
 from analytics.measures import BY_SLUG
 from analytics.points import Point, counts
-from analytics.rollup import recompute_all, refresh
+from analytics.rollup import recompute_all, refresh, take_marks
 from analytics.star import AGGREGATES, UNCHECKED, agg_period, fact_call
 from analytics.sums import Filters, Over
 from analytics.trends import By, heat_map, row_document, totals, trend
@@ -112,6 +112,30 @@ def sums_of(database: Database) -> list[list[tuple[object, ...]]]:
             [tuple(row)[:-1] for row in connection.execute(sa.select(table).order_by(*table.primary_key))]
             for table in AGGREGATES
         ]
+
+
+def test_marks_are_taken_without_reading_all_for_each(postgres_database: Database) -> None:
+    marks, read = (
+        sa.table("touched_call"),
+        sa.text("SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = :name"),
+    )
+    count = 500
+    with postgres_database.write() as connection:
+        prepare(connection)
+        for number in range(count):
+            touch_call(connection, id_of("call", number))
+        # Taken at once: the pages are still there when the server counts the rows.
+        connection.execute(sa.delete(marks))
+    with postgres_database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("ANALYZE touched_call"))
+    with postgres_database.write() as connection:
+        for number in range(count):
+            touch_call(connection, id_of("call", number))
+    with postgres_database.write() as connection:
+        taken = take_marks(connection).call_ids
+        rows = connection.execute(read, {"name": marks.name}).scalar_one()
+    assert len(set(taken)) == count
+    assert rows <= 3 * count
 
 
 def test_a_call_that_commits_while_the_roll_up_runs_is_in_the_next_one(postgres_database: Database) -> None:
