@@ -155,17 +155,20 @@ class StuckPool:
     when such a child is killed, its lock stays taken, and every other child waits for ever without a word.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, after_s: float = STUCK_S) -> None:
         self._database = database
+        self._after_s = after_s
         self._messages: frozenset[str] = frozenset()
         self._since = monotonic()
 
     def is_stuck(self) -> bool:
-        """Whether the same messages have waited for STUCK_S while nobody worked on anything."""
-        messages = frozenset(str(request.id) for request in list(state.reserved_requests))
+        """Whether the same messages have waited for `after_s` while nobody worked on anything."""
+        # What a child works on counts as reserved, too: an export may take an hour, and holds no call.
+        waits = not state.active_requests
+        messages = frozenset(str(request.id) for request in list(state.reserved_requests)) if waits else frozenset()
         if messages != self._messages or not messages:
             self._messages, self._since = messages, monotonic()
-        if monotonic() - self._since < STUCK_S:
+        if not messages or monotonic() - self._since < self._after_s:
             return False
         with self._database.read() as connection:
             return not waiting.is_any_held(connection, now=datetime.now(UTC))

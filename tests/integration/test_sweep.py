@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 from celery import Celery
+from celery.worker import state
 
 from bench.chaos.proxy import Proxy
 from calls.pipeline import PIPELINE, QUEUES, TRANSCRIBE, UNDERSTAND
@@ -20,7 +21,7 @@ from workers.app import app as clock
 from workers.app import transport_options
 from workers.leases import RENEWED_EVERY, Leases
 from workers.run import SignsOfLife
-from workers.sweep import QUEUE_LIMIT, sweep
+from workers.sweep import QUEUE_LIMIT, StuckPool, sweep
 
 NOW = datetime.now(UTC)
 
@@ -140,3 +141,23 @@ def test_the_strokes_of_the_clock_wait_behind_no_call_and_go_stale():
     # What may take minutes is a worker's, and must not hold up the clock's own.
     assert strokes.keys() - short == {"privacy", "findings"}
     assert all(stroke["expires"] > 0 for stroke in strokes.values())
+
+
+class Message:
+    """What Celery keeps of a message that its worker has taken."""
+
+    id = "1"
+    name = "work.export"
+
+
+def test_a_pool_is_stuck_when_nobody_takes_a_message_and_not_while_one_works_for_long(database):
+    message, pool = Message(), StuckPool(database, after_s=0.0)
+    assert not pool.is_stuck()
+    state.task_reserved(message)
+    try:
+        assert pool.is_stuck()
+        state.task_accepted(message)
+        assert not pool.is_stuck()
+    finally:
+        state.task_ready(message)
+    assert not pool.is_stuck()
