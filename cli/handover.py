@@ -18,9 +18,10 @@ from cli.common import HomeOption, JsonFlag, emit, say, stop, wire
 from crm.access import OPERATOR
 from crm.audit import Action, note
 from crm.calls import find_call
+from crm.destinations import destinations_document
 from crm.handover import call_link, handed_call, ids_in
 from crm.handover_queue import know_destinations, queue_since
-from crm.handover_status import ask_for, destinations_document, resume, standing_document, standings
+from crm.handover_status import ask_for, resume, standing_document, standings
 from crm.schema import require_current
 from runtime.wiring import Wiring
 

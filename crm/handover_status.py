@@ -14,6 +14,7 @@ from crm.calls import NoSuchCall, see_call
 from crm.corrections import approval_of
 from crm.crm_links import Entity
 from crm.database import insert
+from crm.destinations import iso_moment
 from crm.erased import is_erased
 from crm.handover_tables import crm_link, handover, handover_destination
 from crm.reviews import NotUnderstood
@@ -173,39 +174,6 @@ def resume(connection: sa.Connection, viewer: Viewer, destination: str, *, now: 
     ).rowcount
 
 
-def destinations_document(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Every destination with how many calls stand where: `{"name", "kind", "calls": {state: n}, ...}`, by name."""
-    counts: dict[str, dict[str, int]] = {}
-    for row in connection.execute(
-        sa.select(handover.c.destination, handover.c.state, sa.func.count().label("calls")).group_by(
-            handover.c.destination, handover.c.state
-        )
-    ):
-        counts.setdefault(row.destination, {})[row.state] = row.calls
-    rows = connection.execute(sa.select(handover_destination).order_by(handover_destination.c.name))
-    return [
-        {
-            "name": row.name,
-            "kind": row.kind,
-            "calls": {state.value: counts.get(row.name, {}).get(state, 0) for state in State},
-            "is_paused": row.paused_at is not None,
-            "paused_at": _moment(row.paused_at),
-            "not_before": _moment(row.not_before),
-            "failure_count": row.failure_count,
-            "last_code": row.last_code,
-            "last_detail": row.last_detail,
-            "last_sent_at": _moment(row.last_sent_at),
-            "since": _moment(row.since),
-        }
-        for row in rows
-    ]
-
-
-def handover_counts(connection: sa.Connection) -> dict[str, dict[str, Any]]:
-    """By destination how many calls stand where, and whether it is paused."""
-    return {one["name"]: one["calls"] | {"is_paused": one["is_paused"]} for one in destinations_document(connection)}
-
-
 def failed_handovers(connection: sa.Connection, *, limit: int = 20) -> list[FailedHandover]:
     """Calls that could not be handed over, the latest first."""
     rows = connection.execute(
@@ -224,15 +192,11 @@ def standing_document(found: Standing) -> dict[str, Any]:
         "kind": found.kind,
         "state": found.state.value if found.state else None,
         "code": found.code,
-        "due_at": _moment(found.due_at),
+        "due_at": iso_moment(found.due_at),
         "attempt_count": found.attempt_count,
-        "sent_at": _moment(found.sent_at),
+        "sent_at": iso_moment(found.sent_at),
         "sent_revision": found.sent_revision,
         "object_id": found.object_id,
         "asked_by": found.asked_by,
         "is_paused": found.is_paused,
     }
-
-
-def _moment(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat().replace("+00:00", "Z")

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from calls.pipeline import RECLASSIFY, Lane, Stage
 from crm.awaited import awaited_count
 from crm.database import insert
-from crm.handover_status import handover_counts
+from crm.destinations import handover_counts
 from crm.privacy_tables import doomed_object
 from crm.tables import call, call_analysis, job, process_beat, unreadable_event
 from crm.unlooked import unlooked_count

@@ -17,7 +17,7 @@ from calls.errors import CallwiseError, ObjectGone
 from calls.pipeline import Lane
 from calls.recording import OWN_PREFIX
 from crm.batches import batch_counts
-from crm.handover_status import destinations_document
+from crm.destinations import destinations_document
 from crm.money import parked_counts
 from crm.schema import versions
 from crm.status import beats

@@ -126,7 +126,10 @@ class Centre:
     def work(self, parts=None, rounds=12):
         parts = parts or self.parts()
         for _ in range(rounds):
-            for call_id, step in self.due():
+            due = self.due()
+            if not due:
+                return
+            for call_id, step in due:
                 run_step(parts, step, call_id)
 
     def rows(self, table):

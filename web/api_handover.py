@@ -13,13 +13,13 @@ from calls.crm_payloads import MAPPERS
 from calls.handover import State, payload_hash
 from crm.access import Permission
 from crm.audit import Action, note
+from crm.destinations import destinations_document
 from crm.handover import call_link, handed_call, ids_in
 from crm.handover_queue import know_destinations
 from crm.handover_status import (
     NoSuchDestination,
     NotApproved,
     ask_for,
-    destinations_document,
     resume,
     standing_document,
     standings,

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from crm.access import Permission, Viewer
 from crm.audit import Action, note
 from crm.corrections import Approval, approval_of, approve
+from crm.destinations import destinations_document
 from crm.handover_queue import know_destinations
 from crm.handover_status import (
     FailedHandover,
@@ -18,7 +19,6 @@ from crm.handover_status import (
     NotApproved,
     Standing,
     ask_for,
-    destinations_document,
     failed_handovers,
     resume,
     standings,

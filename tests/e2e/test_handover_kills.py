@@ -14,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from crm.database import Database
+from crm.destinations import destinations_document
 from crm.handover_queue import know_destinations
-from crm.handover_status import destinations_document
 from crm.handover_tables import handover
 from crm.schema import upgrade
 from tests.e2e.processes import environment

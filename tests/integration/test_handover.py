@@ -18,7 +18,8 @@ from crm.access import OPERATOR
 from crm.corrections import approve, correct, revision_of
 from crm.crm_links import Entity, linked
 from crm.database import Database
-from crm.handover_status import NotApproved, ask_for, destinations_document, failed_handovers, resume, standings
+from crm.destinations import destinations_document
+from crm.handover_status import NotApproved, ask_for, failed_handovers, resume, standings
 from crm.handover_tables import crm_link, handover
 from crm.tables import agent, call
 from runtime.handover import Handovers

@@ -94,6 +94,8 @@ class Desk:
         for _ in range(rounds):
             with self.database.read() as connection:
                 due = waiting.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES)
+            if not due:
+                return
             for call_id, step in due:
                 run_step(parts, step, call_id)
 

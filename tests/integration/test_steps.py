@@ -77,10 +77,12 @@ class Centre:
         )
 
     def work(self, parts, rounds=12):
-        """Do what is due, again and again, as workers would."""
+        """Do what is due, again and again, as workers would, until nothing is."""
         for _ in range(rounds):
             with self.database.read() as connection:
                 due = waiting.due(connection, now=datetime.now(UTC), limit=10, queues=QUEUES)
+            if not due:
+                return
             for call_id, step in due:
                 run_step(parts, step, call_id)
 
