@@ -28,11 +28,11 @@ from crm.touched_tables import touched_call
 
 # As many calls as one transaction follows: on SQLite, others wait for their turn to write meanwhile.
 MARKS_AT_ONCE = 2_000
-_LIMIT = sa.literal_column(str(MARKS_AT_ONCE))
+_LIMIT: sa.ColumnElement[int] = sa.literal_column(str(MARKS_AT_ONCE))
 _SOME = sa.select(touched_call.c.id).limit(_LIMIT)
 # PostgreSQL is told where the marks lie: it counts the table mostly when it is empty, and then looks for each id by
 # reading all of it.
-_PLACE = sa.literal_column("ctid")
+_PLACE: sa.ColumnElement[str] = sa.literal_column("ctid")
 _PLACES = sa.func.array(sa.select(_PLACE).select_from(touched_call).limit(_LIMIT).scalar_subquery())
 _TAKE_MARKS = {
     name: Prepared(sa.delete(touched_call).where(some).returning(touched_call.c.call_id))
