@@ -53,7 +53,8 @@ def versions(database: Database) -> tuple[str | None, str | None]:
 def require_current(database: Database) -> None:
     """Raise DatabaseBehind, with the fix, unless the database is at the code's version."""
     found, wanted = versions(database)
+    if found is None:
+        where = database.url.render_as_string(hide_password=True)
+        raise DatabaseBehind(f"nothing of Callwise is in {where} yet: run `callwise db upgrade`")
     if found != wanted:
-        raise DatabaseBehind(
-            f"the database is at version {found or 'none'}, this code needs {wanted}: run `callwise db upgrade`"
-        )
+        raise DatabaseBehind(f"the database is at version {found}, this code needs {wanted}: run `callwise db upgrade`")
