@@ -220,10 +220,11 @@ def earlier_calls(
 @lru_cache(maxsize=256)
 def _earlier(viewer: Viewer) -> sa.Select[Any]:
     of_call: sa.BindParameter[UUID] = sa.bindparam("of_call", type_=sa.Uuid())
-    this = sa.select(call.c.contact_id, call.c.happened_at).where(call.c.id == of_call).subquery()
+    this = call.alias("this_call")
     return (
         select_lines(this.join(call, call.c.contact_id == this.c.contact_id))
-        .where(visible_calls(viewer), call.c.happened_at <= this.c.happened_at, call.c.id != of_call)
+        .where(this.c.id == of_call, visible_calls(viewer), call.c.happened_at <= this.c.happened_at)
+        .where(call.c.id != of_call)
         .order_by(call.c.happened_at.desc(), call.c.id.desc())
         .limit(sa.bindparam("at_most", type_=sa.Integer()))
     )
