@@ -7,6 +7,7 @@ are timed in the same run. The load of the machine is printed with the figures.
 """
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -68,6 +69,8 @@ def main() -> None:
             is_empty = connection.execute(sa.select(sa.exists().where(call.c.id.is_not(None)))).scalar_one() == 0
         if is_empty:
             fill(database, given.calls)
+        # As the web's processes do: web/serving.py.
+        gc.freeze()
         print(json.dumps(measure(database, given.rounds, given.seconds), indent=2))
 
 

@@ -1,5 +1,6 @@
 """The pages and the API of a real web process, timed from outside."""
 
+import gc
 import gzip
 import json
 import os
@@ -182,6 +183,8 @@ def app() -> Any:
     from web.app import create_app
 
     inner = create_app(Wiring(read_settings()))
+    # As web/serving.py does.
+    gc.freeze()
 
     async def timed(scope: Any, receive: Any, send: Any) -> None:
         started, started_cpu = time.perf_counter(), time.process_time()
