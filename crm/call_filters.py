@@ -29,12 +29,8 @@ _MANY_CONTACTS = 2000
 _MANY_AGENTS = 400
 # A value of another column, as a rule, has a tenth of all calls.
 _USUAL_PARTS = 10
-# Rows are read one by one in the order of an index, and the latest lie in memory: taken for as dear as PostgreSQL takes
-# them, a walk through all calls would seem to cost less than one through those that are wanted.
-_BY_VALUES = sa.text("SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL random_page_cost = 1.1")
-_BY_VALUES = _BY_VALUES.execution_options(no_parameters=True)
-_AS_BEFORE = sa.text("SET LOCAL plan_cache_mode = auto; SET LOCAL random_page_cost TO DEFAULT")
-_AS_BEFORE = _AS_BEFORE.execution_options(no_parameters=True)
+_BY_VALUES = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
+_AS_BEFORE = sa.text("SET LOCAL plan_cache_mode = auto")
 
 
 class WrongQuery(CallwiseError):
