@@ -6,7 +6,6 @@ same rows as ours.
 """
 
 import argparse
-import gc
 import json
 import os
 import random
@@ -34,6 +33,7 @@ from crm.database import Database
 from crm.jobs import touch_call
 from crm.schema import upgrade
 from crm.tables import call_analysis
+from runtime.program import spare_the_program
 from web.trend_figures import OF_REASONS
 
 ZONE = "UTC"
@@ -80,8 +80,8 @@ def measure(
         facts_s, recompute_s = _timed(lambda: fill_facts(database, call_count, now)), None
     else:
         facts_s, recompute_s = None, _timed(lambda: refresh(database, ZONE, now))
-    # As workers do: workers/app.py.
-    gc.freeze()
+    # As workers do.
+    spare_the_program()
     differing = _differing(database, call_count, now)
     effects = _effects(database, call_count, rounds, now, with_recompute=not facts_by_sql)
     pages = _dashboards(database, rounds)

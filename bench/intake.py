@@ -36,11 +36,11 @@ from crm.database import Database
 from crm.schema import upgrade
 from crm.tables import job
 from ingest.intake import BATCH, Intake, take_messages
-from ingest.listening import spare_the_program
 from ingest.names import NAME_PROFILES
 from ingest.profiles import PLAIN, Profiles
 from ingest.reconcile import reconcile
 from runtime.logs import set_up_logs
+from runtime.program import spare_the_program
 
 BUCKET = "recordings"
 PEER_MESSAGES = 2000

@@ -7,7 +7,6 @@ are timed in the same run. The load of the machine is printed with the figures.
 """
 
 import argparse
-import gc
 import json
 import os
 import random
@@ -32,6 +31,7 @@ from crm.database import Database
 from crm.schema import upgrade
 from crm.search import search
 from crm.tables import agent, call
+from runtime.program import spare_the_program
 from tests.servers.postgres import PostgresServer
 
 _PAGE = 50
@@ -69,8 +69,8 @@ def main() -> None:
             is_empty = connection.execute(sa.select(sa.exists().where(call.c.id.is_not(None)))).scalar_one() == 0
         if is_empty:
             fill(database, given.calls)
-        # As the web's processes do: web/serving.py.
-        gc.freeze()
+        # As the web's processes do.
+        spare_the_program()
         print(json.dumps(measure(database, given.rounds, given.seconds), indent=2))
 
 

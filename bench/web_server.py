@@ -1,6 +1,5 @@
 """The pages and the API of a real web process, timed from outside."""
 
-import gc
 import gzip
 import json
 import os
@@ -24,6 +23,7 @@ from crm.access import Permission
 from crm.database import Database
 from crm.tokens import create_token
 from crm.users import create_user
+from runtime.program import spare_the_program
 
 _READY_S = 240
 _CONNECTIONS = 16
@@ -183,8 +183,8 @@ def app() -> Any:
     from web.app import create_app
 
     inner = create_app(Wiring(read_settings()))
-    # As web/serving.py does.
-    gc.freeze()
+    # As `callwise web` does.
+    spare_the_program()
 
     async def timed(scope: Any, receive: Any, send: Any) -> None:
         started, started_cpu = time.perf_counter(), time.process_time()

@@ -21,6 +21,7 @@ from ingest.profiles import Reading, sidecar_key
 from ingest.reconcile import reconcile as compare
 from runtime.listening import make_all_listeners, make_intake, make_profiles
 from runtime.logs import set_up_logs
+from runtime.program import spare_the_program
 from runtime.wiring import Wiring
 
 profiles = typer.Typer(help="What telephony profiles read.", no_args_is_help=True)
@@ -80,6 +81,7 @@ def listen() -> None:
         signal.signal(number, lambda *_: ended.set())
     life = SignsOfLife(wired.database, "listen")
     life.start()
+    spare_the_program()
     run_listeners(listeners, ended)
     life.stop()
 

@@ -1,6 +1,5 @@
 """All sources of events of one process: made from their descriptions, run side by side, or emptied once."""
 
-import gc
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -61,7 +60,6 @@ def make_listeners(intake: Intake, sources: Sequence[Source]) -> list[Listener]:
 
 def run_listeners(listeners: Sequence[Listener], stop: threading.Event) -> None:
     """Run them side by side until `stop` is set, and return when all have ended; one that breaks is started again."""
-    spare_the_program()
     threads = [
         threading.Thread(target=_keep_running, args=(listener, stop), name=listener.name, daemon=True)
         for listener in listeners
@@ -71,13 +69,6 @@ def run_listeners(listeners: Sequence[Listener], stop: threading.Event) -> None:
     stop.wait()
     for thread in threads:
         thread.join(JOIN_S)
-
-
-def spare_the_program() -> None:
-    """Leave what is there by now, the program above all, out of what the garbage collector looks through: each few
-    batches make it look through everything, which costs as much as the batches.
-    """
-    gc.freeze()
 
 
 def catch_up(listeners: Sequence[Listener]) -> int:

@@ -17,8 +17,8 @@ log = structlog.get_logger()
 
 # A kill loses what is between two transactions; others wait for one no longer than for so many rows.
 AT_ONCE = 100
-# The work of one stroke (workers.strokes: a quarter of a core while calls are left). A worker that is stopped waits no
-# longer for it, and nobody takes its pool for stuck (workers.sweep).
+# The work of one stroke (workers.strokes: a quarter of a core while calls are left). A worker that is stopped, and
+# whatever else waits for its process, wait no longer for it.
 ROUND_S = 5.0
 
 

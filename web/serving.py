@@ -1,6 +1,5 @@
 """Serving the pages and the API: in this process, or in several that share one port."""
 
-import gc
 import os
 import signal
 from multiprocessing import parent_process
@@ -10,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from runtime.logs import set_up_logs
+from runtime.program import spare_the_program
 from runtime.settings import read_settings
 from runtime.wiring import Wiring
 
@@ -29,7 +29,7 @@ def serve(wiring: Wiring, *, host: str | None = None, port: int | None = None) -
 
         set_up_logs(settings.log_level)
         app = create_app(wiring, host=host)
-        _spare_the_program()
+        spare_the_program()
         uvicorn.run(app, host=address, port=at, log_level="warning", server_header=False)
         return
     # The others read the settings as this one did.
@@ -55,15 +55,8 @@ def app_of_settings() -> FastAPI:
     wiring = Wiring(read_settings())
     set_up_logs(wiring.settings.log_level)
     app = create_app(wiring)
-    _spare_the_program()
+    spare_the_program()
     return app
-
-
-def _spare_the_program() -> None:
-    """Leave the program out of what the garbage collector looks through: now and then a request would wait for a look
-    at all of it, 60 ms.
-    """
-    gc.freeze()
 
 
 def _end_with_parent() -> None:

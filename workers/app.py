@@ -1,6 +1,5 @@
 """The Celery app: settings are read when it is first used, in the process that uses it (`celery -A workers.app`)."""
 
-import gc
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -14,6 +13,7 @@ from kombu.exceptions import OperationalError
 
 from calls.pipeline import PIPELINE, QUEUES, Step
 from runtime.logs import set_up_logs
+from runtime.program import spare_the_program
 from runtime.settings import Settings, read_settings
 from runtime.wiring import Wiring
 from workers.leases import RENEWED_EVERY, Leases
@@ -185,6 +185,4 @@ def _child_began(**_: object) -> None:
     # One thread per child: two cores' worth of children would otherwise each start a thread per core.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-    # The program itself is nothing for the garbage collector to look through: each few roll-ups make it look through
-    # everything, which costs as much as they do.
-    gc.freeze()
+    spare_the_program()

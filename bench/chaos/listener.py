@@ -11,6 +11,7 @@ from crm.schema import require_current
 from ingest.listening import run_listeners
 from runtime.listening import make_all_listeners
 from runtime.logs import set_up_logs
+from runtime.program import spare_the_program
 from workers.app import bell, wiring
 from workers.run import SignsOfLife
 
@@ -31,6 +32,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     life = SignsOfLife(wired.database, "listen")
     life.start()
+    spare_the_program()
     run_listeners(listeners, ended)
     life.stop()
 

@@ -42,6 +42,13 @@ def plan_of(connection: sa.Connection, wanted: CallFilter, viewer: Viewer = OPER
     return [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
 
 
+def sent_from_now_on(connection: sa.Connection) -> list[tuple[str, Any]]:
+    """Each statement that is sent, with its values: the list grows."""
+    sent: list[tuple[str, Any]] = []
+    sa.event.listen(connection, "before_cursor_execute", lambda *given: sent.append(given[2:4]))
+    return sent
+
+
 @pytest.mark.parametrize("index", FILTERS)
 def test_sqlite_walks_the_index_of_the_filter_without_statistics(database: Database, index: str):
     with database.write() as connection:
@@ -88,12 +95,11 @@ def test_a_page_of_the_list_is_two_statements_and_one_for_each_name_of_its_filte
         seed_taxonomy(connection)
         for _ in range(3):
             seed_call(connection)
-        sent: list[str] = []
-        sa.event.listen(connection, "before_cursor_execute", lambda *given: sent.append(given[2]))
+        sent = sent_from_now_on(connection)
         list_calls(connection, OPERATOR, CallFilter())
-        assert sum(statement.startswith("SELECT") for statement in sent) == 2
+        assert sum(statement.startswith("SELECT") for statement, _ in sent) == 2
         list_calls(connection, OPERATOR, CallFilter(agent="andrew k", queue="deliveries"))
-        assert sum(statement.startswith("SELECT") for statement in sent) == 6
+        assert sum(statement.startswith("SELECT") for statement, _ in sent) == 6
 
 
 def test_counts_over_all_calls_are_read_from_indexes_alone(database: Database):
@@ -101,8 +107,7 @@ def test_counts_over_all_calls_are_read_from_indexes_alone(database: Database):
     with database.write() as connection:
         seed_taxonomy(connection)
         seed_call(connection)
-        sent: list[tuple[str, Any]] = []
-        sa.event.listen(connection, "before_cursor_execute", lambda *given: sent.append(given[2:4]))
+        sent = sent_from_now_on(connection)
         assert status(connection, NOW)["done"] == taxonomy_versions(connection)[0].call_count == 1
         for statement, values in list(sent):
             for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values):
@@ -121,8 +126,7 @@ def test_postgresql_begins_with_the_call_that_a_page_is_about(postgres_url: str)
         call_id = seed_call(connection, contact_number="+12065550100")
         contact_id = connection.execute(sa.select(call.c.contact_id).where(call.c.id == call_id)).scalar_one()
         connection.exec_driver_sql("SET enable_seqscan = off")
-        sent: list[tuple[str, Any]] = []
-        sa.event.listen(connection, "before_cursor_execute", lambda *given: sent.append(given[2:4]))
+        sent = sent_from_now_on(connection)
         call_in_full(connection, OPERATOR, call_id)
         assert [line.id for line in earlier_calls(connection, OPERATOR, call_id)] == [first]
         calls_of_customer(connection, OPERATOR, contact_id)
