@@ -1,5 +1,6 @@
 """Search by words in transcripts and summaries: the newest calls that have them, the best of these first."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,8 +23,11 @@ from crm.tables import call_analysis
 
 # So many of the newest calls with the words are put in order of how well they fit: what search costs has a bound.
 RANKED = 60
+# So many where some of them had to be looked through first for what must not be shown: that costs most of a search.
+RANKED_UNLOOKED = 20
 MAX_HITS = 50
 _EXCERPTS = 3
+_KEY = re.compile(r"([^.]*)(?:\.([0-9]{1,4})(?:\.([0-9]{1,2}))?)?")
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,15 @@ def search(
     if not 1 <= limit <= MAX_HITS:
         raise WrongQuery(f"limit is {limit}; it must be 1 to {MAX_HITS}")
     terms = read_terms(text)
-    key, passed = _read_key(after)
+    key, passed, size = _read_key(after)
     shown = ShownCalls(connection, viewer, find)
-    window = matching(connection, viewer, text, wanted, limit=RANKED, after=key, shown=shown)
+    window = matching(connection, viewer, text, wanted, limit=size, after=key, shown=shown, enough=RANKED_UNLOOKED)
     ranked = _ranked(shown, terms, window.numbers)
     chosen = ranked[passed : passed + limit]
     next_key = f"{window.next_key}.0" if window.next_key else None
     if passed + limit < len(ranked):
-        next_key = f"{key}.{passed + limit}"
+        # What has to be looked through now is known by then: the window stays as long as it is.
+        next_key = f"{key}.{passed + limit}.{len(window.numbers)}"
     back_to = _moment(window.numbers[-1]) if window.numbers else None
     hits = tuple(_hits(shown, terms, chosen))
     return SearchPage(hits, terms, back_to, next_key, shown.looked)
@@ -160,11 +165,13 @@ def _summaries(connection: sa.Connection, ids: Iterable[UUID]) -> Mapping[UUID, 
     return {row.call_id: row.summary for row in rows}
 
 
-def _read_key(after: str) -> tuple[str, int]:
-    key, dot, passed = after.partition(".")
-    if dot and not (passed.isdecimal() and len(passed) < 5):
+def _read_key(after: str) -> tuple[str, int, int]:
+    """The key of the window, how many of its calls were shown, and how many it has at most."""
+    match = _KEY.fullmatch(after)
+    if not match:
         raise WrongQuery(f"{after!r} is no page key; take it from `next` of the page before")
-    return key, int(passed) if dot else 0
+    key, passed, size = match.groups()
+    return key, int(passed or 0), min(max(1, int(size or RANKED)), RANKED)
 
 
 def _moment(number: int) -> datetime:

@@ -46,6 +46,19 @@ class ShownCalls:
         self._is_redacted = is_redacted(viewer)
         self._words: dict[int, Words] = {}
         self._turns: dict[UUID, list[Turn]] = {}
+        self._kept: dict[UUID, Kept] = {}
+        self._asked: set[UUID] = set()
+
+    def readable(self, call_ids: Sequence[UUID], *, unlooked: int) -> int:
+        """How many of these calls, from the first on, can be read for so many conversations to be looked through."""
+        if not self._is_redacted:
+            return len(call_ids)
+        kept = self._kept_of(call_ids)
+        for place, call_id in enumerate(call_ids):
+            unlooked -= call_id in kept and kept[call_id].found is None
+            if unlooked < 0:
+                return place
+        return len(call_ids)
 
     def words_of(self, terms: Terms, numbers: Sequence[int]) -> list[Words]:
         """The words of the calls with these numbers, as far as they tell of the runs: what a call was about is left out
@@ -74,7 +87,7 @@ class ShownCalls:
         """The turns of these calls as they are shown; calls without a transcript are left out."""
         missing = [one for one in call_ids if one not in self._turns]
         if missing:
-            self._read_turns(missing, kept_findings(self.connection, missing, self.find) if self._is_redacted else {})
+            self._read_turns(missing, self._kept_of(missing) if self._is_redacted else {})
         return {one: self._turns[one] for one in call_ids if one in self._turns}
 
     def text(self, text: str) -> str:
@@ -98,7 +111,7 @@ class ShownCalls:
 
     def _hidden(self, read: Sequence[Words]) -> list[Words]:
         """The same with marks in what was said."""
-        kept = kept_findings(self.connection, [one.call_id for one in read], self.find)
+        kept = self._kept_of([one.call_id for one in read])
         bare = {call_id for call_id, known in kept.items() if known.is_bare}
         self._read_turns([one.call_id for one in read if one.call_id not in bare | self._turns.keys()], kept)
         return [
@@ -107,6 +120,14 @@ class ShownCalls:
             else replace(one, said="\n".join(turn.text for turn in self._turns.get(one.call_id, ())))
             for one in read
         ]
+
+    def _kept_of(self, call_ids: Iterable[UUID]) -> Mapping[UUID, Kept]:
+        """What is known of these calls, and of others that were asked about before."""
+        missing = set(call_ids) - self._asked
+        if missing:
+            self._kept |= kept_findings(self.connection, missing, self.find)
+            self._asked |= missing
+        return self._kept
 
     def _read_turns(self, call_ids: Sequence[UUID], kept: Mapping[UUID, Kept]) -> None:
         for call_id, turns in conversations(self.connection, call_ids).items():

@@ -31,6 +31,7 @@ LOOKED_AT = 3000
 # So many are read at most for somebody who reads marks, to see whether the words stand in what is shown.
 READ_AT_MOST = 500
 _READ_AT_ONCE = 100
+_LOOKED_THROUGH_AT_LEAST = 4
 _FIRST_LOOK = 4
 # Of fewer calls than these PostgreSQL reads all that have a word and puts them in order; of more it walks the newest
 # until it has enough. Its own choice takes a word that its statistics do not know for ten times as common as it may be.
@@ -67,9 +68,10 @@ def matching(
     limit: int,
     after: str = "",
     shown: ShownCalls,
+    enough: int | None = None,
 ) -> Matching:
     """At most `limit` calls behind the key `after` that have every word and "phrase" of `text`, of which `viewer` can
-    read what `shown` gives. Raises WrongQuery.
+    read what `shown` gives; no more than `enough` of them where some had to be looked through. Raises WrongQuery.
 
     Who reads marks gets those calls alone in which every word can be read: what is hidden is not to be guessed by
     looking for it, nor by whether a page has a next one. What `wanted` says of text is not asked. Text without a word
@@ -79,21 +81,29 @@ def matching(
         return _matching(connection, viewer, text, wanted, limit=limit, after=after)
     terms = read_terms(text)
     at_once = min(limit + 1, _READ_AT_ONCE)
+    enough = min(limit, enough or limit)
     visible: list[tuple[UUID, int]] = []
     read_count = 0
     key: str | None = after
     while key is not None and read_count < READ_AT_MOST:
         found = _matching(connection, viewer, text, wanted, limit=at_once, after=key)
-        fitting = shown.that_show(terms, found.numbers, at_least=len(terms.runs))
-        visible += [pair for pair in zip(found.call_ids, found.numbers, strict=True) if pair[1] in fitting]
-        if len(visible) > limit:
-            visible, key = visible[:limit], f"t{visible[limit - 1][1]}"
-            break
-        read_count += len(found.numbers)
+        pairs = list(zip(found.call_ids, found.numbers, strict=True))
+        begin = 0
+        while begin < len(pairs):
+            missing = max(_LOOKED_THROUGH_AT_LEAST, enough + 1 - len(visible))
+            end = begin + shown.readable(found.call_ids[begin:], unlooked=missing)
+            fitting = shown.that_show(terms, found.numbers[begin:end], at_least=len(terms.runs))
+            visible += [pair for pair in pairs[begin:end] if pair[1] in fitting]
+            # Known to be more than are given: that there is a next page tells of calls that can be read.
+            given = enough if shown.looked else limit
+            if len(visible) > given:
+                return _as_matching(visible[:given], f"t{visible[given - 1][1]}")
+            begin = end
+        read_count += len(pairs)
         key = found.next_key
-        if len(found.numbers) < at_once:
+        if len(pairs) < at_once:
             break
-    return Matching(tuple(pair[0] for pair in visible), tuple(pair[1] for pair in visible), key)
+    return _as_matching(visible, key)
 
 
 def _matching(
@@ -105,7 +115,10 @@ def _matching(
     if not terms.runs or not may_look_for(viewer, text) or all(one.is_none for one in conditions):
         return Matching()
     with planned_for_its_values(connection):
-        found, key = _look(connection, terms, before, wanted, conditions=conditions, limit=limit)
+        return _as_matching(*_look(connection, terms, before, wanted, conditions=conditions, limit=limit))
+
+
+def _as_matching(found: Sequence[tuple[UUID, int]], key: str | None) -> Matching:
     return Matching(tuple(pair[0] for pair in found), tuple(pair[1] for pair in found), key)
 
 

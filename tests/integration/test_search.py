@@ -9,14 +9,16 @@ import pytest
 import sqlalchemy as sa
 
 from bench.web_calls import fill, names_of, phone_of, rare_words
+from calls.redaction import find_sensitive
 from calls.search_terms import Terms, read_terms
 from crm import tables
 from crm.access import OPERATOR, Role, Viewer
 from crm.calls import CallFilter, WrongQuery, count_calls, list_calls
 from crm.database import Database
+from crm.findings import keep_looked
 from crm.reason_tables import review
 from crm.reviews import correct_reason
-from crm.search import RANKED, best_matching, search
+from crm.search import RANKED, RANKED_UNLOOKED, best_matching, search
 from crm.search_tables import call_text
 from tests.seeds import NOW, SAID, TAXONOMY, seed_call, seed_taxonomy
 
@@ -176,6 +178,37 @@ def test_pages_of_who_reads_marks_tell_nothing_of_the_calls_between(connection):
     assert pages == [[plain[0]], [plain[1]]]
     assert list_calls(connection, ANALYST, CallFilter(text="larkspur"), limit=2).next_key is None
     assert search(connection, ANALYST, "larkspur", CallFilter(), limit=1).next_key is None
+
+
+def test_a_search_of_conversations_that_nobody_looked_through_ends_soon_and_its_pages_stay(any_database):
+    """Looking through costs most of it; by the next page what was found is kept, and more could be put in order."""
+    with any_database.write() as connection:
+        seed_taxonomy(connection)
+        every = [
+            seed_call(
+                connection, happened_at=NOW - timedelta(days=day), said=said("It takes four days." * (day % 3 + 1))
+            )
+            for day in range(50)
+        ]
+        for day in (1, 2, 48):
+            seed_call(connection, happened_at=NOW - timedelta(days=day), said=SPOKEN)
+    pages, looked, after = [], [], ""
+    while not pages or after:
+        with any_database.write() as connection:
+            page = search(connection, ANALYST, "four", CallFilter(), limit=15, after=after)
+            keep_looked(connection, page.looked, find_sensitive)
+        pages.append([hit.line.id for hit in page.hits])
+        looked.append(len(page.looked))
+        after = page.next_key or ""
+    assert sorted(one for ids in pages for one in ids) == sorted(every)
+    # The newest 20, of which those that fit best come first, then the 20 behind them, and what is left.
+    assert [len(ids) for ids in pages] == [15, 5, 15, 5, 10]
+    assert set(pages[0] + pages[1]) == set(every[:20])
+    # Those, one that tells of a next page, and no more for each that is hidden than are looked through at a time.
+    assert looked[0] <= RANKED_UNLOOKED + 1 + 4
+    assert looked[1] <= 4
+    with any_database.read() as connection:
+        assert len(search(connection, ANALYST, "four", CallFilter(), limit=50).hits) == 50
 
 
 def test_words_follow_what_happens_to_a_call(connection):
