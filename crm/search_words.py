@@ -137,28 +137,35 @@ def _look(
     is_filtered = any(one.leading is not None for one in conditions)
     found: list[tuple[UUID, int]] = []
     for look in _looks(limit, is_rare=is_rare, is_filtered=is_filtered):
-        having = _having(connection, terms, before, wanted, is_rare=is_rare).limit(look)
-        fitting = _fitting(connection, having, conditions).limit(limit + 1 - len(found))
-        found += [(row.call_id, row.number) for row in connection.execute(fitting)]
+        having = _having(connection, terms, before, wanted, is_rare=is_rare)
+        fitting = _fitting(connection, having.limit(look), conditions).limit(limit + 1 - len(found))
+        rows = connection.execute(fitting).all()
+        found += [(row.call_id, row.number) for row in rows]
         if len(found) > limit:
             found = found[:limit]
             before = found[-1][1]
             break
         # Where this look ended; the next goes on behind it.
-        last = _having(connection, terms, before, wanted, is_rare=is_rare).offset(look - 1).limit(1)
-        before = connection.execute(last).scalar_one_or_none()
+        if rows and "look_count" in rows[0]._fields:
+            before = rows[0].look_end if rows[0].look_count == look else None
+        else:
+            before = connection.execute(having.offset(look - 1).limit(1)).scalar_one_or_none()
         if before is None:
             break
     return found, None if before is None else f"t{before}"
 
 
 def _fitting(connection: sa.Connection, having: sa.Select[Any], conditions: Sequence[Conditions]) -> sa.Select[Any]:
-    """Number and id of those calls that fit any of the conditions, the newest first."""
+    """Number and id of those calls that fit any of the conditions, the newest first; on PostgreSQL with where the words
+    end, and how many calls have them, since to ask for that later reads them all again.
+    """
     fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
     if connection.dialect.name == "postgresql":
         words = having.add_columns(call_text.c.call_id).subquery("having_words")
-        found = sa.select(words.c.number, words.c.call_id).join(call, call.c.id == words.c.call_id)
-        return found.where(fits).order_by(words.c.number.desc())
+        end, count = sa.func.min(words.c.number).over(), sa.func.count().over()
+        counted = sa.select(words, end.label("look_end"), count.label("look_count")).subquery("counted")
+        found = sa.select(counted).join(call, call.c.id == counted.c.call_id)
+        return found.where(fits).order_by(counted.c.number.desc())
     one = conditions[0]
     if len(conditions) == 1 and one.leading is not None and len(one.values) == 1 and not one.few_each:
         return _fitting_by_moment(having, one)
