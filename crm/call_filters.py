@@ -249,7 +249,10 @@ def _leads_over_review(chosen: Sequence[_Chosen]) -> bool:
 
 
 def _all(connection: sa.Connection, found: Conditions, leading: _Chosen | None) -> tuple[sa.ColumnElement[bool], ...]:
-    return found.rest if leading is None else (*found.rest, unindexed(_is_one_of(connection, *leading)))
+    if leading is None:
+        return found.rest
+    of_leading = _is_one_of(connection, *leading)
+    return (*found.rest, unindexed(of_leading) if connection.dialect.name == "sqlite" else of_leading)
 
 
 def _is_one_of(connection: sa.Connection, column: sa.Column[Any], values: tuple[Any, ...]) -> sa.ColumnElement[bool]:
