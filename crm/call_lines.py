@@ -70,10 +70,8 @@ def read_lines(connection: sa.Connection, ids: Sequence[UUID]) -> list[CallLine]
     """The calls of these ids, in their order; those that there are not are left out."""
     if not ids:
         return []
-    if connection.dialect.name == "sqlite":
-        told: Any = json.dumps([one.hex for one in ids])
-    else:
-        told = list(ids)
+    hexed = [one.hex for one in ids]
+    told = json.dumps(hexed) if connection.dialect.name == "sqlite" else "{" + ",".join(hexed) + "}"
     rows = connection.execute(_lines_of_ids(connection.dialect.name), {"ids": told})
     found = {row.id: line_of(row) for row in rows}
     return [found[one] for one in ids if one in found]
@@ -86,7 +84,8 @@ def _lines_of_ids(dialect: str) -> sa.Select[Any]:
         listed = sa.func.json_each(sa.bindparam("ids", type_=sa.Text()))
         wanted = listed.table_valued(sa.column("value", sa.Uuid()), name="wanted")
         return _lines(wanted.join(call, call.c.id == wanted.c.value))
-    unnested = sa.func.unnest(sa.bindparam("ids", type_=ARRAY(sa.Uuid())))
+    # Written as text: an array of ids is written one by one by the driver.
+    unnested = sa.func.unnest(sa.cast(sa.bindparam("ids", type_=sa.Text()), ARRAY(sa.Uuid())))
     wanted = unnested.table_valued(sa.column("id", sa.Uuid()), name="wanted").render_derived()
     return _lines(wanted.join(call, call.c.id == wanted.c.id))
 
@@ -110,7 +109,8 @@ def _lines(source: sa.FromClause) -> sa.Select[Any]:
             reason.c.label.label("reason_label"),
             sa.func.coalesce(call_analysis.c.is_demo, sa.false()).label("analysis_is_demo"),
             sa.func.coalesce(transcript.c.is_demo, sa.false()).label("transcript_is_demo"),
-            transcript.c.skipped.label("transcript_skipped"),
+            # Read where there is something in it, as a rule nothing.
+            sa.case((sa.cast(transcript.c.skipped, sa.Text) != "[]", transcript.c.skipped)).label("transcript_skipped"),
         )
         .select_from(source)
         .outerjoin(agent, agent.c.id == call.c.agent_id)

@@ -4,8 +4,9 @@ Nothing here reads all calls that have a word: both databases are asked for the 
 PostgreSQL's GIN index answer in the order of time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,9 @@ from crm.call_filters import (
     Conditions,
     WrongQuery,
     conditions_of,
-    planned_for_its_values,
     unindexed,
 )
+from crm.database import BY_VALUES
 from crm.redacted import is_redacted, may_look_for
 from crm.search_shown import ShownCalls
 from crm.search_tables import NUMBER_BITS, call_text
@@ -35,12 +36,13 @@ _FIRST_LOOK = 4
 # Of fewer calls than these PostgreSQL reads all that have a word and puts them in order; of more it walks the newest
 # until it has enough. Its own choice takes a word that its statistics do not know for ten times as common as it may be.
 _FEW_CALLS = 20_000
-_SHARES = sa.text(
+_COUNTS = sa.text(
     "SELECT given.word, given.share * (SELECT reltuples FROM pg_class WHERE oid = 'call_text'::regclass)"
     " FROM pg_stats, unnest(most_common_elems::text::text[], most_common_elem_freqs) AS given (word, share)"
     " WHERE schemaname = current_schema() AND tablename = 'call_text' AND attname = 'words'"
-    " AND given.word = ANY (:words)"
 )
+# What the statistics say of some thousand words is kept with the connection: it says how to look, not what is found.
+_COUNTS_KEPT_S = 600.0
 _LARGEST = (1 << 63) - 1
 _FTS5 = sa.table("call_words", sa.column("rowid", sa.Integer))
 
@@ -104,8 +106,7 @@ def _matching(
     conditions = conditions_of(connection, viewer, wanted)
     if not terms.runs or not may_look_for(viewer, text) or all(one.is_none for one in conditions):
         return Matching()
-    with planned_for_its_values(connection):
-        found, key = _look(connection, terms, before, wanted, conditions=conditions, limit=limit)
+    found, key = _look(connection, terms, before, wanted, conditions=conditions, limit=limit)
     return Matching(tuple(pair[0] for pair in found), tuple(pair[1] for pair in found), key)
 
 
@@ -126,14 +127,15 @@ def _look(
     for look in _looks(limit, is_rare=is_rare, is_filtered=is_filtered):
         having = _having(connection, terms, before, wanted, is_rare=is_rare).limit(look)
         fitting = _fitting(connection, having, conditions).limit(limit + 1 - len(found))
-        found += [(row.call_id, row.number) for row in connection.execute(fitting)]
+        rows = connection.execute(fitting, execution_options=BY_VALUES)
+        found += [(row.call_id, row.number) for row in rows]
         if len(found) > limit:
             found = found[:limit]
             before = found[-1][1]
             break
         # Where this look ended; the next goes on behind it.
         last = _having(connection, terms, before, wanted, is_rare=is_rare).offset(look - 1).limit(1)
-        before = connection.execute(last).scalar_one_or_none()
+        before = connection.execute(last, execution_options=BY_VALUES).scalar_one_or_none()
         if before is None:
             break
     return found, None if before is None else f"t{before}"
@@ -143,9 +145,10 @@ def _fitting(connection: sa.Connection, having: sa.Select[Any], conditions: Sequ
     """Number and id of those calls that fit any of the conditions, the newest first."""
     fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
     if connection.dialect.name == "postgresql":
-        words = having.add_columns(call_text.c.call_id).subquery("having_words")
+        words = having.subquery("having_words")
         found = sa.select(words.c.number, words.c.call_id).join(call, call.c.id == words.c.call_id)
-        return found.where(fits).order_by(words.c.number.desc())
+        # In the order that they are in already, so that no more of them are looked at than are wanted.
+        return found.where(fits).order_by(words.c.place.desc())
     one = conditions[0]
     if len(conditions) == 1 and one.leading is not None and len(one.values) == 1 and not one.few_each:
         return _fitting_by_moment(having, one)
@@ -191,9 +194,8 @@ def newest_with_any(
     having = _having(
         connection, asked, None, wanted, joined=("OR", "|"), is_rare=_is_rare(connection, asked, of_any=True)
     )
-    with planned_for_its_values(connection):
-        rows = connection.execute(_fitting(connection, having.limit(LOOKED_AT), conditions).limit(limit))
-        numbers = [row.number for row in rows]
+    fitting = _fitting(connection, having.limit(LOOKED_AT), conditions).limit(limit)
+    numbers = [row.number for row in connection.execute(fitting, execution_options=BY_VALUES)]
     visible = shown.that_show(asked, numbers, at_least=1)
     return tuple(number for number in numbers if number in visible)
 
@@ -230,11 +232,14 @@ def _having(
     if connection.dialect.name == "sqlite":
         words = f" {joined[0]} ".join('"' + " ".join(run) + '"' for run in terms.runs)
         number: sa.ColumnElement[int] = _FTS5.c.rowid
+        place = number
         found = sa.select(number.label("number")).where(sa.text("call_words MATCH :words").bindparams(words=words))
     else:
         words = f" {joined[1]} ".join("(" + " <-> ".join(f"'{word}'" for word in run) + ")" for run in terms.runs)
         number = call_text.c.number
-        found = sa.select(number).where(
+        # An order that no index has: all that have the words are read.
+        place = number + sa.literal_column("0") if is_rare else number
+        found = sa.select(number, call_text.c.call_id, place.label("place")).where(
             sa.text("call_text.words @@ to_tsquery('simple', :words)").bindparams(words=words)
         )
     if before is not None:
@@ -244,8 +249,7 @@ def _having(
         found = found.where(number >= _number_at(int(wanted.since.timestamp() * 1000)))
     if wanted.until:
         found = found.where(number < _number_at(int(wanted.until.timestamp() * 1000) + 1))
-    # An order that no index has: all that have the words are read.
-    return found.order_by((number + 0).desc() if is_rare else number.desc())
+    return found.order_by(place.desc())
 
 
 def _number_at(milliseconds: int) -> int:
@@ -257,8 +261,15 @@ def _is_rare(connection: sa.Connection, terms: Terms, *, of_any: bool = False) -
     """Whether so few calls have the words that PostgreSQL reads them all; FTS5 has its rows in order of time."""
     if connection.dialect.name != "postgresql":
         return False
-    words = sorted({word for run in terms.runs for word in run})
-    rows = connection.execute(_SHARES, {"words": words}).all()
-    counts: dict[str, float] = {row[0]: row[1] for row in rows}
-    each = [counts.get(word, 0.0) for word in words]
+    counts = _word_counts(connection)
+    each = [counts.get(word, 0.0) for word in {word for run in terms.runs for word in run}]
     return (sum(each) if of_any else min(each)) < _FEW_CALLS
+
+
+def _word_counts(connection: sa.Connection) -> Mapping[str, float]:
+    """In how many calls the commonest words are, as PostgreSQL's statistics of the last minutes had it."""
+    kept: tuple[float, dict[str, float]] | None = connection.info.get("word_counts")
+    if kept is None or monotonic() - kept[0] > _COUNTS_KEPT_S:
+        kept = monotonic(), {row[0]: row[1] for row in connection.execute(_COUNTS)}
+        connection.info["word_counts"] = kept
+    return kept[1]
