@@ -17,6 +17,7 @@ from calls.pipeline import Stage
 from crm.access import Viewer, visible_calls
 from crm.bulk import among
 from crm.customer_words import look_for_customer
+from crm.database import BY_VALUES
 from crm.filter_values import Chosen, ChosenValues, chosen_values
 from crm.tables import call
 
@@ -223,7 +224,8 @@ def _of_customer(connection: sa.Connection, viewer: Viewer, words: str, given: C
         return [Conditions(is_none=True)]
     contacts, of_unfiled = looked_for
     unfiled = replace(given, rest=(*given.rest, call.c.contact_id.is_(None), of_unfiled))
-    ids = tuple(connection.execute(contacts.limit(_MANY_CONTACTS + 1)).scalars())
+    first = contacts.limit(_MANY_CONTACTS + 1)
+    ids = tuple(connection.execute(first, execution_options=BY_VALUES).scalars())
     if not ids:
         return [unfiled]
     if len(ids) <= _MANY_CONTACTS:

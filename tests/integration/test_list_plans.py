@@ -65,11 +65,18 @@ def test_a_team_is_its_agents_one_index_walk_each(database: Database):
     with database.write() as connection:
         team_id = uuid4()
         connection.execute(sa.insert(team).values(id=team_id, name="North"))
-        for name in ("Ann", "Bob", "Cy"):
-            connection.execute(sa.insert(agent).values(id=uuid4(), display_name=name, team_id=team_id))
+        names = ("Ann", "Bob", "Cy", *(f"somebody else {number}" for number in range(27)))
+        others_id = uuid4()
+        connection.execute(sa.insert(team).values(id=others_id, name="South"))
+        for place, name in enumerate(names):
+            of_team = team_id if place < 3 else others_id
+            connection.execute(sa.insert(agent).values(id=uuid4(), display_name=name, team_id=of_team))
+        lead = Viewer("l", Role.LEAD, team_ids=frozenset({team_id}))
         for viewer, wanted in (
             (OPERATOR, CallFilter(team="north")),
-            (Viewer("l", Role.LEAD, team_ids=frozenset({team_id})), CallFilter()),
+            (lead, CallFilter()),
+            # The reason is in their index, too.
+            (lead, CallFilter(reason="complaint", outcome="resolved")),
         ):
             plan = plan_of(connection, wanted, viewer)
             assert sum("ix_call_agent_id_happened_at_id (agent_id=?" in line for line in plan) == 3, plan
@@ -100,6 +107,54 @@ def test_a_page_of_the_list_is_two_statements_and_one_for_all_names_of_its_filte
         assert sum(statement.startswith("SELECT") for statement, _ in sent) == 2
         list_calls(connection, OPERATOR, CallFilter(agent="andrew k", queue="deliveries"))
         assert sum(statement.startswith("SELECT") for statement, _ in sent) == 5
+
+
+def test_a_page_of_words_is_two_statements_and_a_look_at_what_lies_behind(any_database: Database):
+    with any_database.write() as connection:
+        seed_taxonomy(connection)
+        seed_call(connection)
+        list_calls(connection, OPERATOR, CallFilter(text="dishwasher"))
+        sent = sent_from_now_on(connection)
+        assert len(list_calls(connection, OPERATOR, CallFilter(text="dishwasher")).calls) == 1
+        assert [statement.split()[0] for statement, _ in sent] == ["SELECT"] * 3
+
+
+def test_postgresql_plans_the_lines_of_a_page_once_however_few_they_are(postgres_url: str):
+    database = Database(postgres_url)
+    upgrade(database)
+    with database.write() as connection:
+        seed_taxonomy(connection)
+        for _ in range(3):
+            seed_call(connection)
+        for _ in range(20):
+            list_calls(connection, OPERATOR, CallFilter())
+        prepared = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%%headline%%'"
+        assert connection.exec_driver_sql(prepared).all() == [(10, 5)]
+    database.dispose()
+
+
+def test_postgresql_looks_for_names_by_their_parts(postgres_url: str):
+    database = Database(postgres_url)
+    upgrade(database)
+    with database.write() as connection:
+        if connection.exec_driver_sql("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'").first() is None:
+            pytest.skip("PostgreSQL without pg_trgm")
+        seed_taxonomy(connection)
+        seed_call(connection, contact_number="+12065550100")
+        seed_call(connection, customer_name="Ann Poe")
+        connection.exec_driver_sql("SET enable_seqscan = off")
+        # Of two calls it would be as good.
+        connection.exec_driver_sql("DROP INDEX ix_call_unfiled")
+        sent = sent_from_now_on(connection)
+        assert [line.customer_name for line in list_calls(connection, OPERATOR, CallFilter(customer="n po")).calls]
+        used = [
+            node.get("Index Name")
+            for statement, values in list(sent)
+            for [[plan]] in connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values)
+            for node in nodes_of(plan["Plan"])
+        ]
+    assert {"ix_contact_name_trigrams", "ix_call_unfiled_name_trigrams"} <= set(used)
+    database.dispose()
 
 
 def test_counts_over_all_calls_are_read_from_indexes_alone(database: Database):
