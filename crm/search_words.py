@@ -42,7 +42,7 @@ _COUNTS = sa.text(
     " WHERE schemaname = current_schema() AND tablename = 'call_text' AND attname = 'words'"
 )
 # What the statistics say of some thousand words is kept with the connection: it says how to look, not what is found.
-_COUNTS_KEPT_S = 600.0
+_COUNTS_KEPT_S = 60.0
 _LARGEST = (1 << 63) - 1
 _FTS5 = sa.table("call_words", sa.column("rowid", sa.Integer))
 
@@ -267,7 +267,7 @@ def _is_rare(connection: sa.Connection, terms: Terms, *, of_any: bool = False) -
 
 
 def _word_counts(connection: sa.Connection) -> Mapping[str, float]:
-    """In how many calls the commonest words are, as PostgreSQL's statistics of the last minutes had it."""
+    """In how many calls the commonest words are, as PostgreSQL's statistics of the last minute had it."""
     kept: tuple[float, dict[str, float]] | None = connection.info.get("word_counts")
     if kept is None or monotonic() - kept[0] > _COUNTS_KEPT_S:
         kept = monotonic(), {row[0]: row[1] for row in connection.execute(_COUNTS)}
