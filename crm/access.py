@@ -114,6 +114,11 @@ def visible_agents(viewer: Viewer) -> sa.ColumnElement[bool]:
     return sa.false()
 
 
+def own_agent(viewer: Viewer) -> UUID | None:
+    """The agent whose calls are all that this viewer may see: what `visible_agents` would leave; None for others."""
+    return viewer.agent_id if viewer.role is Role.AGENT and viewer.may(Permission.READ_CALLS) else None
+
+
 def visible_calls(viewer: Viewer, of: sa.FromClause = call) -> sa.ColumnElement[bool]:
     """The condition on `call`, or on `of`, another name of it, that leaves the calls that this viewer may see: the only
     place that says so.

@@ -15,6 +15,7 @@ from calls.reasons import Taxonomy
 from calls.recording import Direction
 from crm.tables import agent, call, call_analysis, contact, queue, reason, team, transcript
 
+_NOTHING = sa.literal_column("'[]'", sa.Text)
 _GENERAL_LABELS = Taxonomy(version="", reasons=())
 
 
@@ -70,10 +71,8 @@ def read_lines(connection: sa.Connection, ids: Sequence[UUID]) -> list[CallLine]
     """The calls of these ids, in their order; those that there are not are left out."""
     if not ids:
         return []
-    if connection.dialect.name == "sqlite":
-        told: Any = json.dumps([one.hex for one in ids])
-    else:
-        told = list(ids)
+    hexed = [one.hex for one in ids]
+    told = json.dumps(hexed) if connection.dialect.name == "sqlite" else "{" + ",".join(hexed) + "}"
     rows = connection.execute(_lines_of_ids(connection.dialect.name), {"ids": told})
     found = {row.id: line_of(row) for row in rows}
     return [found[one] for one in ids if one in found]
@@ -86,7 +85,10 @@ def _lines_of_ids(dialect: str) -> sa.Select[Any]:
         listed = sa.func.json_each(sa.bindparam("ids", type_=sa.Text()))
         wanted = listed.table_valued(sa.column("value", sa.Uuid()), name="wanted")
         return _lines(wanted.join(call, call.c.id == wanted.c.value))
-    unnested = sa.func.unnest(sa.bindparam("ids", type_=ARRAY(sa.Uuid())))
+    # Text, since the driver writes an array id by id; and selected, so that PostgreSQL does not count the ids: where
+    # they are few, a plan for so few would seem worth making each time.
+    told = sa.select(sa.cast(sa.bindparam("ids", type_=sa.Text()), ARRAY(sa.Uuid()))).scalar_subquery()
+    unnested = sa.func.unnest(told)
     wanted = unnested.table_valued(sa.column("id", sa.Uuid()), name="wanted").render_derived()
     return _lines(wanted.join(call, call.c.id == wanted.c.id))
 
@@ -110,7 +112,10 @@ def _lines(source: sa.FromClause) -> sa.Select[Any]:
             reason.c.label.label("reason_label"),
             sa.func.coalesce(call_analysis.c.is_demo, sa.false()).label("analysis_is_demo"),
             sa.func.coalesce(transcript.c.is_demo, sa.false()).label("transcript_is_demo"),
-            transcript.c.skipped.label("transcript_skipped"),
+            # Read where there is something in it, as a rule nothing.
+            sa.case((sa.cast(transcript.c.skipped, sa.Text) != _NOTHING, transcript.c.skipped)).label(
+                "transcript_skipped"
+            ),
         )
         .select_from(source)
         .outerjoin(agent, agent.c.id == call.c.agent_id)

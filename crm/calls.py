@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from calls.errors import CallwiseError
 from calls.redaction import SensitiveFinder, find_sensitive
 from crm.access import Viewer, visible_agents, visible_calls
-from crm.call_filters import CallFilter, WrongQuery, conditions_of, newest, planned_for_its_values
+from crm.call_filters import CallFilter, WrongQuery, conditions_of, newest
 from crm.call_lines import CallLine, label_of, line_of, read_lines, select_lines
+from crm.database import BY_VALUES
 from crm.redacted import is_redacted, shown_line
 from crm.search_shown import ShownCalls
 from crm.search_words import matching
@@ -95,8 +96,8 @@ def list_calls(
         return CallPage(lines_of(connection, viewer, found.call_ids, find), found.next_key)
     conditions = conditions_of(connection, viewer, wanted)
     keys = newest(connection, conditions, count=limit + 1, before=position_of(after) if after else None)
-    with planned_for_its_values(connection):
-        rows = connection.execute(sa.select(keys).order_by(keys.c.happened_at.desc(), keys.c.id.desc())).all()
+    in_order = sa.select(keys).order_by(keys.c.happened_at.desc(), keys.c.id.desc())
+    rows = connection.execute(in_order, execution_options=BY_VALUES).all()
     lines = lines_of(connection, viewer, [row.id for row in rows[:limit]], find)
     return CallPage(lines, key_of(rows[limit - 1]) if len(rows) > limit else None)
 
@@ -121,8 +122,8 @@ def count_calls(
         shown = ShownCalls(connection, viewer, find)
         return len(matching(connection, viewer, wanted.text, wanted, limit=at_most, shown=shown).call_ids)
     keys = newest(connection, conditions_of(connection, viewer, wanted), count=at_most)
-    with planned_for_its_values(connection):
-        counted: int = connection.execute(sa.select(sa.func.count()).select_from(keys)).scalar_one()
+    counting = sa.select(sa.func.count()).select_from(keys)
+    counted: int = connection.execute(counting, execution_options=BY_VALUES).scalar_one()
     return counted
 
 

@@ -35,18 +35,28 @@ def look_for_customer(
         return contacts, place(number, digits) > 0
     if not sees_names(viewer):
         return None
+    contacts = sa.select(contact.c.id).where(*has_name(connection, words))
+    return contacts, has_words(connection, call.c.customer_name, words)
+
+
+def has_name(connection: sa.Connection, words: str) -> list[sa.ColumnElement[bool]]:
+    """Whether a contact's name has these words in it, upper and lower case alike; by the index of its trigrams."""
     # As the index on PostgreSQL has it, to the letter.
     nothing: sa.ColumnElement[str] = sa.literal_column("''")
     space: sa.ColumnElement[str] = sa.literal_column("' '")
     first, last = (sa.func.coalesce(part, nothing) for part in (contact.c.first_name, contact.c.last_name))
     name = first.concat(space).concat(last)
-    contacts = sa.select(contact.c.id).where(
-        _in_contact(connection, "name", words.lower()), _lower_has(sa.func.lower(name), words)
-    )
+    return [_in_contact(connection, "name", words.lower()), has_words(connection, name, words)]
+
+
+def has_words(connection: sa.Connection, text: sa.ColumnElement[Any], words: str) -> sa.ColumnElement[bool]:
+    """Whether a text has these words in it, upper and lower case alike."""
     if connection.dialect.name == "sqlite" and words.isascii():
         # Its LIKE takes upper and lower case of these letters for the same; its lower() takes longer than all the rest.
-        return contacts, call.c.customer_name.contains(words, autoescape=True)
-    return contacts, _lower_has(sa.func.lower(call.c.customer_name), words)
+        return text.contains(words, autoescape=True)
+    # The database says what lower case is on both sides.
+    escaped = re.sub(r"([/%_])", r"/\1", words)
+    return sa.func.lower(text).contains(sa.func.lower(escaped), escape="/")
 
 
 def has_digits(viewer: Viewer, number: sa.ColumnElement[Any], digits: str) -> sa.ColumnElement[bool]:
@@ -67,12 +77,6 @@ def _has_number(connection: sa.Connection, viewer: Viewer, digits: str) -> list[
         return [has_digits(viewer, contact.c.phone_e164, digits)]
     # Whether all of them are there is no question to the index: what begins every number lies in half of it.
     return [contact.c.phone_e164.contains(telling, autoescape=True), sa.func.strpos(contact.c.phone_e164, digits) > 0]
-
-
-def _lower_has(lower: sa.ColumnElement[str], words: str) -> sa.ColumnElement[bool]:
-    """Whether a text in lower case has these words in it; the database says what lower case is on both sides."""
-    escaped = re.sub(r"([/%_])", r"/\1", words)
-    return lower.contains(sa.func.lower(escaped), escape="/")
 
 
 def _in_contact(connection: sa.Connection, column: str, words: str) -> sa.ColumnElement[bool]:

@@ -13,7 +13,7 @@ from calls.redaction import SensitiveFinder, find_sensitive
 from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
 from crm.calls import CallPage, NoSuchCall, key_of, position_of
-from crm.customer_words import has_digits
+from crm.customer_words import has_digits, has_name, has_words
 from crm.reason_tables import reason_successor
 from crm.redacted import is_redacted, sees_names, shown_line, shown_number, shown_text
 from crm.tables import account, call, call_analysis, contact, reason, taxonomy
@@ -97,8 +97,10 @@ def find_customers(
 
     Of more than _MATCHES that fit, which are shown is left open: the words have to say more.
     """
-    its_calls = sa.select(call.c.id).where(call.c.contact_id == contact.c.id, visible_calls(viewer))
+    words = words.strip()
     digits = "".join(letter for letter in words if letter.isdigit())
+    # What fits either of them is wanted.
+    fits: list[list[sa.ColumnElement[bool]]] = []
     if not words:
         latest = (
             sa.select(call.c.contact_id)
@@ -107,24 +109,23 @@ def find_customers(
             .limit(_MATCHES)
             .subquery()
         )
-        fits: sa.ColumnElement[bool] = contact.c.id.in_(sa.select(latest.c.contact_id))
+        fits.append([contact.c.id.in_(sa.select(latest.c.contact_id))])
     elif len(digits) >= 3 and not any(letter.isalpha() for letter in words):
-        fits = has_digits(viewer, contact.c.phone_e164, digits)
-    elif not sees_names(viewer):
-        fits = sa.false()
-    else:
-        full_name = sa.func.coalesce(contact.c.first_name, "") + " " + sa.func.coalesce(contact.c.last_name, "")
-        # A masked address is not to be guessed by looking for its letters.
-        texts = (full_name, account.c.name, *(() if is_redacted(viewer) else (contact.c.email,)))
-        fits = sa.or_(*(text.icontains(words.strip(), autoescape=True) for text in texts))
-    matches = (
-        sa.select(contact.c.id)
-        .outerjoin_from(contact, account, account.c.id == contact.c.account_id)
-        .where(fits, its_calls.correlate(contact).exists())
-        .limit(_MATCHES)
-        .subquery()
-    )
-    found = _select_customers(viewer).where(contact.c.id.in_(sa.select(matches.c.id)))
+        fits.append([has_digits(viewer, contact.c.phone_e164, digits)])
+    elif sees_names(viewer):
+        accounts = sa.select(account.c.id).where(has_words(connection, account.c.name, words))
+        others: list[sa.ColumnElement[bool]] = [contact.c.account_id.in_(accounts)]
+        if not is_redacted(viewer):
+            # A masked address is not to be guessed by looking for its letters.
+            others.append(has_words(connection, contact.c.email, words))
+        # Apart, since the index of names is of no use to a query that asks for something else as well.
+        fits += [has_name(connection, words), [sa.or_(*others)]]
+    its_calls = sa.select(call.c.id).where(call.c.contact_id == contact.c.id, visible_calls(viewer))
+    matches = [
+        sa.select(sa.select(contact.c.id).where(*one, its_calls.exists()).limit(_MATCHES).subquery().c.id)
+        for one in fits
+    ]
+    found = _select_customers(viewer).where(contact.c.id.in_(sa.union(*matches)) if matches else sa.false())
     rows = connection.execute(found.order_by(sa.desc("last_call_at"), contact.c.id).limit(limit + 1)).all()
     customers = tuple(_shown(viewer, Customer(**row._mapping), find) for row in rows[:limit])
     return CustomerPage(customers, len(rows) > limit)

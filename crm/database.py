@@ -31,6 +31,9 @@ _PRAGMAS = (
     "wal_autocheckpoint=4000",
 )
 _WRITES = {"callwise_writes": True}
+# An option of a statement that PostgreSQL is to plan for the values that it has. It is not prepared: the plan of a
+# prepared one is after some times that for any values, which are rare ones to it.
+BY_VALUES = {"callwise_by_values": True}
 
 
 class Database:
@@ -157,6 +160,7 @@ def _make_engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
         engine = sa.create_engine(url, pool_size=5, max_overflow=15, hide_parameters=True)
         _ping_after_idling(engine)
+        _plan_by_values(engine)
         return engine
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -225,6 +229,15 @@ def _ping_after_idling(engine: sa.Engine) -> None:
             engine.dialect.do_ping(raw)
         except Exception as error:
             raise sa.exc.DisconnectionError from error  # the pool then makes a new connection
+
+
+def _plan_by_values(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "do_execute")
+    def _on_execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        is_by_values = context is not None and "callwise_by_values" in context.execution_options
+        if is_by_values:
+            cursor.execute(statement, parameters, prepare=False)
+        return is_by_values
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:

@@ -33,6 +33,7 @@ BESIDE_THE_METADATA = frozenset(
         "contact_text",
         "words",
         "ix_call_text_words",
+        "ix_call_unfiled_name_trigrams",
         "ix_contact_name_trigrams",
         "ix_contact_phone_trigrams",
     }

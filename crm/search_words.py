@@ -4,8 +4,9 @@ Nothing here reads all calls that have a word: both databases are asked for the 
 PostgreSQL's GIN index answer in the order of time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,9 @@ from crm.call_filters import (
     Conditions,
     WrongQuery,
     conditions_of,
-    planned_for_its_values,
     unindexed,
 )
+from crm.database import BY_VALUES
 from crm.redacted import is_redacted, may_look_for
 from crm.search_shown import ShownCalls
 from crm.search_tables import NUMBER_BITS, call_text
@@ -36,12 +37,13 @@ _FIRST_LOOK = 4
 # Of fewer calls than these PostgreSQL reads all that have a word and puts them in order; of more it walks the newest
 # until it has enough. Its own choice takes a word that its statistics do not know for ten times as common as it may be.
 _FEW_CALLS = 20_000
-_SHARES = sa.text(
+_COUNTS = sa.text(
     "SELECT given.word, given.share * (SELECT reltuples FROM pg_class WHERE oid = 'call_text'::regclass)"
     " FROM pg_stats, unnest(most_common_elems::text::text[], most_common_elem_freqs) AS given (word, share)"
     " WHERE schemaname = current_schema() AND tablename = 'call_text' AND attname = 'words'"
-    " AND given.word = ANY (:words)"
 )
+# What the statistics say of some thousand words is kept with the connection: it says how to look, not what is found.
+_COUNTS_KEPT_S = 60.0
 _LARGEST = (1 << 63) - 1
 _FTS5 = sa.table("call_words", sa.column("rowid", sa.Integer))
 
@@ -114,8 +116,7 @@ def _matching(
     conditions = conditions_of(connection, viewer, wanted)
     if not terms.runs or not may_look_for(viewer, text) or all(one.is_none for one in conditions):
         return Matching()
-    with planned_for_its_values(connection):
-        return _as_matching(*_look(connection, terms, before, wanted, conditions=conditions, limit=limit))
+    return _as_matching(*_look(connection, terms, before, wanted, conditions=conditions, limit=limit))
 
 
 def _as_matching(found: Sequence[tuple[UUID, int]], key: str | None) -> Matching:
@@ -136,10 +137,13 @@ def _look(
     # The period is in the numbers.
     is_filtered = any(one.leading is not None for one in conditions)
     found: list[tuple[UUID, int]] = []
+    looked = 0
     for look in _looks(limit, is_rare=is_rare, is_filtered=is_filtered):
         having = _having(connection, terms, before, wanted, is_rare=is_rare)
-        fitting = _fitting(connection, having.limit(look), conditions).limit(limit + 1 - len(found))
-        rows = connection.execute(fitting).all()
+        # So few fitted until now that it will be read whole.
+        with_end = len(found) * look < limit * looked
+        fitting = _fitting(connection, having.limit(look), conditions, with_end).limit(limit + 1 - len(found))
+        rows = connection.execute(fitting, execution_options=BY_VALUES).all()
         found += [(row.call_id, row.number) for row in rows]
         if len(found) > limit:
             found = found[:limit]
@@ -149,23 +153,28 @@ def _look(
         if rows and "look_count" in rows[0]._fields:
             before = rows[0].look_end if rows[0].look_count == look else None
         else:
-            before = connection.execute(having.offset(look - 1).limit(1)).scalar_one_or_none()
+            last = having.offset(look - 1).limit(1)
+            before = connection.execute(last, execution_options=BY_VALUES).scalars().first()
         if before is None:
             break
+        looked += look
     return found, None if before is None else f"t{before}"
 
 
-def _fitting(connection: sa.Connection, having: sa.Select[Any], conditions: Sequence[Conditions]) -> sa.Select[Any]:
-    """Number and id of those calls that fit any of the conditions, the newest first; on PostgreSQL with where the words
-    end, and how many calls have them, since to ask for that later reads them all again.
+def _fitting(
+    connection: sa.Connection, having: sa.Select[Any], conditions: Sequence[Conditions], with_end: bool = False
+) -> sa.Select[Any]:
+    """Number and id of those calls that fit any of the conditions, the newest first; on PostgreSQL, `with_end`, with
+    where the words end and how many calls have them, since to ask for that later would read them all again.
     """
     fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
     if connection.dialect.name == "postgresql":
-        words = having.add_columns(call_text.c.call_id).subquery("having_words")
-        end, count = sa.func.min(words.c.number).over(), sa.func.count().over()
-        counted = sa.select(words, end.label("look_end"), count.label("look_count")).subquery("counted")
-        found = sa.select(counted).join(call, call.c.id == counted.c.call_id)
-        return found.where(fits).order_by(counted.c.number.desc())
+        words = having.subquery("having_words")
+        if with_end:
+            end, count = sa.func.min(words.c.number).over(), sa.func.count().over()
+            words = sa.select(words, end.label("look_end"), count.label("look_count")).subquery("counted")
+        # In the order that they are in already, so that no more of them are looked at than are wanted.
+        return sa.select(words).join(call, call.c.id == words.c.call_id).where(fits).order_by(words.c.place.desc())
     one = conditions[0]
     if len(conditions) == 1 and one.leading is not None and len(one.values) == 1 and not one.few_each:
         return _fitting_by_moment(having, one)
@@ -211,9 +220,8 @@ def newest_with_any(
     having = _having(
         connection, asked, None, wanted, joined=("OR", "|"), is_rare=_is_rare(connection, asked, of_any=True)
     )
-    with planned_for_its_values(connection):
-        rows = connection.execute(_fitting(connection, having.limit(LOOKED_AT), conditions).limit(limit))
-        numbers = [row.number for row in rows]
+    fitting = _fitting(connection, having.limit(LOOKED_AT), conditions).limit(limit)
+    numbers = [row.number for row in connection.execute(fitting, execution_options=BY_VALUES)]
     visible = shown.that_show(asked, numbers, at_least=1)
     return tuple(number for number in numbers if number in visible)
 
@@ -250,11 +258,14 @@ def _having(
     if connection.dialect.name == "sqlite":
         words = f" {joined[0]} ".join('"' + " ".join(run) + '"' for run in terms.runs)
         number: sa.ColumnElement[int] = _FTS5.c.rowid
+        place = number
         found = sa.select(number.label("number")).where(sa.text("call_words MATCH :words").bindparams(words=words))
     else:
         words = f" {joined[1]} ".join("(" + " <-> ".join(f"'{word}'" for word in run) + ")" for run in terms.runs)
         number = call_text.c.number
-        found = sa.select(number).where(
+        # An order that no index has: all that have the words are read.
+        place = number + sa.literal_column("0") if is_rare else number
+        found = sa.select(number, call_text.c.call_id, place.label("place")).where(
             sa.text("call_text.words @@ to_tsquery('simple', :words)").bindparams(words=words)
         )
     if before is not None:
@@ -264,8 +275,7 @@ def _having(
         found = found.where(number >= _number_at(int(wanted.since.timestamp() * 1000)))
     if wanted.until:
         found = found.where(number < _number_at(int(wanted.until.timestamp() * 1000) + 1))
-    # An order that no index has: all that have the words are read.
-    return found.order_by((number + 0).desc() if is_rare else number.desc())
+    return found.order_by(place.desc())
 
 
 def _number_at(milliseconds: int) -> int:
@@ -277,8 +287,15 @@ def _is_rare(connection: sa.Connection, terms: Terms, *, of_any: bool = False) -
     """Whether so few calls have the words that PostgreSQL reads them all; FTS5 has its rows in order of time."""
     if connection.dialect.name != "postgresql":
         return False
-    words = sorted({word for run in terms.runs for word in run})
-    rows = connection.execute(_SHARES, {"words": words}).all()
-    counts: dict[str, float] = {row[0]: row[1] for row in rows}
-    each = [counts.get(word, 0.0) for word in words]
+    counts = _word_counts(connection)
+    each = [counts.get(word, 0.0) for word in {word for run in terms.runs for word in run}]
     return (sum(each) if of_any else min(each)) < _FEW_CALLS
+
+
+def _word_counts(connection: sa.Connection) -> Mapping[str, float]:
+    """In how many calls the commonest words are, as PostgreSQL's statistics of the last minute had it."""
+    kept: tuple[float, dict[str, float]] | None = connection.info.get("word_counts")
+    if kept is None or monotonic() - kept[0] > _COUNTS_KEPT_S:
+        kept = monotonic(), {row[0]: row[1] for row in connection.execute(_COUNTS)}
+        connection.info["word_counts"] = kept
+    return kept[1]

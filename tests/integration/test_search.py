@@ -290,6 +290,10 @@ def test_every_filter_leaves_what_reading_all_calls_leaves(any_database):
             (CallFilter(stage="failed"), lambda of: of.stage == "failed"),
             (CallFilter(customer=last.upper()), lambda of: last in (of.customer_name or "")),
             (CallFilter(customer=phone_of(9)), lambda of: of.customer_number == phone_of(9)),
+            (
+                CallFilter(customer=last, direction="inbound", team="Team 3"),
+                lambda of: (of.direction, of.team) == ("inbound", "Team 3") and last in (of.customer_name or ""),
+            ),
             (CallFilter(agent="nobody"), lambda of: False),
         ):
             assert [line.id for line in _all(connection, wanted)] == [line.id for line in every if fits(line)], wanted
