@@ -49,9 +49,14 @@ class Named:
     queues: Mapping[str, UUID] = field(default_factory=dict)
 
 
+def is_anybody_named(facts: CallFacts) -> bool:
+    """Whether an agent, a team or a queue is named."""
+    return bool(facts.agent_name or facts.team_name or facts.queue_name)
+
+
 def upsert_named(connection: sa.Connection, told: Iterable[CallFacts]) -> Named:
     """Find or make every agent, team and queue that is named. An agent's e-mail and team are set once they are told."""
-    given = [facts for facts in told if facts.agent_name or facts.team_name or facts.queue_name]
+    given = [facts for facts in told if is_anybody_named(facts)]
     if not given:
         return Named()
     teams = _ids(connection, team, "name", {facts.team_name for facts in given})

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from uuid import UUID
 
@@ -13,11 +14,11 @@ import structlog
 from calls.errors import TransientError
 from calls.pipeline import READ, TRANSCRIBE, Lane, Step, lane_of
 from calls.recording import ObjectRef
-from crm.arrivals import Received
+from crm.arrivals import Received, ready_batch
 from crm.awaited import Awaited, await_objects, forget_awaited, is_any_awaited
 from crm.database import Database
 from crm.erased import doom_again
-from crm.intake import insert_batch, known_etags, note_unreadable
+from crm.intake import insert_ready_batch, known_etags, note_unreadable
 from crm.tellings import store_tellings
 from engines.objects import ObjectStore
 from ingest.contact_records import read_records
@@ -71,12 +72,14 @@ class Intake:
         taken = Taken(ignored=Counter([one.why_not for one in looked if one.why_not]))
         now = datetime.now(UTC)
         merging = Merging(self.profiles, self.objects.bucket, looked, now=now)
+        rings = self.ring is not None and len(merging.untold) <= RUNG_AT_ONCE
+        ready = partial(ready_batch, self.database.engine.dialect, now=now, rung_at=now if rings else None)
+        untold = ready(merging.untold)
         with self.database.write() as connection:
             store_tellings(connection, [one.told for one in heard], now=now)
             doom_again(connection, self._lying(looked), now=now)
             arrivals = merging.arrivals(connection)
-            rings = self.ring is not None and len(arrivals) <= RUNG_AT_ONCE
-            answers = insert_batch(connection, arrivals, now=now, rung_at=now if rings else None)
+            answers = insert_ready_batch(connection, untold if arrivals is merging.untold else ready(arrivals))
             if heard or not all(received.is_new for received in answers):
                 new_keys = {a.ref.key for a, received in zip(arrivals, answers, strict=True) if received.is_new}
                 # Whoever brought a known one may have died before it looked again.

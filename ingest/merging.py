@@ -56,13 +56,16 @@ class Merging:
         self._now = now
         self._merged: dict[str, list[Telling]] = {}
         self._came = [_Came(one, one.stored, one.reading) for one in looked if one.stored and one.reading]
-        self._untold = [_arrival(came, came.reading.facts, self._now) for came in self._came]
+        # The recordings by what their names say alone.
+        self.untold: Sequence[Arrival] = [_arrival(came, came.reading.facts, self._now) for came in self._came]
 
-    def arrivals(self, connection: sa.Connection) -> list[Arrival]:
-        """The recordings that come, with all that was told of their calls before, and with them."""
+    def arrivals(self, connection: sa.Connection) -> Sequence[Arrival]:
+        """The recordings that come, with all that was told of their calls before, and with them: `untold` itself where
+        nothing was.
+        """
         self._merged, voices = self._told_of_those_that_came(connection)
-        made = self._untold
-        if voices:
+        made = self.untold
+        if self._merged:
             told = [_of_subjects(self._merged, voice.subjects) for voice in voices]
             made = [
                 _arrival(came, _merge(came.reading, of), self._now) for came, of in zip(self._came, told, strict=True)
@@ -143,14 +146,16 @@ class Merging:
             subjects.append(conversation_subject(system, facts.initial_call_id))
         return _Voices(key, reading, tuple(subjects))
 
-    def _beside_texts(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    def _beside_texts(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
         """Sound whose call nobody names, beside a text that is a call already, is that call's."""
         nameless = {a.ref.key: stem_of(a.ref.key) for a in arrivals if not a.is_text and not a.facts.external_call_id}
         if not nameless:
-            return list(arrivals)
+            return arrivals
         texts = texts_under(
             connection, self._bucket, [stem + suffix for stem in nameless.values() for suffix in _OF_TEXTS]
         )
+        if not texts:
+            return arrivals
         by_stem = {
             stem_of(key.removesuffix(".json")) if key.endswith(".vcon.json") else stem_of(key): found
             for key, found in texts.items()
