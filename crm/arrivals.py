@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from calls.pipeline import READ, TRANSCRIBE, Lane, Stage, lane_of
-from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for, fallback_call_id
+from calls.recording import CallFacts, ObjectRef, StoredObject, call_hex_for, fallback_call_id
 from crm import jobs
 from crm.bulk import Columns, ReadyRows, ready_rows, time_ordered_hexes
 from crm.facts import Named, columns_of, is_anybody_named
@@ -45,25 +45,27 @@ class Arrival(NamedTuple):
         """Telephony's id of the call, its place in the store where telephony names none."""
         return self.facts.external_call_id or fallback_call_id(self.stored.ref)
 
+
+class Received(NamedTuple):
+    """The call of an arrival, by the digits of its id. `is_new` says that work was queued: the recording, or its
+    content, was not known.
+    """
+
+    call_hex: str
+    is_new: bool
+
     @property
     def call_id(self) -> UUID:
         """Our id of the call."""
-        return call_id_for(self.source_system, self.external_id)
-
-
-class Received(NamedTuple):
-    """The call of an arrival. `is_new` says that work was queued: the recording, or its content, was not known."""
-
-    call_id: UUID
-    is_new: bool
+        return UUID(self.call_hex)
 
 
 class Placed(NamedTuple):
-    """An arrival of a batch, and the call that it names."""
+    """An arrival of a batch, and the call that it names, as the digits of its id."""
 
     place: int
     arrival: Arrival
-    call_id: UUID
+    call_hex: str
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Fresh(NamedTuple):
 
 def fresh_rows(dialect: sa.Dialect, shared: Shared, placed: Sequence[Placed], *, is_suffixed: bool = False) -> Fresh:
     """The rows for arrivals of distinct keys and calls; `is_suffixed`: the names of the calls are taken."""
-    hexes = [one.call_id.hex for one in placed]
+    hexes = [one.call_hex for one in placed]
     arrivals = [one.arrival for one in placed]
     calls = call_columns(shared, arrivals, hexes, is_suffixed) if placed else {}
     return Fresh(
@@ -119,8 +121,8 @@ def ready_batch(
     """Make a batch ready for `insert_ready_batch`: before the transaction, for which all others wait on SQLite."""
     # In order of id, so that two transactions with the same calls cannot wait for each other.
     placed = sorted(
-        [Placed(place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals)],
-        key=attrgetter("call_id.int"),
+        [Placed(place, one, call_hex_for(one.source_system, one.external_id)) for place, one in enumerate(arrivals)],
+        key=attrgetter("call_hex"),
     )
     rounds = list(_rounds(placed))
     fresh = None
@@ -202,14 +204,14 @@ def job_columns(shared: Shared, arrivals: Sequence[Arrival], hexes: Sequence[str
 def _rounds(waiting: Sequence[Placed]) -> Iterator[Sequence[Placed]]:
     while waiting:
         keys = {key_of(placed) for placed in waiting}
-        if len(keys) == len({placed.call_id.int for placed in waiting}) == len(waiting):
+        if len(keys) == len({placed.call_hex for placed in waiting}) == len(waiting):
             yield waiting
             return
         seen: set[object] = set()
         due: list[Placed] = []
         later: list[Placed] = []
         for placed in waiting:
-            marks = {key_of(placed), placed.call_id}
+            marks = {key_of(placed), placed.call_hex}
             (later if marks & seen else due).append(placed)
             seen |= marks
         yield due

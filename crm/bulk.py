@@ -99,7 +99,25 @@ def among(connection: sa.Connection, column: sa.Column[Any], values: Iterable[An
         # Joined, not compared with ANY: a plan that is kept from when the table was small would try value by value.
         listed = sa.cast(sa.bindparam(None, _array(told), type_=sa.types.NULLTYPE), ARRAY(column.type))
         return column.in_(sa.select(sa.func.unnest(listed)))
-    return column.in_(sa.select(sa.literal_column("value")).select_from(sa.func.json_each(json.dumps(told))))
+    return column.in_(sa.select(sa.literal_column("value")).select_from(sa.func.json_each(_listed(told))))
+
+
+def is_none_there(
+    connection: sa.Connection, columns: Sequence[sa.Column[Any]], first: str, texts: Sequence[str]
+) -> bool:
+    """Whether no row has `first` and one of these texts in the two columns, with which an index begins: sooner known on
+    SQLite than by `among`. PostgreSQL, which is quick by `among`, is not asked: False says nothing.
+    """
+    if connection.dialect.name == "postgresql":
+        return False
+    bucket, key = (_quoted(column.name) for column in columns)
+    # A CROSS JOIN keeps to its order, one look into the index for each text; for IN, all of them are sorted first.
+    [[found]] = connection.exec_driver_sql(
+        f"SELECT EXISTS (SELECT 1 FROM json_each(?) AS told CROSS JOIN {_quoted(columns[0].table.name)} AS kept"  # noqa: S608
+        f" WHERE kept.{bucket} = ? AND kept.{key} = told.value)",
+        (_listed(texts), first),
+    )
+    return not found
 
 
 def time_ordered_hexes() -> Iterator[str]:
@@ -183,6 +201,16 @@ def _told(column: sa.Column[Any], dialect: sa.Dialect, values: Sequence[Any]) ->
     if is_constant(values):
         return [None if values[0] is None else process(values[0])] * len(values)
     return [None if value is None else process(value) for value in values]
+
+
+def _listed(values: Sequence[Any]) -> str:
+    """The values as a JSON array."""
+    if values and type(values[0]) is str:
+        joined = '","'.join(values)
+        # Hardly a text has to be escaped: all of them are looked at in one go.
+        if joined.isprintable() and "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
+            return f'["{joined}"]'
+    return json.dumps(values)
 
 
 def _array(texts: Sequence[str | None]) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from calls.pipeline import READ, TRANSCRIBE, Stage, lane_of
-from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for
+from calls.recording import CallFacts, ObjectRef, StoredObject, call_hex_for
 from calls.telling import call_subject, object_subject
 from crm import jobs
 from crm.arrivals import (
@@ -25,7 +25,7 @@ from crm.arrivals import (
     recording_columns,
     suffixed_id,
 )
-from crm.bulk import among, insert_columns, insert_ready
+from crm.bulk import among, insert_columns, insert_ready, is_none_there
 from crm.database import insert
 from crm.erased import erased_subjects, is_anything_erased
 from crm.facts import set_facts, upsert_named
@@ -118,7 +118,7 @@ def _erased(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[int,
     for place, (at, called) in enumerate(names):
         erased = gone.get(at) or gone.get(called)
         if erased is not None:
-            answers[place] = Received(erased.call_id, is_new=False)
+            answers[place] = Received(erased.call_id.hex, is_new=False)
     return answers
 
 
@@ -134,9 +134,9 @@ def _insert_round(
     others = [placed for placed in due if placed.place not in answers] if len(answers) < len(due) else []
     if others and fresh:
         known = _known(connection, [arrival.ref for _, arrival, _ in others])
-    for place, arrival, call_id in others:
+    for place, arrival, call_hex in others:
         found = known.get((arrival.ref.bucket, arrival.ref.key))
-        answers[place] = _come_again(connection, shared, arrival, call_id, found)
+        answers[place] = _come_again(connection, shared, arrival, UUID(call_hex), found)
     return answers
 
 
@@ -147,11 +147,11 @@ def _come_again(
     current = next((row for row in known or () if row.is_current), None)
     if current is not None:
         if _is_same(current, arrival.ref):
-            return Received(current.call_id, is_new=False)
+            return Received(current.call_id.hex, is_new=False)
         return _renew(connection, shared, arrival, current.call_id)
     if known:
         # It stands back behind the sound of its call.
-        return Received(known[0].call_id, is_new=False)
+        return Received(known[0].call_id.hex, is_new=False)
     call_id = _met(connection, arrival, call_id)
     other = _current_of(connection, call_id)
     if other is None:
@@ -161,12 +161,12 @@ def _come_again(
     if arrival.is_text and not other.is_text:
         beside = recording_columns(shared, [arrival], [call_id.hex]) | {"is_current": [False]}
         insert_columns(connection, recording, beside, key="id")
-        return Received(call_id, is_new=False)
-    suffixed = call_id_for(arrival.source_system, suffixed_id(arrival))
+        return Received(call_id.hex, is_new=False)
+    suffixed = call_hex_for(arrival.source_system, suffixed_id(arrival))
     rows = fresh_rows(connection.dialect, shared, [Placed(0, arrival, suffixed)], is_suffixed=True)
     made = _insert_fresh(connection, shared, rows, is_suffixed=True)
     # Where it is there already, its recording has been removed since.
-    return made.get(0) or _renew(connection, shared, arrival, suffixed)
+    return made.get(0) or _renew(connection, shared, arrival, UUID(suffixed))
 
 
 def _known(connection: sa.Connection, refs: Sequence[ObjectRef]) -> dict[tuple[str, str], list[sa.Row[Any]]]:
@@ -174,6 +174,8 @@ def _known(connection: sa.Connection, refs: Sequence[ObjectRef]) -> dict[tuple[s
     found: dict[tuple[str, str], list[sa.Row[Any]]] = {}
     for bucket in {ref.bucket for ref in refs}:
         keys = [ref.key for ref in refs if ref.bucket == bucket]
+        if is_none_there(connection, (recording.c.bucket, recording.c.object_key), bucket, keys):
+            continue
         rows = connection.execute(
             sa.select(recording).where(
                 recording.c.bucket == bucket,
@@ -209,11 +211,11 @@ def _insert_fresh(
     if len(places) < len(fresh.placed):
         # Somebody else has just brought these recordings for another call: this one would never have one.
         added = set(places)
-        beaten = [placed.call_id for place, placed in enumerate(fresh.placed) if place not in added]
+        beaten = [UUID(placed.call_hex) for place, placed in enumerate(fresh.placed) if place not in added]
         connection.execute(sa.delete(call).where(call.c.id.in_(beaten)))
         fresh = _only(connection, shared, fresh, places, is_suffixed)
     insert_ready(connection, fresh.jobs)
-    return {placed.place: Received(placed.call_id, is_new=True) for placed in fresh.placed}
+    return {placed.place: Received(placed.call_hex, is_new=True) for placed in fresh.placed}
 
 
 def _only(connection: sa.Connection, shared: Shared, fresh: Fresh, places: Sequence[int], is_suffixed: bool) -> Fresh:
@@ -231,7 +233,7 @@ def _renew(connection: sa.Connection, shared: Shared, arrival: Arrival, call_id:
     # Read under the lock: somebody may have renewed it just now.
     known = _known(connection, [ref]).get((ref.bucket, ref.key), ())
     if any(row.is_current and _is_same(row, ref) for row in known):
-        return Received(call_id, is_new=False)
+        return Received(call_id.hex, is_new=False)
     if before.contact_id is not None:
         # Whose call it is comes with its end: the new content may end as silence.
         leave_chain(connection, call_id, before.contact_id)
@@ -257,7 +259,7 @@ def _renew(connection: sa.Connection, shared: Shared, arrival: Arrival, call_id:
     conversation = arrival.facts.initial_call_id or before.initial_call_id
     facts = replace(arrival.facts, initial_call_id=conversation)
     set_facts(connection, call_id, facts, now=now, profile=arrival.profile)
-    return Received(call_id, is_new=True)
+    return Received(call_id.hex, is_new=True)
 
 
 def _is_same(current: sa.Row[Any], ref: ObjectRef) -> bool:

@@ -42,7 +42,7 @@ Ring = Callable[[Step, UUID], None]
 class Taken:
     """What became of announced objects: calls with new work, recordings that were known, and why others are none."""
 
-    new: list[UUID] = field(default_factory=list)
+    new: list[Received] = field(default_factory=list)
     known_count: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
 
@@ -120,10 +120,10 @@ class Intake:
 
     def _settle(self, merging: Merging, heard: Sequence[Heard], answers: Sequence[Received], taken: Taken) -> None:
         """Note what came of it, and look once more for what another listener was told at the same time."""
-        taken.new = [received.call_id for received in answers if received.is_new]
+        taken.new = [received for received in answers if received.is_new]
         taken.known_count = len(answers) - len(taken.new)
         if taken.new:
-            log.info("calls_received", call_count=len(taken.new), first_call_id=str(taken.new[0]))
+            log.info("calls_received", call_count=len(taken.new), first_call_id=str(taken.new[0].call_id))
         if not self.database.is_sqlite and (heard or answers):
             # A recording and its sidecar in two transactions side by side do not see each other; whichever commits last
             # sees the other now. SQLite has one writer at a time.
@@ -152,8 +152,9 @@ def take_messages(intake: Intake, source: str, bodies: Sequence[Body]) -> int:
             heard += [heard_record(record) for record in records]
             if not records:
                 announcement.unreadable.append("bad_record")
-        # However many of its records are bad, a message is kept once for each reason.
-        unread += [(code, body) for code in dict.fromkeys(announcement.unreadable)]
+        if announcement.unreadable:
+            # However many of its records are bad, a message is kept once for each reason.
+            unread += [(code, body) for code in dict.fromkeys(announcement.unreadable)]
     taken = take_surely(intake, source, announced, heard)
     # Last: where the messages have to be delivered again, they must not be kept each time.
     for code, body in unread:

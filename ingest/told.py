@@ -39,8 +39,9 @@ NOTHING = Told(CallFacts())
 
 def tell(parts: Mapping[str, object], unread: Iterable[str] = (), /, **facts: Any) -> Told:
     """The facts that are there; `parts` are the raw values by fact, of which those without a fact are unread."""
-    missing = [name for name, raw in parts.items() if raw not in (None, "") and facts.get(name) is None]
-    return Told(CallFacts.of({name: value for name, value in facts.items() if value is not None}), (*missing, *unread))
+    told = {name: value for name, value in facts.items() if value is not None}
+    missing = [name for name, raw in parts.items() if name not in told and raw not in (None, "")]
+    return Told(CallFacts.of(told), (*missing, *unread))
 
 
 def told_over(before: CallFacts, after: CallFacts) -> CallFacts:
