@@ -133,8 +133,8 @@ def ready_batch(
 
 def key_of(placed: Placed) -> tuple[str, str]:
     """Bucket and key of its object."""
-    bucket, key, *_ = placed.arrival.stored.ref
-    return bucket, key
+    ref = placed.arrival.stored.ref
+    return ref.bucket, ref.key
 
 
 def suffixed_id(arrival: Arrival) -> str:

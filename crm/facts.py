@@ -13,7 +13,6 @@ from calls.pipeline import FILE, Stage
 from calls.recording import CallFacts
 from calls.telling import says_something
 from crm import jobs
-from crm.bulk import is_constant
 from crm.database import insert
 from crm.results import file_call
 from crm.swaps import rename_speakers
@@ -88,11 +87,8 @@ def told_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
 
 def columns_of(facts: Sequence[CallFacts], named: Named) -> dict[str, Sequence[Any]]:
     """The same of many calls, column by column; what nobody said of any of them is left out."""
-    columns: dict[str, Sequence[Any]] = {
-        name: values
-        for name, values in zip(_PLAIN, zip(*map(_values, facts), strict=True), strict=True)
-        if values[0] is not None or not is_constant(values)
-    }
+    said = {name for told in facts for name, value in vars(told).items() if value is not None}
+    columns: dict[str, Sequence[Any]] = {name: list(map(attrgetter(name), facts)) for name in _PLAIN if name in said}
     if named.agents:
         columns["agent_id"] = [named.agents.get(told.agent_name or "") for told in facts]
     if named.queues:

@@ -107,19 +107,18 @@ def _decoded(key: str) -> str:
 
 
 def _named(bucket: str, keys: Sequence[str], size: object, etag: object, version: object) -> tuple[ObjectRef, ...]:
-    possible = [key for key in dict.fromkeys(keys) if key and "\0" not in key and _fits(key)]
-    if not bucket or len(bucket) > MAX_NAME_CHARS or not possible:
-        raise BadRecord
     size_bytes = _size(size)
     version_id = text_of(version)[:MAX_NAME_CHARS] if version else ""
     bare_etag = text_of(etag)[:MAX_NAME_CHARS].strip('"')
     if version_id == "null":
         version_id = ""
-    return tuple([ObjectRef(bucket, key, version_id, bare_etag, size_bytes) for key in possible])
-
-
-def _fits(key: str) -> bool:
-    return (len(key) if key.isascii() else len(key.encode())) <= MAX_KEY_BYTES
+    refs = []
+    for key in dict.fromkeys(keys):
+        if key and "\0" not in key and len(key.encode()) <= MAX_KEY_BYTES:
+            refs.append(ObjectRef(bucket, key, version_id, bare_etag, size_bytes))
+    if not refs or not bucket or len(bucket) > MAX_NAME_CHARS:
+        raise BadRecord
+    return tuple(refs)
 
 
 def _subject_parts(subject: str) -> tuple[str, str]:
