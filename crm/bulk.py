@@ -77,7 +77,7 @@ def ready_rows(dialect: sa.Dialect, table: sa.Table, columns: Columns, *, key: s
         return ReadyRows(table, key, (), "", ())
     told = {name: _told(table.c[name], dialect, values) for name, values in columns.items()}
     made = _by_arrays if dialect.name == "postgresql" else _row_by_row
-    statement, given = made(table, told, key)
+    statement, given = made(table, told)
     return ReadyRows(table, key, told[key], statement, given)
 
 
@@ -128,7 +128,7 @@ def time_ordered_hexes() -> Iterator[str]:
     return map("{:032x}".format, count(stamp & ~_NOT_RANDOM | _VERSION_7))
 
 
-def _by_arrays(table: sa.Table, columns: Columns, _key: str) -> tuple[str, Any]:
+def _by_arrays(table: sa.Table, columns: Columns) -> tuple[str, Any]:
     """PostgreSQL reads a column of many rows as one array: one parameter a column instead of one a value. A column with
     one value for all rows is sent once.
     """
@@ -168,19 +168,13 @@ def _were_all_inserted(connection: sa.Connection, insert: str, values: Mapping[s
     return True
 
 
-def _row_by_row(table: sa.Table, columns: Columns, key: str) -> tuple[str, Any]:
-    """SQLite runs one prepared statement for one row after the other; where they differ by their keys alone, one
-    statement takes them all.
-    """
-    insert = f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, columns))})"
-    rest = {name: values[0] for name, values in columns.items() if name != key and is_constant(values)}
-    if len(rest) == len(columns) - 1:
-        chosen = ", ".join("told.value" if name == key else f":{name}" for name in columns)
-        # Without WHERE, SQLite would take ON for a join's.
-        source = f"SELECT {chosen} FROM json_each(:{key}) AS told WHERE true"  # noqa: S608
-        return f"{insert} {source} ON CONFLICT DO NOTHING", {**rest, key: _listed(columns[key])}
-    values = ", ".join("?" * len(columns))
-    return f"{insert} VALUES ({values}) ON CONFLICT DO NOTHING", list(zip(*columns.values(), strict=True))
+def _row_by_row(table: sa.Table, columns: Columns) -> tuple[str, Any]:
+    """SQLite runs one prepared statement for one row after the other."""
+    statement = (
+        f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, columns))})"  # noqa: S608 - our own names
+        f" VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO NOTHING"
+    )
+    return statement, list(zip(*columns.values(), strict=True))
 
 
 def _insert_one_by_one(connection: sa.Connection, rows: ReadyRows) -> set[str] | None:
