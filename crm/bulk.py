@@ -169,12 +169,19 @@ def _were_all_inserted(connection: sa.Connection, insert: str, values: Mapping[s
 
 
 def _row_by_row(table: sa.Table, columns: Columns) -> tuple[str, Any]:
-    """SQLite runs one prepared statement for one row after the other."""
+    """SQLite runs one prepared statement for one row after the other. A column that is empty in all of them is left
+    out: for each None the driver looks whether somebody has told it what that is.
+    """
+    told = {
+        name: values
+        for name, values in columns.items()
+        if values[0] is not None or table.c[name].server_default is not None or not is_constant(values)
+    }
     statement = (
-        f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, columns))})"  # noqa: S608 - our own names
-        f" VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO NOTHING"
+        f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, told))})"  # noqa: S608 - our own names
+        f" VALUES ({', '.join('?' * len(told))}) ON CONFLICT DO NOTHING"
     )
-    return statement, list(zip(*columns.values(), strict=True))
+    return statement, list(zip(*told.values(), strict=True))
 
 
 def _insert_one_by_one(connection: sa.Connection, rows: ReadyRows) -> set[str] | None:
