@@ -67,12 +67,13 @@ class Announcement:
     handshake: str = ""
 
 
-def read_event(body: Body) -> Announcement:
-    """Read one message: S3, MinIO, RustFS, Ceph, EventBridge, Event Grid or a contact record, bare or wrapped.
+def read_event(body: Body, into: Announcement | None = None) -> Announcement:
+    """Read one message: S3, MinIO, RustFS, Ceph, EventBridge, Event Grid or a contact record, bare or wrapped. What it
+    says is added to `into`.
 
     Raises UnreadableEvent when the message as a whole cannot be read; bad records do not hide the good ones.
     """
-    announcement = Announcement()
+    announcement = Announcement() if into is None else into
     _read(body, announcement, depth=0)
     return announcement
 

@@ -22,7 +22,7 @@ from crm.intake import insert_ready_batch, known_etags, note_unreadable
 from crm.tellings import store_tellings
 from engines.objects import ObjectStore
 from ingest.contact_records import read_records
-from ingest.events import Announced, Body, UnreadableEvent, read_event
+from ingest.events import Announced, Announcement, Body, UnreadableEvent, read_event
 from ingest.looking import Heard, Looked, Looker, heard_record
 from ingest.merging import Merging
 from ingest.profiles import Profiles
@@ -137,25 +137,25 @@ def take_messages(intake: Intake, source: str, bodies: Sequence[Body]) -> int:
     A message that nobody can read is kept in a table and counted, and so is one that breaks us: neither may come back
     for ever or hold up the others. Raises TransientError when the messages have to be delivered again.
     """
-    announced: list[Announced] = []
+    said = Announcement()
     heard: list[Heard] = []
     unread: list[tuple[str, Body]] = []
     for body in bodies:
         try:
-            announcement = read_event(body)
+            read_event(body, said)
         except UnreadableEvent as error:
-            unread.append((error.code, body))
-            continue
-        announced += announcement.objects
-        for document in announcement.records:
+            said.unreadable.append(error.code)
+        for document in said.records:
             records = read_records(document, intake.profiles.local)
             heard += [heard_record(record) for record in records]
             if not records:
-                announcement.unreadable.append("bad_record")
-        if announcement.unreadable:
+                said.unreadable.append("bad_record")
+        said.records.clear()
+        if said.unreadable:
             # However many of its records are bad, a message is kept once for each reason.
-            unread += [(code, body) for code in dict.fromkeys(announcement.unreadable)]
-    taken = take_surely(intake, source, announced, heard)
+            unread += [(code, body) for code in dict.fromkeys(said.unreadable)]
+            said.unreadable.clear()
+    taken = take_surely(intake, source, said.objects, heard)
     # Last: where the messages have to be delivered again, they must not be kept each time.
     for code, body in unread:
         keep_unreadable(intake.database, source, code, body)
