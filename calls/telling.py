@@ -86,9 +86,11 @@ def believable(facts: CallFacts, stored_at: datetime) -> CallFacts:
 
     What was not believed stays readable in the attribute `not_believed`.
     """
-    told = zip(_TIMES, _times(facts), strict=True)
-    ahead = [name for name, moment in told if moment and moment - stored_at > _CLOCKS_DIFFER_BY]
-    if not ahead:
+    told = _times(facts)
+    latest = max(filter(None, told), default=stored_at)
+    if latest - stored_at <= _CLOCKS_DIFFER_BY:
         return facts
+    pairs = zip(_TIMES, told, strict=True)
+    ahead = [name for name, moment in pairs if moment and moment - stored_at > _CLOCKS_DIFFER_BY]
     words = ", ".join(f"{name} {getattr(facts, name).isoformat()}" for name in ahead)
     return replace(facts, **dict.fromkeys(ahead), attributes={**facts.attributes, "not_believed": words})

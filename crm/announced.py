@@ -50,12 +50,12 @@ def announce(connection: sa.Connection, arrival: Arrival, *, now: datetime) -> R
     ref = arrival.ref
     erased = _erased(connection, arrival)
     if erased is not None:
-        return Received(erased, is_new=False)
+        return Received(erased.hex, is_new=False)
     for external_id in (arrival.external_id, suffixed_id(arrival)):
         call_id = call_id_for(arrival.source_system, external_id)
         if _insert_call(connection, arrival, external_id, {"stage": Stage.ANNOUNCED}, now):
             _add_recording(connection, call_id, arrival, now)
-            return Received(call_id, is_new=True)
+            return Received(call_id.hex, is_new=True)
         before = _lock(connection, arrival.source_system, external_id)
         keys = connection.execute(
             sa.select(recording.c.bucket, recording.c.object_key).where(recording.c.call_id == before.id)
@@ -63,10 +63,10 @@ def announce(connection: sa.Connection, arrival: Arrival, *, now: datetime) -> R
         if not keys and before.skip_reason in _WITHOUT_RECORDING:
             _revive(connection, before, arrival, now)
             _add_recording(connection, before.id, arrival, now)
-            return Received(before.id, is_new=True)
+            return Received(before.id.hex, is_new=True)
         if not keys or (ref.bucket, ref.key) in keys:
-            return Received(before.id, is_new=False)
-    return Received(before.id, is_new=False)
+            return Received(before.id.hex, is_new=False)
+    return Received(before.id.hex, is_new=False)
 
 
 def note_without(connection: sa.Connection, without: Without, *, now: datetime) -> Received:
@@ -74,13 +74,13 @@ def note_without(connection: sa.Connection, without: Without, *, now: datetime) 
     arrival = without.arrival
     erased = _erased(connection, arrival)
     if erased is not None:
-        return Received(erased, is_new=False)
+        return Received(erased.hex, is_new=False)
     call_id = call_id_for(arrival.source_system, arrival.external_id)
     ended = {"stage": Stage.SKIPPED, "skip_reason": without.reason, "finished_at": now}
     if not _insert_call(connection, arrival, arrival.external_id, ended, now):
-        return Received(_lock(connection, arrival.source_system, arrival.external_id).id, is_new=False)
+        return Received(_lock(connection, arrival.source_system, arrival.external_id).id.hex, is_new=False)
     jobs.touch_call(connection, call_id)
-    return Received(call_id, is_new=True)
+    return Received(call_id.hex, is_new=True)
 
 
 def is_known(connection: sa.Connection, source_system: str, external_call_id: str) -> bool:

@@ -223,7 +223,11 @@ def _of_customer(connection: sa.Connection, viewer: Viewer, words: str, given: C
     if looked_for is None:
         return [Conditions(is_none=True)]
     contacts, of_unfiled = looked_for
-    unfiled = replace(given, rest=(*given.rest, call.c.contact_id.is_(None), of_unfiled))
+    # As the index says it.
+    is_told = sa.or_(
+        *(told.is_not(None) for told in (call.c.from_number_e164, call.c.to_number_e164, call.c.customer_name))
+    )
+    unfiled = replace(given, rest=(*given.rest, call.c.contact_id.is_(None), is_told, of_unfiled))
     first = contacts.limit(_MANY_CONTACTS + 1)
     ids = tuple(connection.execute(first, execution_options=BY_VALUES).scalars())
     if not ids:

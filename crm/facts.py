@@ -13,7 +13,6 @@ from calls.pipeline import FILE, Stage
 from calls.recording import CallFacts
 from calls.telling import says_something
 from crm import jobs
-from crm.bulk import is_constant
 from crm.database import insert
 from crm.results import file_call
 from crm.swaps import rename_speakers
@@ -49,9 +48,14 @@ class Named:
     queues: Mapping[str, UUID] = field(default_factory=dict)
 
 
+def is_anybody_named(facts: CallFacts) -> bool:
+    """Whether an agent, a team or a queue is named."""
+    return bool(facts.agent_name or facts.team_name or facts.queue_name)
+
+
 def upsert_named(connection: sa.Connection, told: Iterable[CallFacts]) -> Named:
     """Find or make every agent, team and queue that is named. An agent's e-mail and team are set once they are told."""
-    given = [facts for facts in told if facts.agent_name or facts.team_name or facts.queue_name]
+    given = [facts for facts in told if is_anybody_named(facts)]
     if not given:
         return Named()
     teams = _ids(connection, team, "name", {facts.team_name for facts in given})
@@ -83,11 +87,8 @@ def told_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
 
 def columns_of(facts: Sequence[CallFacts], named: Named) -> dict[str, Sequence[Any]]:
     """The same of many calls, column by column; what nobody said of any of them is left out."""
-    columns: dict[str, Sequence[Any]] = {
-        name: values
-        for name, values in zip(_PLAIN, zip(*map(_values, facts), strict=True), strict=True)
-        if values[0] is not None or not is_constant(values)
-    }
+    said = {name for told in facts for name, value in vars(told).items() if value is not None}
+    columns: dict[str, Sequence[Any]] = {name: list(map(attrgetter(name), facts)) for name in _PLAIN if name in said}
     if named.agents:
         columns["agent_id"] = [named.agents.get(told.agent_name or "") for told in facts]
     if named.queues:

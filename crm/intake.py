@@ -3,31 +3,34 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
 from calls.pipeline import READ, TRANSCRIBE, Stage, lane_of
-from calls.recording import CallFacts, ObjectRef, StoredObject, call_id_for
+from calls.recording import CallFacts, ObjectRef, StoredObject, call_hex_for
 from calls.telling import call_subject, object_subject
 from crm import jobs
 from crm.arrivals import (
     Arrival,
+    Fresh,
+    Placed,
+    ReadyBatch,
     Received,
-    Round,
-    call_columns,
-    job_columns,
+    Shared,
+    fresh_rows,
+    key_of,
+    ready_batch,
     recording_columns,
     suffixed_id,
 )
-from crm.bulk import among, insert_columns
+from crm.bulk import among, insert_columns, insert_ready, is_none_there
 from crm.database import insert
 from crm.erased import erased_subjects, is_anything_erased
 from crm.facts import set_facts, upsert_named
 from crm.people import leave_chain
-from crm.tables import call, call_analysis, job, recording, transcript, unreadable_event
+from crm.tables import call, call_analysis, recording, transcript, unreadable_event
 
 # What is kept of an event that nobody can read, in characters.
 KEPT_BODY = 4000
@@ -61,18 +64,18 @@ def insert_batch(
     `rung_at` is set where a bell follows the commit. Constraints decide, not the reads before them: whoever comes
     second with the same recording waits for the first and then inserts nothing.
     """
-    answers = _erased(connection, arrivals)
-    named = upsert_named(connection, [one.facts for place, one in enumerate(arrivals) if place not in answers])
-    waiting = [
-        Placed(place, arrival, arrival.call_id) for place, arrival in enumerate(arrivals) if place not in answers
-    ]
-    # In order of id, so that two transactions with the same calls cannot wait for each other.
-    waiting.sort(key=attrgetter("call_id.int"))
-    while waiting:
-        # One arrival per key and per call in a round: what the first of them brings, the next ones find.
-        now_due, waiting = _one_round(waiting)
-        answers |= _insert_round(Round(connection, named, now, rung_at), now_due)
-    return [answers[place] for place in range(len(arrivals))]
+    return insert_ready_batch(connection, ready_batch(connection.dialect, arrivals, now=now, rung_at=rung_at))
+
+
+def insert_ready_batch(connection: sa.Connection, batch: ReadyBatch) -> list[Received]:
+    """`insert_batch`, made ready."""
+    answers = _erased(connection, batch.arrivals)
+    named = upsert_named(connection, [one.facts for place, one in enumerate(batch.arrivals) if place not in answers])
+    shared = Shared(named, batch.now, batch.rung_at)
+    for placed in batch.rounds:
+        due = [one for one in placed if one.place not in answers] if answers else placed
+        answers |= _insert_round(connection, shared, due, batch.fresh)
+    return [answers[place] for place in range(len(batch.arrivals))]
 
 
 def note_unreadable(connection: sa.Connection, *, source: str, code: str, body: str, now: datetime) -> None:
@@ -115,74 +118,55 @@ def _erased(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[int,
     for place, (at, called) in enumerate(names):
         erased = gone.get(at) or gone.get(called)
         if erased is not None:
-            answers[place] = Received(erased.call_id, is_new=False)
+            answers[place] = Received(erased.call_id.hex, is_new=False)
     return answers
 
 
-class Placed(NamedTuple):
-    """An arrival of a batch, and the call that it names."""
-
-    place: int
-    arrival: Arrival
-    call_id: UUID
-
-
-def _one_round(waiting: list[Placed]) -> tuple[list[Placed], list[Placed]]:
-    keys = {_key_of(placed) for placed in waiting}
-    if len(keys) == len({placed.call_id.int for placed in waiting}) == len(waiting):
-        return waiting, []
-    seen: set[object] = set()
-    due: list[Placed] = []
-    later: list[Placed] = []
-    for placed in waiting:
-        marks = {_key_of(placed), placed.call_id}
-        (later if marks & seen else due).append(placed)
-        seen |= marks
-    return due, later
-
-
-def _key_of(placed: Placed) -> tuple[str, str]:
-    bucket, key, *_ = placed.arrival.stored.ref
-    return bucket, key
-
-
-def _insert_round(round_: Round, due: list[Placed]) -> dict[int, Received]:
-    """The answers for arrivals of distinct keys and calls."""
-    known = _known(round_.connection, [arrival.ref for _, arrival, _ in due])
-    fresh = [placed for placed in due if _key_of(placed) not in known] if known else due
-    answers = _insert_fresh(round_, fresh)
+def _insert_round(
+    connection: sa.Connection, shared: Shared, due: Sequence[Placed], ready: Fresh | None
+) -> dict[int, Received]:
+    """The answers for arrivals of distinct keys and calls; `ready` may be their rows."""
+    known = _known(connection, [arrival.ref for _, arrival, _ in due])
+    fresh = [placed for placed in due if key_of(placed) not in known] if known else due
+    if ready is None or ready.placed is not fresh:
+        ready = fresh_rows(connection.dialect, shared, fresh)
+    answers = _insert_fresh(connection, shared, ready)
     others = [placed for placed in due if placed.place not in answers] if len(answers) < len(due) else []
     if others and fresh:
-        known = _known(round_.connection, [arrival.ref for _, arrival, _ in others])
-    for place, arrival, call_id in others:
-        answers[place] = _come_again(round_, arrival, call_id, known.get((arrival.ref.bucket, arrival.ref.key)))
+        known = _known(connection, [arrival.ref for _, arrival, _ in others])
+    for place, arrival, call_hex in others:
+        found = known.get((arrival.ref.bucket, arrival.ref.key))
+        answers[place] = _come_again(connection, shared, arrival, UUID(call_hex), found)
     return answers
 
 
-def _come_again(round_: Round, arrival: Arrival, call_id: UUID, known: list[sa.Row[Any]] | None) -> Received:
+def _come_again(
+    connection: sa.Connection, shared: Shared, arrival: Arrival, call_id: UUID, known: list[sa.Row[Any]] | None
+) -> Received:
     """An arrival whose key, or whose call, is known."""
     current = next((row for row in known or () if row.is_current), None)
     if current is not None:
         if _is_same(current, arrival.ref):
-            return Received(current.call_id, is_new=False)
-        return _renew(round_, arrival, current.call_id)
+            return Received(current.call_id.hex, is_new=False)
+        return _renew(connection, shared, arrival, current.call_id)
     if known:
         # It stands back behind the sound of its call.
-        return Received(known[0].call_id, is_new=False)
-    call_id = _met(round_.connection, arrival, call_id)
-    other = _current_of(round_.connection, call_id)
+        return Received(known[0].call_id.hex, is_new=False)
+    call_id = _met(connection, arrival, call_id)
+    other = _current_of(connection, call_id)
     if other is None:
-        return _renew(round_, arrival, call_id)
+        return _renew(connection, shared, arrival, call_id)
     if other.is_text and not arrival.is_text:
-        return _renew(round_, arrival, call_id)
+        return _renew(connection, shared, arrival, call_id)
     if arrival.is_text and not other.is_text:
-        beside = recording_columns(round_, [arrival], [call_id.hex]) | {"is_current": [False]}
-        insert_columns(round_.connection, recording, beside, key="id")
-        return Received(call_id, is_new=False)
-    suffixed = call_id_for(arrival.source_system, suffixed_id(arrival))
-    made = _insert_fresh(round_, [Placed(0, arrival, suffixed)], is_suffixed=True)
+        beside = recording_columns(shared, [arrival], [call_id.hex]) | {"is_current": [False]}
+        insert_columns(connection, recording, beside, key="id")
+        return Received(call_id.hex, is_new=False)
+    suffixed = call_hex_for(arrival.source_system, suffixed_id(arrival))
+    rows = fresh_rows(connection.dialect, shared, [Placed(0, arrival, suffixed)], is_suffixed=True)
+    made = _insert_fresh(connection, shared, rows, is_suffixed=True)
     # Where it is there already, its recording has been removed since.
-    return made.get(0) or _renew(round_, arrival, suffixed)
+    return made.get(0) or _renew(connection, shared, arrival, UUID(suffixed))
 
 
 def _known(connection: sa.Connection, refs: Sequence[ObjectRef]) -> dict[tuple[str, str], list[sa.Row[Any]]]:
@@ -190,6 +174,8 @@ def _known(connection: sa.Connection, refs: Sequence[ObjectRef]) -> dict[tuple[s
     found: dict[tuple[str, str], list[sa.Row[Any]]] = {}
     for bucket in {ref.bucket for ref in refs}:
         keys = [ref.key for ref in refs if ref.bucket == bucket]
+        if is_none_there(connection, (recording.c.bucket, recording.c.object_key), bucket, keys):
+            continue
         rows = connection.execute(
             sa.select(recording).where(
                 recording.c.bucket == bucket,
@@ -216,46 +202,42 @@ def _current_of(connection: sa.Connection, call_id: UUID) -> sa.Row[Any] | None:
     ).one_or_none()
 
 
-def _insert_fresh(round_: Round, fresh: Sequence[Placed], *, is_suffixed: bool = False) -> dict[int, Received]:
+def _insert_fresh(
+    connection: sa.Connection, shared: Shared, fresh: Fresh, *, is_suffixed: bool = False
+) -> dict[int, Received]:
     """Make call, recording and job of each arrival; those whose call or key is there already have no answer."""
-    if not fresh:
-        return {}
-    connection = round_.connection
-    hexes = [placed.call_id.hex for placed in fresh]
-    arrivals = [placed.arrival for placed in fresh]
-    places = insert_columns(connection, call, call_columns(round_, arrivals, hexes, is_suffixed), key="id")
-    made, hexes, arrivals = _only(places, fresh, hexes, arrivals)
-    places = insert_columns(connection, recording, recording_columns(round_, arrivals, hexes), key="id")
-    if len(places) < len(made):
+    fresh = _only(connection, shared, fresh, insert_ready(connection, fresh.calls), is_suffixed)
+    places = insert_ready(connection, fresh.recordings)
+    if len(places) < len(fresh.placed):
         # Somebody else has just brought these recordings for another call: this one would never have one.
         added = set(places)
-        beaten = [placed.call_id for place, placed in enumerate(made) if place not in added]
+        beaten = [UUID(placed.call_hex) for place, placed in enumerate(fresh.placed) if place not in added]
         connection.execute(sa.delete(call).where(call.c.id.in_(beaten)))
-        made, hexes, arrivals = _only(places, made, hexes, arrivals)
-    insert_columns(connection, job, job_columns(round_, arrivals, hexes), key="call_id")
-    return {placed.place: Received(placed.call_id, is_new=True) for placed in made}
+        fresh = _only(connection, shared, fresh, places, is_suffixed)
+    insert_ready(connection, fresh.jobs)
+    return {placed.place: Received(placed.call_hex, is_new=True) for placed in fresh.placed}
 
 
-def _only(
-    places: Sequence[int], fresh: Sequence[Placed], hexes: list[str], arrivals: list[Arrival]
-) -> tuple[Sequence[Placed], list[str], list[Arrival]]:
-    if len(places) == len(fresh):
-        return fresh, hexes, arrivals
-    return [fresh[place] for place in places], [hexes[place] for place in places], [arrivals[place] for place in places]
+def _only(connection: sa.Connection, shared: Shared, fresh: Fresh, places: Sequence[int], is_suffixed: bool) -> Fresh:
+    """The rows of those that stand at these places."""
+    if len(places) == len(fresh.placed):
+        return fresh
+    placed = [fresh.placed[place] for place in places]
+    return fresh_rows(connection.dialect, shared, placed, is_suffixed=is_suffixed)
 
 
-def _renew(round_: Round, arrival: Arrival, call_id: UUID) -> Received:
+def _renew(connection: sa.Connection, shared: Shared, arrival: Arrival, call_id: UUID) -> Received:
     """A call that is known: nothing when its recording has the same content, else it starts anew with this one."""
-    connection, now, ref = round_.connection, round_.now, arrival.ref
+    now, ref = shared.now, arrival.ref
     before = connection.execute(sa.select(call).where(call.c.id == call_id).with_for_update()).one()
     # Read under the lock: somebody may have renewed it just now.
     known = _known(connection, [ref]).get((ref.bucket, ref.key), ())
     if any(row.is_current and _is_same(row, ref) for row in known):
-        return Received(call_id, is_new=False)
+        return Received(call_id.hex, is_new=False)
     if before.contact_id is not None:
         # Whose call it is comes with its end: the new content may end as silence.
         leave_chain(connection, call_id, before.contact_id)
-    _make_current(round_, arrival, call_id)
+    _make_current(connection, shared, arrival, call_id)
     connection.execute(
         sa.update(call)
         .where(call.c.id == call_id)
@@ -271,13 +253,13 @@ def _renew(round_: Round, arrival: Arrival, call_id: UUID) -> Received:
         )
     )
     step, lane = READ if arrival.is_text else TRANSCRIBE, lane_of(arrival.stored.last_modified_at, now)
-    jobs.start_anew(connection, jobs.first_job(call_id, now, round_.rung_at, step=step, lane=lane))
+    jobs.start_anew(connection, jobs.first_job(call_id, now, shared.rung_at, step=step, lane=lane))
     jobs.touch_call(connection, call_id)
     # With the content may come what names the call: its id, and who read it.
     conversation = arrival.facts.initial_call_id or before.initial_call_id
     facts = replace(arrival.facts, initial_call_id=conversation)
     set_facts(connection, call_id, facts, now=now, profile=arrival.profile)
-    return Received(call_id, is_new=True)
+    return Received(call_id.hex, is_new=True)
 
 
 def _is_same(current: sa.Row[Any], ref: ObjectRef) -> bool:
@@ -285,14 +267,13 @@ def _is_same(current: sa.Row[Any], ref: ObjectRef) -> bool:
     return bool((current.etag, current.size_bytes) == (ref.etag, ref.size_bytes or 0))
 
 
-def _make_current(round_: Round, arrival: Arrival, call_id: UUID) -> None:
+def _make_current(connection: sa.Connection, shared: Shared, arrival: Arrival, call_id: UUID) -> None:
     """Make this the call's recording; what was heard in the one before is history."""
-    connection = round_.connection
     for table in (recording, transcript, call_analysis):
         connection.execute(
             sa.update(table).where(table.c.call_id == call_id, table.c.is_current).values(is_current=False)
         )
-    columns = recording_columns(round_, [arrival], [call_id.hex])
+    columns = recording_columns(shared, [arrival], [call_id.hex])
     row = {name: value for name, [value] in columns.items()} | {"id": UUID(columns["id"][0]), "call_id": call_id}
     connection.execute(
         insert(connection, recording)

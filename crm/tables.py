@@ -77,6 +77,10 @@ def _listed_by(column: str, *beside: str, is_always_there: bool = False) -> sa.I
     )
 
 
+# A call of which nobody told a number or a name is no answer to who looks for a customer, and most calls begin as such.
+_UNFILED = (
+    "contact_id IS NULL AND (from_number_e164 IS NOT NULL OR to_number_e164 IS NOT NULL OR customer_name IS NOT NULL)"
+)
 _OF_UNFILED = ("is_sample", "agent_id", "direction", "from_number_e164", "to_number_e164", "customer_name")
 
 
@@ -236,7 +240,7 @@ call = sa.Table(
     _listed_where("needs_review", "needs_review", "needs_review = 1"),
     _listed_where("is_sample", "is_sample", "is_sample = 1"),
     # With all that a search for a customer asks of them: nobody knows whose they are but by their own words.
-    _listed_where("unfiled", "contact_id IS NULL", columns=_OF_UNFILED),
+    _listed_where("unfiled", _UNFILED, columns=_OF_UNFILED),
     # Recordings whose names nobody could read are looked at by people.
     _listed_where("unread_name", "profile IS NULL AND is_sample IS false", "profile IS NULL AND is_sample IS 0"),
     # A call gets its customer when it is filed: until then it costs nothing here.

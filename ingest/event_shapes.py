@@ -15,8 +15,8 @@ MAX_KEY_BYTES = 1024
 # Bucket, version and eTag are a few dozen characters wherever they are known from.
 MAX_NAME_CHARS = 1024
 
-# Sources whose events carry the key as it is; all others encode it as a form does, MinIO and RustFS even the slashes.
-_RAW_SOURCES = frozenset({"ceph:s3"})
+# Whose events carry the key as it is; all others encode it as a form does, MinIO and RustFS even the slashes.
+_RAW_SOURCE = "ceph:s3"
 # A data lake tells of a file when it is opened for writing; a second event, FlushWithClose or SftpCommit, ends it.
 _OPENING_CALLS = frozenset({"CreateFile", "SftpCreate"})
 _CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
@@ -38,17 +38,18 @@ class BadRecord(Exception):
 
 def read_s3_record(record: Mapping[str, Any], plain_address: object = None) -> tuple[ObjectRef, ...]:
     """One of S3's `Records`, by whichever store; `plain_address` is MinIO's `bucket/key` beside the records."""
-    if not text_of(record.get("eventName")).startswith(_CREATED):
+    name = record.get("eventName")
+    if not isinstance(name, str) or not name.startswith(_CREATED):
         raise NothingAnnounced("not_created")
     s3 = mapping_of(record.get("s3"))
     described = mapping_of(s3.get("object"))
     bucket, key = text_of(mapping_of(s3.get("bucket")).get("name")), text_of(described.get("key"))
-    keys = [_decoded(key), key]
-    if text_of(record.get("eventSource")) in _RAW_SOURCES:
-        keys.reverse()
-    plain = text_of(plain_address)
-    if bucket and plain.startswith(f"{bucket}/"):
-        keys.insert(0, plain.removeprefix(f"{bucket}/"))
+    decoded = _decoded(key)
+    keys = [key, decoded] if record.get("eventSource") == _RAW_SOURCE else [decoded, key]
+    if plain_address:
+        plain = text_of(plain_address)
+        if bucket and plain.startswith(f"{bucket}/"):
+            keys.insert(0, plain.removeprefix(f"{bucket}/"))
     return _named(bucket, keys, described.get("size"), described.get("eTag"), described.get("versionId"))
 
 
@@ -87,9 +88,9 @@ def event_type(event: Mapping[str, Any]) -> str:
 
 def text_of(value: object) -> str:
     """The value where it is text that can be stored and sent on, else nothing."""
-    if not isinstance(value, str) or "\0" in value:
-        return ""
-    return value if value.isascii() or _is_unicode(value) else ""
+    if isinstance(value, str) and "\0" not in value and (value.isascii() or _is_unicode(value)):
+        return value
+    return ""
 
 
 def mapping_of(value: object) -> Mapping[str, Any]:
@@ -106,19 +107,18 @@ def _decoded(key: str) -> str:
 
 
 def _named(bucket: str, keys: Sequence[str], size: object, etag: object, version: object) -> tuple[ObjectRef, ...]:
-    possible = [key for key in dict.fromkeys(keys) if key and "\0" not in key and _fits(key)]
     size_bytes = _size(size)
-    if not bucket or len(bucket) > MAX_NAME_CHARS or not possible:
-        raise BadRecord
     version_id = text_of(version)[:MAX_NAME_CHARS] if version else ""
     bare_etag = text_of(etag)[:MAX_NAME_CHARS].strip('"')
     if version_id == "null":
         version_id = ""
-    return tuple([ObjectRef(bucket, key, version_id, bare_etag, size_bytes) for key in possible])
-
-
-def _fits(key: str) -> bool:
-    return (len(key) if key.isascii() else len(key.encode())) <= MAX_KEY_BYTES
+    refs = []
+    for key in dict.fromkeys(keys):
+        if key and "\0" not in key and len(key.encode()) <= MAX_KEY_BYTES:
+            refs.append(ObjectRef(bucket, key, version_id, bare_etag, size_bytes))
+    if not refs or not bucket or len(bucket) > MAX_NAME_CHARS:
+        raise BadRecord
+    return tuple(refs)
 
 
 def _subject_parts(subject: str) -> tuple[str, str]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pydantic_core import from_json
+
 from calls.errors import TerminalError
 from calls.recording import ObjectRef
 from ingest.event_shapes import (
@@ -33,7 +35,6 @@ MAX_DEPTH = 4
 _MAX_CODE_CHARS = 200
 
 _BOM = "\ufeff"
-_decoder = json.JSONDecoder()
 
 Body = bytes | str | Mapping[str, Any] | Sequence[Any]
 _Reader = Callable[..., tuple[ObjectRef, ...]]
@@ -67,12 +68,13 @@ class Announcement:
     handshake: str = ""
 
 
-def read_event(body: Body) -> Announcement:
-    """Read one message: S3, MinIO, RustFS, Ceph, EventBridge, Event Grid or a contact record, bare or wrapped.
+def read_event(body: Body, into: Announcement | None = None) -> Announcement:
+    """Read one message: S3, MinIO, RustFS, Ceph, EventBridge, Event Grid or a contact record, bare or wrapped. What it
+    says is added to `into`.
 
     Raises UnreadableEvent when the message as a whole cannot be read; bad records do not hide the good ones.
     """
-    announcement = Announcement()
+    announcement = Announcement() if into is None else into
     _read(body, announcement, depth=0)
     return announcement
 
@@ -121,15 +123,15 @@ def _decode(body: bytes | str) -> object:
     if len(body) > MAX_EVENT_BYTES:
         raise UnreadableEvent(f"longer than {MAX_EVENT_BYTES} bytes", code="too_large")
     try:
+        # In half the time of the standard library's: what it refuses, that one says.
+        return from_json(body)
+    except ValueError:
+        pass
+    try:
         text = body.decode("utf-8") if isinstance(body, bytes) else body
     except UnicodeDecodeError:
         raise UnreadableEvent("no UTF-8", code="not_utf8") from None
     try:
-        if text[:1] == "{":
-            # Without the looks of json.loads at what may stand around the message.
-            message, end = _decoder.raw_decode(text)
-            if end == len(text):
-                return message
         # Windows' tools put a byte order mark before it.
         return json.loads(text.removeprefix(_BOM))
     except (ValueError, RecursionError):

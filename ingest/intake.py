@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from uuid import UUID
 
@@ -13,15 +14,15 @@ import structlog
 from calls.errors import TransientError
 from calls.pipeline import READ, TRANSCRIBE, Lane, Step, lane_of
 from calls.recording import ObjectRef
-from crm.arrivals import Received
+from crm.arrivals import Received, ready_batch
 from crm.awaited import Awaited, await_objects, forget_awaited, is_any_awaited
 from crm.database import Database
 from crm.erased import doom_again
-from crm.intake import insert_batch, known_etags, note_unreadable
+from crm.intake import insert_ready_batch, known_etags, note_unreadable
 from crm.tellings import store_tellings
 from engines.objects import ObjectStore
 from ingest.contact_records import read_records
-from ingest.events import Announced, Body, UnreadableEvent, read_event
+from ingest.events import Announced, Announcement, Body, UnreadableEvent, read_event
 from ingest.looking import Heard, Looked, Looker, heard_record
 from ingest.merging import Merging
 from ingest.profiles import Profiles
@@ -41,7 +42,7 @@ Ring = Callable[[Step, UUID], None]
 class Taken:
     """What became of announced objects: calls with new work, recordings that were known, and why others are none."""
 
-    new: list[UUID] = field(default_factory=list)
+    new: list[Received] = field(default_factory=list)
     known_count: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
 
@@ -71,12 +72,14 @@ class Intake:
         taken = Taken(ignored=Counter([one.why_not for one in looked if one.why_not]))
         now = datetime.now(UTC)
         merging = Merging(self.profiles, self.objects.bucket, looked, now=now)
+        rings = self.ring is not None and len(merging.untold) <= RUNG_AT_ONCE
+        ready = partial(ready_batch, self.database.engine.dialect, now=now, rung_at=now if rings else None)
+        untold = ready(merging.untold)
         with self.database.write() as connection:
             store_tellings(connection, [one.told for one in heard], now=now)
             doom_again(connection, self._lying(looked), now=now)
             arrivals = merging.arrivals(connection)
-            rings = self.ring is not None and len(arrivals) <= RUNG_AT_ONCE
-            answers = insert_batch(connection, arrivals, now=now, rung_at=now if rings else None)
+            answers = insert_ready_batch(connection, untold if arrivals is merging.untold else ready(arrivals))
             if heard or not all(received.is_new for received in answers):
                 new_keys = {a.ref.key for a, received in zip(arrivals, answers, strict=True) if received.is_new}
                 # Whoever brought a known one may have died before it looked again.
@@ -117,10 +120,10 @@ class Intake:
 
     def _settle(self, merging: Merging, heard: Sequence[Heard], answers: Sequence[Received], taken: Taken) -> None:
         """Note what came of it, and look once more for what another listener was told at the same time."""
-        taken.new = [received.call_id for received in answers if received.is_new]
+        taken.new = [received for received in answers if received.is_new]
         taken.known_count = len(answers) - len(taken.new)
         if taken.new:
-            log.info("calls_received", call_count=len(taken.new), first_call_id=str(taken.new[0]))
+            log.info("calls_received", call_count=len(taken.new), first_call_id=str(taken.new[0].call_id))
         if not self.database.is_sqlite and (heard or answers):
             # A recording and its sidecar in two transactions side by side do not see each other; whichever commits last
             # sees the other now. SQLite has one writer at a time.
@@ -134,24 +137,25 @@ def take_messages(intake: Intake, source: str, bodies: Sequence[Body]) -> int:
     A message that nobody can read is kept in a table and counted, and so is one that breaks us: neither may come back
     for ever or hold up the others. Raises TransientError when the messages have to be delivered again.
     """
-    announced: list[Announced] = []
+    said = Announcement()
     heard: list[Heard] = []
     unread: list[tuple[str, Body]] = []
     for body in bodies:
         try:
-            announcement = read_event(body)
+            read_event(body, said)
         except UnreadableEvent as error:
-            unread.append((error.code, body))
-            continue
-        announced += announcement.objects
-        for document in announcement.records:
+            said.unreadable.append(error.code)
+        for document in said.records:
             records = read_records(document, intake.profiles.local)
             heard += [heard_record(record) for record in records]
             if not records:
-                announcement.unreadable.append("bad_record")
-        # However many of its records are bad, a message is kept once for each reason.
-        unread += [(code, body) for code in dict.fromkeys(announcement.unreadable)]
-    taken = take_surely(intake, source, announced, heard)
+                said.unreadable.append("bad_record")
+        said.records.clear()
+        if said.unreadable:
+            # However many of its records are bad, a message is kept once for each reason.
+            unread += [(code, body) for code in dict.fromkeys(said.unreadable)]
+            said.unreadable.clear()
+    taken = take_surely(intake, source, said.objects, heard)
     # Last: where the messages have to be delivered again, they must not be kept each time.
     for code, body in unread:
         keep_unreadable(intake.database, source, code, body)

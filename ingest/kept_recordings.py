@@ -42,7 +42,7 @@ def _announce(intake: Intake, news: RecordingNews, now: datetime) -> Received:
     with intake.database.write() as connection:
         known = call_of_recording(connection, ref)
         if known is not None:
-            return Received(known, is_new=False)
+            return Received(known.hex, is_new=False)
         # Of this recording alone: another one of the same call began at another time.
         told = ToldOf(object_subject(ref.bucket, ref.key), _telling(news))
         store_tellings(connection, [told], now=now)

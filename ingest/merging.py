@@ -47,7 +47,7 @@ class _Came(NamedTuple):
 class Merging:
     """The tellings of one batch. It remembers what it has merged, so that a second look finds what came in between."""
 
-    def __init__(self, profiles: Profiles, bucket: str, looked: Iterable[Looked], *, now: datetime) -> None:
+    def __init__(self, profiles: Profiles, bucket: str, looked: Sequence[Looked], *, now: datetime) -> None:
         """Of what was looked at, `now`. What can be said of the recordings without the database is said here, before
         it is asked: nobody else writes while it is.
         """
@@ -55,17 +55,24 @@ class Merging:
         self._bucket = bucket
         self._now = now
         self._merged: dict[str, list[Telling]] = {}
-        self._came = [_Came(one, one.stored, one.reading) for one in looked if one.stored and one.reading]
-        self._untold = [_arrival(came, came.reading.facts, self._now) for came in self._came]
+        self._looked = looked
+        # The recordings by what their names say alone.
+        self.untold: Sequence[Arrival] = [
+            _arrival(one, one.stored, one.reading, one.reading.facts, now)
+            for one in looked
+            if one.stored and one.reading
+        ]
 
-    def arrivals(self, connection: sa.Connection) -> list[Arrival]:
-        """The recordings that come, with all that was told of their calls before, and with them."""
+    def arrivals(self, connection: sa.Connection) -> Sequence[Arrival]:
+        """The recordings that come, with all that was told of their calls before, and with them: `untold` itself where
+        nothing was.
+        """
         self._merged, voices = self._told_of_those_that_came(connection)
-        made = self._untold
-        if voices:
-            told = [_of_subjects(self._merged, voice.subjects) for voice in voices]
+        made = self.untold
+        if self._merged:
             made = [
-                _arrival(came, _merge(came.reading, of), self._now) for came, of in zip(self._came, told, strict=True)
+                _arrival(*came, _merge(came.reading, _of_subjects(self._merged, voice.subjects)), self._now)
+                for came, voice in zip(self._came(), voices, strict=True)
             ]
         return self._beside_texts(connection, made)
 
@@ -105,11 +112,14 @@ class Merging:
         self._retell(connection, calls_of(connection, keys=keys), now)
         self.retell(connection, heard, now=now)
 
+    def _came(self) -> list[_Came]:
+        return [_Came(one, one.stored, one.reading) for one in self._looked if one.stored and one.reading]
+
     def _told_of_those_that_came(self, connection: sa.Connection) -> tuple[dict[str, list[Telling]], Sequence[_Voices]]:
         """What is kept of the recordings that came, and who they are; nothing of either where nobody tells anything."""
         if not is_anything_told(connection):
             return {}, ()
-        voices = [self._voices_of(seen.ref.key, reading, one.tellings) for one, seen, reading in self._came]
+        voices = [self._voices_of(seen.ref.key, reading, one.tellings) for one, seen, reading in self._came()]
         return tellings_about(connection, {subject for voice in voices for subject in voice.subjects}), voices
 
     def _retell(self, connection: sa.Connection, call_ids: Collection[UUID], now: datetime) -> int:
@@ -143,14 +153,16 @@ class Merging:
             subjects.append(conversation_subject(system, facts.initial_call_id))
         return _Voices(key, reading, tuple(subjects))
 
-    def _beside_texts(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    def _beside_texts(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
         """Sound whose call nobody names, beside a text that is a call already, is that call's."""
         nameless = {a.ref.key: stem_of(a.ref.key) for a in arrivals if not a.is_text and not a.facts.external_call_id}
         if not nameless:
-            return list(arrivals)
+            return arrivals
         texts = texts_under(
             connection, self._bucket, [stem + suffix for stem in nameless.values() for suffix in _OF_TEXTS]
         )
+        if not texts:
+            return arrivals
         by_stem = {
             stem_of(key.removesuffix(".json")) if key.endswith(".vcon.json") else stem_of(key): found
             for key, found in texts.items()
@@ -167,8 +179,7 @@ class Merging:
         return made
 
 
-def _arrival(came: _Came, facts: CallFacts, now: datetime) -> Arrival:
-    looked, stored, reading = came
+def _arrival(looked: Looked, stored: StoredObject, reading: Reading, facts: CallFacts, now: datetime) -> Arrival:
     facts = believable(facts, stored.last_modified_at or now)
     profile = reading.profile or (PLAIN if says_something(facts) else None)
     return Arrival(stored, facts, _system_of(reading, looked.tellings), profile, looked.is_text)

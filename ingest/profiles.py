@@ -113,7 +113,7 @@ class Profiles:
             return Reading(None, STORAGE, _UNREAD)
         told = storable(profile.read(found, self.local))
         system = told.source_system or profile.source_system or profile.name
-        return Reading(profile.name, system, told.facts, told.unread, beside=profile.sidecars(found))
+        return Reading(profile.name, system, told.facts, told.unread, _NOBODY, profile.sidecars(found))
 
     def read_metadata(self, metadata: Mapping[str, str], tags: Mapping[str, str] | None = None) -> Told:
         """What the object's own metadata say, and its tags where the metadata say nothing."""
@@ -138,7 +138,7 @@ class Profiles:
         if named.beside:
             folder = key[: key.rfind("/") + 1]
             keys = [*(folder + name for name in named.beside), *keys]
-        return tuple([one for one in keys if one != key])
+        return tuple([one for one in keys if one != key] if key in keys else keys)
 
     def addressees(self, key: str) -> Addressees | None:
         """Whose sidecar the object may be, by its name; None when it is nobody's."""
@@ -259,12 +259,11 @@ def _recordings(stem: str) -> tuple[str, ...]:
 
 def _suffix(key: str) -> str:
     """What follows the last point of the key's name, with it, in small letters; empty where there is none."""
-    stem, dot, suffix = key.rpartition("/")[2].rpartition(".")
-    return f".{suffix}".lower() if dot and stem and suffix else ""
+    point = key.rfind(".")
+    return key[point:].lower() if key.rfind("/") + 1 < point < len(key) - 1 else ""
 
 
 def stem_of(key: str) -> str:
     """The key without its suffix: what a recording and the documents beside it share."""
-    folder, slash, name = key.rpartition("/")
-    stem, dot, _ = name.rpartition(".")
-    return f"{folder}{slash}{stem if dot and stem else name}"
+    point = key.rfind(".")
+    return key[:point] if key.rfind("/") + 1 < point else key

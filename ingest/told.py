@@ -39,8 +39,9 @@ NOTHING = Told(CallFacts())
 
 def tell(parts: Mapping[str, object], unread: Iterable[str] = (), /, **facts: Any) -> Told:
     """The facts that are there; `parts` are the raw values by fact, of which those without a fact are unread."""
-    missing = [name for name, raw in parts.items() if raw not in (None, "") and facts.get(name) is None]
-    return Told(CallFacts.of({name: value for name, value in facts.items() if value is not None}), (*missing, *unread))
+    told = facts if None not in facts.values() else {name: fact for name, fact in facts.items() if fact is not None}
+    missing = [name for name, raw in parts.items() if name not in told and raw not in (None, "")]
+    return Told(CallFacts.of(told), (*missing, *unread))
 
 
 def told_over(before: CallFacts, after: CallFacts) -> CallFacts:
@@ -57,12 +58,11 @@ def facts_by_name(facts: CallFacts) -> dict[str, Any]:
 def storable(told: Told) -> Told:
     """The same, with every text as a database takes it, and no more of it than there is use for."""
     facts = told.facts
-    changed: dict[str, Any] = {
-        name: cleaned or None
-        # Those that were told.
-        for name, value in vars(facts).items()
-        if type(value) is str and (cleaned := clean(value)) != value
-    }
+    changed: dict[str, Any] = {}
+    # Those that were told.
+    for name, value in vars(facts).items():
+        if type(value) is str and (cleaned := clean(value)) != value:
+            changed[name] = cleaned or None
     if not changed and not facts.attributes and not told.unread and not told.source_system:
         return told
     attributes = {

@@ -62,7 +62,7 @@ def test_a_recording_becomes_a_call_a_recording_and_a_job(any_database):
         attributes={"order": "4719"},
     )
     received = receive(any_database, facts=facts)
-    assert received == Received(call_id_for("pbx", "c-1"), is_new=True)
+    assert received == Received(call_id_for("pbx", "c-1").hex, is_new=True)
     [stored] = rows(any_database, call)
     assert (stored.stage, stored.happened_at, stored.received_at) == (Stage.RECEIVED, started_at, NOW)
     assert stored.attributes == {"order": "4719"}
@@ -161,7 +161,7 @@ def test_other_content_under_a_known_key_starts_the_call_anew(any_database):
     first = receive(any_database)
     end_call(any_database, first)
     again = receive(any_database, make_stored(etag="e2"), now=LATER)
-    assert again == Received(first.call_id, is_new=True)
+    assert again == Received(first.call_hex, is_new=True)
     [stored] = rows(any_database, call)
     assert (stored.stage, stored.skip_reason, stored.finished_at) == (Stage.RECEIVED, None, None)
     assert {(row.etag, row.is_current) for row in rows(any_database, recording)} == {("e1", False), ("e2", True)}

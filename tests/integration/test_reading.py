@@ -334,7 +334,7 @@ def test_announced_texts_become_calls_once_and_sidecars_none(desk):
     taken = desk.announce(*keys, *keys)
     assert (len(taken.new), desk.announce(*keys).new) == (len(names), [])
     desk.work(rounds=12)
-    calls = [desk.call(call_id) for call_id in taken.new]
+    calls = [desk.call(received.call_id) for received in taken.new]
     assert {call.line.stage for call in calls} == {"done"}
     told = {call.recording.object_key: (call.source_system, call.line.external_call_id) for call in calls}
     assert told["texts/contact_lens.json"] == ("connect", "c0ffee00-1111-4222-8333-444455556666")
@@ -351,7 +351,7 @@ def test_where_a_call_has_sound_and_text_the_sound_counts_in_whichever_order_the
     desk.speech = lambda: FakeSpeech(HEARD)
     ids = set()
     for key in [sound, text] if sound_first else [text, sound]:
-        ids |= set(desk.announce(key).new)
+        ids |= {received.call_id for received in desk.announce(key).new}
         desk.work()
     [call_id] = ids
     call = desk.call(call_id)
