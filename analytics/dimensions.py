@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from analytics.fact_parts import ReasonKey
 from analytics.facts import Keys
-from analytics.many_rows import Filling, Prepared
+from analytics.many_rows import Filling, Prepared, as_stored
 from analytics.star import (
     UNKNOWN,
     UNKNOWN_CODE,
@@ -183,7 +183,9 @@ class _Dimension:
         new = [row for row in rows if row.held_key is None]
         known = [row for row in rows if row.held_key is not None]
         first = next_key(connection, self._table)
-        self._insert.many(connection, [(first + n, row.id, *values(row)) for n, row in enumerate(new)])
+        self._insert.many(
+            connection, [(first + n, as_stored(connection, row.id), *values(row)) for n, row in enumerate(new)]
+        )
         self._update.many(connection, [(*values(row), row.held_key) for row in known])
         return known
 
