@@ -7,7 +7,7 @@ long to be looked up as they do.
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -105,7 +105,7 @@ class Filling:
     def many(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
         """Insert these rows, with a value for each column in order."""
         if rows and connection.dialect.name == "postgresql":
-            _copy(connection, _named(self._table), [self._table.c[name] for name in self._names], rows)
+            _copy(connection, named(self._table), [self._table.c[name] for name in self._names], rows)
         else:
             self._insert.many(connection, rows)
 
@@ -136,45 +136,8 @@ def list_of(value: Any) -> Sequence[Any]:
     return value or ()
 
 
-def add_many(
-    connection: sa.Connection, table: sa.Table, adds: Collection[str], names: Sequence[str], rows: Sequence[Row]
-) -> None:
-    """Insert rows of these columns into a PostgreSQL table by one statement; where a key is there, the columns `adds`
-    are added to, and the others replaced.
-    """
-    keys = [column.name for column in table.primary_key]
-    changes = ", ".join(
-        f"{name} = {table.name}.{name} + excluded.{name}" if name in adds else f"{name} = excluded.{name}"
-        for name in names
-        if name not in keys
-    )
-    # It stays for as long as the connection, empty between transactions; another version's has other columns.
-    given = f"added_to_{table.name}_{len(table.columns)}"
-    connection.exec_driver_sql(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS {given} (LIKE {_named(table)}) ON COMMIT DELETE ROWS"
-    )
-    _copy(connection, given, [table.c[name] for name in names], rows)
-    connection.exec_driver_sql(
-        f"INSERT INTO {_named(table)} AS {table.name} ({', '.join(names)}) SELECT {', '.join(names)} FROM {given} "  # noqa: S608 - names of ours
-        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
-    )
-
-
-def delete_many(connection: sa.Connection, table: sa.Table, condition: str, rows: Sequence[Row]) -> None:
-    """Delete the rows of a PostgreSQL table that have one of these primary keys and fulfil the condition."""
-    keys = [column.name for column in table.primary_key]
-    kinds = (table.c[name].type.compile(connection.dialect) for name in keys)
-    listed = ", ".join(f"CAST(%({name})s AS {kind}[])" for name, kind in zip(keys, kinds, strict=True))
-    same = " AND ".join(f"held.{name} = gone.{name}" for name in keys)
-    columns = zip(*rows, strict=True)
-    connection.exec_driver_sql(
-        f"DELETE FROM {_named(table)} AS held USING unnest({listed}) AS gone({', '.join(keys)}) "  # noqa: S608 - names of ours
-        f"WHERE {same} AND {condition}",
-        {name: as_stored(connection, list(values)) for name, values in zip(keys, columns, strict=True)},
-    )
-
-
-def _named(table: sa.Table) -> str:
+def named(table: sa.Table) -> str:
+    """The table's name with its schema."""
     return f"{table.schema}.{table.name}"
 
 
@@ -182,7 +145,7 @@ def _rows(connection: sa.Connection, statement: str, values: dict[str, Any]) -> 
     """The rows of a statement as PostgreSQL keeps them: neither side makes text of a number."""
     psycopg: Any = connection.dialect.dbapi
     names = psycopg.rows.namedtuple_row
-    with _driver_of(connection, statement) as driver, driver.cursor(binary=True, row_factory=names) as cursor:
+    with driver_of(connection, statement) as driver, driver.cursor(binary=True, row_factory=names) as cursor:
         as_bytes = driver.adapters.get_loader(driver.adapters.types["bytea"].oid, psycopg.pq.Format.BINARY)
         cursor.adapters.register_loader("uuid", as_bytes)
         found: Sequence[Any] = cursor.execute(statement, values).fetchall()
@@ -193,7 +156,7 @@ def _copy(connection: sa.Connection, into: str, columns: Sequence[sa.Column[Any]
     """Write the rows into a PostgreSQL table as the server keeps them: neither side makes text of a number."""
     statement = f"COPY {into} ({', '.join(column.name for column in columns)}) FROM STDIN (FORMAT binary)"
     kinds = [column.type.compile(connection.dialect).lower() for column in columns]
-    with _driver_of(connection, statement) as driver, driver.cursor() as cursor, cursor.copy(statement) as copied:
+    with driver_of(connection, statement) as driver, driver.cursor() as cursor, cursor.copy(statement) as copied:
         # An id is its bytes already.
         copied.set_types(["bytea" if kind == "uuid" else kind for kind in kinds])
         for row in rows:
@@ -201,7 +164,7 @@ def _copy(connection: sa.Connection, into: str, columns: Sequence[sa.Column[Any]
 
 
 @contextmanager
-def _driver_of(connection: sa.Connection, statement: str) -> Iterator[Any]:
+def driver_of(connection: sa.Connection, statement: str) -> Iterator[Any]:
     """The driver's connection, whose loss is told as SQLAlchemy tells it."""
     lost = connection.dialect.dbapi.OperationalError if connection.dialect.dbapi else OSError
     try:
