@@ -114,6 +114,7 @@ def measure_filled(
         "rollup_us_per_call_spread": effects["spread"],
         "rollup_us_lone_call": effects["lone"],
         "facts_that_the_roll_ups_would_change": differing,
+        "recompute_anew_s": effects["recompute_s"] and round(effects["recompute_s"], 1),
         "sums_alone_over_incremental": round(effects["sums_s"] * 1e6 / effects["newest_day"]),
         "equal_to_recompute": effects["is_equal"],
         **_dashboards(database, rounds),
@@ -160,16 +161,16 @@ def _effects(database: Database, stored: range, rounds: int, now: datetime, *, w
         lone.append(timed(lambda: refresh(database, ZONE, now)))
     before = _sums(database)
     sums_s = timed(lambda: _group_by(database))
-    is_equal = None
+    recompute_s = is_equal = None
     if with_recompute:
-        recompute_all(database, ZONE, now)
+        recompute_s = timed(lambda: recompute_all(database, ZONE, now))
         is_equal = before == _sums(database)
     us = {
         name: round(statistics.median(many) * 1e6, 1)
         for name, many in (("newest_day", newest), ("newest_day_cpu", newest_cpu), ("spread", spread), ("lone", lone))
     }
     us_of_rounds = [round(one * 1e6, 1) for one in newest]
-    return us | {"newest_day_rounds": us_of_rounds, "sums_s": sums_s, "is_equal": is_equal}
+    return us | {"newest_day_rounds": us_of_rounds, "sums_s": sums_s, "recompute_s": recompute_s, "is_equal": is_equal}
 
 
 def _reclassify(database: Database, numbers: list[int], shift: int) -> None:

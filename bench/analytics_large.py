@@ -38,6 +38,7 @@ def main() -> None:
     arguments.add_argument("--step", type=int, default=1, help="only every so many-th fact has its call behind it")
     arguments.add_argument("--url", help="a database of one's own, in the place of one that goes at the end")
     arguments.add_argument("--rounds", type=int, default=5, help="how often each figure is taken; the median counts")
+    arguments.add_argument("--recompute", action="store_true", help="recompute all at the end, and compare")
     arguments.add_argument("--fill-only", action="store_true", help="measure nothing yet")
     arguments.add_argument("--json", action="store_true", help="one JSON document (the default prints the same)")
     given = arguments.parse_args()
@@ -45,7 +46,9 @@ def main() -> None:
         upgrade(database)
         found: dict[str, Any] = {"fill_s": round(timed(lambda: fill_bare(database, given.calls, given.step)), 1)}
         if not given.fill_only:
-            found |= measure_filled(database, given.calls, given.rounds, with_recompute=False, step=given.step)
+            found |= measure_filled(
+                database, given.calls, given.rounds, with_recompute=given.recompute, step=given.step
+            )
             found |= {"rows_of_sums": _rows_of_sums(database)}
     print(json.dumps(found, indent=2))
 
