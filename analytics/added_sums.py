@@ -3,7 +3,7 @@
 A row of such a table is numbers alone, but for how it begins: their bytes are put together for all rows at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,6 +41,16 @@ class Added:
         ]
 
 
+def make_room(connection: sa.Connection, tables: Iterable[sa.Table]) -> None:
+    """Let PostgreSQL have a table beside each of these for what is to be added: for as long as the connection, empty
+    between transactions.
+    """
+    room = "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS"
+    made = "; ".join(room.format(_given(table), named(table)) for table in tables)
+    with driver_of(connection, made) as driver:
+        driver.execute(made, prepare=False)
+
+
 def add_sums(connection: sa.Connection, table: sa.Table, sums: Sequence[Added], now: datetime) -> None:
     """Add these sums to a PostgreSQL table by one statement, which makes the rows that are not there yet."""
     packed = [_packed(table, some, now) for some in sums if len(some.keys)]
@@ -49,11 +59,7 @@ def add_sums(connection: sa.Connection, table: sa.Table, sums: Sequence[Added], 
     keys = [column.name for column in table.primary_key]
     names = ", ".join([*keys, *PART_NAMES, "modified_at_utc"])
     added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in PART_NAMES)
-    # It stays for as long as the connection, empty between transactions; another version's has other columns.
-    given = f"added_to_{table.name}_{len(table.columns)}"
-    connection.exec_driver_sql(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS {given} (LIKE {named(table)}) ON COMMIT DELETE ROWS"
-    )
+    given = _given(table)
     copy = f"COPY {given} ({names}) FROM STDIN (FORMAT binary)"
     with driver_of(connection, copy) as driver, driver.cursor() as cursor, cursor.copy(copy) as copied:
         copied.write(b"".join([_HEADER, *packed, _TRAILER]))
@@ -75,6 +81,11 @@ def delete_many(connection: sa.Connection, table: sa.Table, condition: str, rows
         f"WHERE {same} AND {condition}",
         {name: as_stored(connection, list(values)) for name, values in zip(keys, columns, strict=True)},
     )
+
+
+def _given(table: sa.Table) -> str:
+    # Another version's has other columns.
+    return f"added_to_{table.name}_{len(table.columns)}"
 
 
 def _packed(table: sa.Table, sums: Added, now: datetime) -> bytes:

@@ -14,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from analytics.added_sums import Added, add_sums, delete_many
+from analytics.added_sums import Added, add_sums, delete_many, make_room
 from analytics.dimensions import monday_of
 from analytics.facts import PLACE, Fact, amounts_of
 from analytics.many_rows import Among, Prepared, as_stored
@@ -94,6 +94,8 @@ def apply(connection: sa.Connection, deltas: Deltas, *, but_not: Collection[int]
     """Add the deltas to the stored sums, but for the days with these keys; rows without calls go."""
     deltas.add_up()
     of_day = {}
+    if deltas.of_day and connection.dialect.name == "postgresql":
+        make_room(connection, _ADDITIONS)
     for table, (keys, sums) in deltas.of_day.items():
         counts = ~np.isin(keys[:, 0], list(but_not))
         of_day[table] = keys[counts], sums[counts]
