@@ -2,8 +2,8 @@
 
 For a row of eighty columns, that takes it longer than the database to write the row. What the two drivers tell apart:
 SQLite's gives ids and moments as text, flags as 0 and 1 and JSON as text, and takes them so again. PostgreSQL's gives
-and takes numbers as the server keeps them, and ids as their sixteen bytes: an object for each id takes twenty times as
-long to be looked up as they do.
+and takes numbers as the server keeps them, and ids as their sixteen bytes, which are looked up in a quarter, and
+written in a fifteenth, of the time that objects of ids take.
 """
 
 import json
