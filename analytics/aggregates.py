@@ -14,9 +14,10 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from analytics.added_sums import Added, add_sums, delete_many, make_room
 from analytics.dimensions import monday_of
 from analytics.facts import PLACE, Fact, amounts_of
-from analytics.many_rows import Among, Prepared, add_many, as_stored, delete_many
+from analytics.many_rows import Among, Prepared, as_stored
 from analytics.parts import PART_NAMES
 from analytics.star import agg_agent_day, agg_day, agg_hour, agg_period, date_key, date_of, dim_date, fact_call
 from crm.tables import UtcDateTime
@@ -93,10 +94,12 @@ def apply(connection: sa.Connection, deltas: Deltas, *, but_not: Collection[int]
     """Add the deltas to the stored sums, but for the days with these keys; rows without calls go."""
     deltas.add_up()
     of_day = {}
+    if deltas.of_day and connection.dialect.name == "postgresql":
+        make_room(connection, _ADDITIONS)
     for table, (keys, sums) in deltas.of_day.items():
         counts = ~np.isin(keys[:, 0], list(but_not))
         of_day[table] = keys[counts], sums[counts]
-        _add(connection, table, [(*key, *row) for key, row in _listed(*of_day[table])], now)
+        _add(connection, table, [Added((), *of_day[table])], now)
     if of_day:
         _add(connection, agg_period, list(_by_period(of_day)), now)
 
@@ -183,7 +186,7 @@ def _summed(keys: Any, amounts: Any) -> tuple[Any, Any]:
     return keys[starts][changed], sums[changed]
 
 
-def _by_period(of_day: Mapping[sa.Table, tuple[Any, Any]]) -> Iterator[tuple[Any, ...]]:
+def _by_period(of_day: Mapping[sa.Table, tuple[Any, Any]]) -> Iterator[Added]:
     for period, dimension in GRAINS:
         table, member = DIMENSIONS[dimension]
         keys, amounts = of_day[table]
@@ -191,29 +194,20 @@ def _by_period(of_day: Mapping[sa.Table, tuple[Any, Any]]) -> Iterator[tuple[Any
         starts = np.array([_starts(day)[period] for day in days.tolist()], np.int64)[place]
         members = keys[:, _grain(table).index(member)] if member else np.zeros_like(starts)
         # A call that has another reason now changes nothing for its queue.
-        found = _summed(np.column_stack([starts, members, keys[:, -1]]), amounts)
-        for key, sums in _listed(*found):
-            yield period, dimension, *key, *sums
+        yield Added((period, dimension), *_summed(np.column_stack([starts, members, keys[:, -1]]), amounts))
 
 
-def _listed(keys: Any, sums: Any) -> Iterator[tuple[list[int], list[int]]]:
-    return zip(keys.tolist(), sums.tolist(), strict=True)
-
-
-def _add(connection: sa.Connection, table: sa.Table, sums: Sequence[tuple[Any, ...]], now: datetime) -> None:
-    """Add sums to those of the table; each is its key with the amounts behind it."""
-    if not sums:
-        return
-    grain, moment = _grain(table), as_stored(connection, now)
-    rows = [(*row, moment) for row in sums]
+def _add(connection: sa.Connection, table: sa.Table, sums: Sequence[Added], now: datetime) -> None:
+    """Add sums to those of the table."""
     # Only what lost calls can have lost its last one.
-    emptied = [row[: len(grain)] for row in sums if row[len(grain) + _CALL_COUNT] < 0]
+    emptied = [key for some in sums for key in some.keys_where(some.amounts[:, _CALL_COUNT] < 0)]
     if connection.dialect.name == "postgresql":
-        add_many(connection, table, PART_NAMES, _names(table), rows)
+        add_sums(connection, table, sums, now)
         if emptied:
             delete_many(connection, table, "call_count = 0", emptied)
     else:
-        _ADDITIONS[table].many(connection, rows)
+        moment = as_stored(connection, now)
+        _ADDITIONS[table].many(connection, [(*row, moment) for some in sums for row in some.rows()])
         _EMPTIED[table].many(connection, emptied)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
+from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from analytics.fact_parts import ReasonKey
 from analytics.facts import Keys
-from analytics.many_rows import Filling, Prepared
+from analytics.many_rows import Filling, Prepared, as_stored
 from analytics.star import (
     UNKNOWN,
     UNKNOWN_CODE,
@@ -30,6 +31,7 @@ _GENERAL = {
     OTHER: ("Other", "A reason that the taxonomy does not name."),
     INSUFFICIENT: ("Not enough said", "Too little was said to tell the reason."),
 }
+_OF_REASON = ("code", "label", "definition", "parent_code", "position", "is_sales")
 
 
 def follow(connection: sa.Connection) -> tuple[Keys, dict[int, int]]:
@@ -183,7 +185,9 @@ class _Dimension:
         new = [row for row in rows if row.held_key is None]
         known = [row for row in rows if row.held_key is not None]
         first = next_key(connection, self._table)
-        self._insert.many(connection, [(first + n, row.id, *values(row)) for n, row in enumerate(new)])
+        self._insert.many(
+            connection, [(first + n, as_stored(connection, row.id), *values(row)) for n, row in enumerate(new)]
+        )
         self._update.many(connection, [(*values(row), row.held_key) for row in known])
         return known
 
@@ -201,28 +205,20 @@ def _unknown(table: sa.Table, key_name: str) -> dict[str, Any]:
 
 def _reasons(connection: sa.Connection, following: Mapping[str, str]) -> dict[tuple[str, str], ReasonKey]:
     wanted: dict[tuple[str, str], dict[str, Any]] = {}
-    for version in connection.execute(sa.select(taxonomy.c.version, taxonomy.c.is_current)):
-        rows = connection.execute(
-            sa.select(reason).where(reason.c.taxonomy_version == version.version).order_by(reason.c.position)
-        ).all()
-        for row in rows:
-            wanted[version.version, row.code] = {
-                "label": row.label,
-                "definition": row.definition,
-                "parent_code": row.parent_code,
-                "position": row.position,
-                "is_sales": row.is_sales,
-                "is_current": version.is_current,
-            }
-        for number, (code, (label, definition)) in enumerate(_GENERAL.items()):
-            wanted[version.version, code] = {
-                "label": label,
-                "definition": definition,
-                "parent_code": None,
-                "position": len(rows) + number,
-                "is_sales": False,
-                "is_current": version.is_current,
-            }
+    every = (
+        sa.select(taxonomy.c.version, taxonomy.c.is_current, *(reason.c[name] for name in _OF_REASON))
+        .outerjoin(reason, reason.c.taxonomy_version == taxonomy.c.version)
+        .order_by(taxonomy.c.version, reason.c.position)
+    )
+    for version, found in groupby(connection.execute(every).mappings(), itemgetter("version", "is_current")):
+        rows = [row for row in found if row["code"] is not None]
+        of_version = [{name: row[name] for name in _OF_REASON} for row in rows]
+        for number, (code, (label, definition)) in enumerate(_GENERAL.items(), len(rows)):
+            texts = {"code": code, "label": label, "definition": definition}
+            of_version.append(texts | {"parent_code": None, "position": number, "is_sales": False})
+        for values in of_version:
+            code = values.pop("code")
+            wanted[version[0], code] = values | {"is_current": version[1]}
     keys = _merge_reasons(connection, wanted)
     current = next((version for (version, _), values in wanted.items() if values["is_current"]), "")
     # A reason that was replaced counts as the one that goes on in its place: a trend over both is one line.
@@ -235,7 +231,7 @@ def _merge_reasons(
     known = {
         (row["taxonomy_version"], row["code"]): row for row in connection.execute(sa.select(dim_reason)).mappings()
     }
-    number = next_key(connection, dim_reason)
+    number = max([0, *(row["reason_key"] for row in known.values())]) + 1
     result = {}
     for (version, code), values in wanted.items():
         row = known.get((version, code))

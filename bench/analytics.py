@@ -54,7 +54,7 @@ def main() -> None:
     arguments.add_argument("--no-exports", action="store_true", help="leave the files out")
     arguments.add_argument("--json", action="store_true", help="one JSON document (the default prints the same)")
     given = arguments.parse_args()
-    with _database(given.database) as database:
+    with bench_database(given.database) as database:
         print(
             json.dumps(
                 measure(
@@ -74,34 +74,19 @@ def measure(
 ) -> dict[str, Any]:
     """All figures, taken in one run."""
     upgrade(database)
-    filled_s = _timed(lambda: fill(database, call_count))
+    filled_s = timed(lambda: fill(database, call_count))
     now = ENDS_AT + timedelta(hours=1)
     if facts_by_sql:
-        facts_s, recompute_s = _timed(lambda: fill_facts(database, call_count, now)), None
+        facts_s, recompute_s = timed(lambda: fill_facts(database, call_count, now)), None
     else:
-        facts_s, recompute_s = None, _timed(lambda: refresh(database, ZONE, now))
-    # As workers do.
-    spare_the_program()
-    differing = _differing(database, call_count, now)
-    effects = _effects(database, call_count, rounds, now, with_recompute=not facts_by_sql)
-    pages = _dashboards(database, rounds)
-    found = {
-        "calls": call_count,
-        "database": database.url.get_backend_name(),
-        "rollup_us_per_call": effects["newest_day"],
-        "rollup_cpu_us_per_call": effects["newest_day_cpu"],
-        "rollup_us_per_call_spread": effects["spread"],
-        "rollup_us_lone_call": effects["lone"],
+        facts_s, recompute_s = None, timed(lambda: refresh(database, ZONE, now))
+    found = measure_filled(database, call_count, rounds, with_recompute=not facts_by_sql) | {
         "recompute_s": recompute_s and round(recompute_s, 2),
-        "recompute_over_incremental": recompute_s and round(recompute_s * 1e6 / effects["newest_day"]),
         "facts_by_sql_s": facts_s and round(facts_s, 1),
-        "facts_that_the_roll_ups_would_change": differing,
-        "sums_alone_over_incremental": round(effects["sums_s"] * 1e6 / effects["newest_day"]),
-        "equal_to_recompute": effects["is_equal"],
-        **pages,
         "fill_s": round(filled_s, 1),
-        "load_average": [round(load, 1) for load in os.getloadavg()],
     }
+    if recompute_s:
+        found["recompute_over_incremental"] = round(recompute_s * 1e6 / found["rollup_us_per_call"])
     if with_exports:
         from bench.analytics_exports import measure_exports
 
@@ -110,9 +95,36 @@ def measure(
     return found
 
 
-def _differing(database: Database, call_count: int, now: datetime) -> int:
+def measure_filled(
+    database: Database, call_count: int, rounds: int, *, with_recompute: bool, step: int = 1
+) -> dict[str, Any]:
+    """The figures of a database that holds these calls and their star schema, and maybe what this has added before."""
+    now = ENDS_AT + timedelta(hours=1)
+    # As workers do.
+    spare_the_program()
+    stored = range(0, call_count, step)
+    differing = _differing(database, stored, now)
+    effects = _effects(database, stored, rounds, now, with_recompute=with_recompute)
+    return {
+        "calls": call_count,
+        "database": database.url.get_backend_name(),
+        "rollup_us_per_call": effects["newest_day"],
+        "rollup_cpu_us_per_call": effects["newest_day_cpu"],
+        "rollup_us_per_call_rounds": effects["newest_day_rounds"],
+        "rollup_us_per_call_spread": effects["spread"],
+        "rollup_us_lone_call": effects["lone"],
+        "facts_that_the_roll_ups_would_change": differing,
+        "recompute_anew_s": effects["recompute_s"] and round(effects["recompute_s"], 1),
+        "sums_alone_over_incremental": round(effects["sums_s"] * 1e6 / effects["newest_day"]),
+        "equal_to_recompute": effects["is_equal"],
+        **_dashboards(database, rounds),
+        "load_average": [round(load, 1) for load in os.getloadavg()],
+    }
+
+
+def _differing(database: Database, stored: range, now: datetime) -> int:
     """How many of some thousand calls have another fact than the roll-ups make of them now."""
-    some = random.Random(7).sample(range(call_count), min(2_000, call_count))
+    some = random.Random(7).sample(stored, min(2_000, len(stored)))
     with database.write() as connection:
         for number in some:
             touch_call(connection, id_of("call", number))
@@ -123,40 +135,42 @@ def _differing(database: Database, call_count: int, now: datetime) -> int:
         return int(connection.execute(asked).scalar_one())
 
 
-def _effects(
-    database: Database, call_count: int, rounds: int, now: datetime, *, with_recompute: bool
-) -> dict[str, Any]:
+def _effects(database: Database, stored: range, rounds: int, now: datetime, *, with_recompute: bool) -> dict[str, Any]:
     """Microseconds of a refresh for each call that it follows; and whether the sums are those of a recompute."""
-    chance = random.Random(5)
     now += timedelta(seconds=2)
+    with database.read() as connection:
+        begins = connection.execute(sa.select(sa.func.max(fact_call.c.call_key))).scalar_one()
+    # Another run on the same database changes other calls.
+    chance = random.Random(begins)
     last_day_s = int((ENDS_AT - timedelta(hours=12)).timestamp())
     newest, newest_cpu, spread, lone = [], [], [], []
     for n in range(rounds):
-        first = call_count + n * AT_ONCE
+        first = begins + n * AT_ONCE
         with database.write() as connection:
-            add_calls(connection, first, first + AT_ONCE, call_count, at=f"({last_day_s} + i % 7200)")
+            add_calls(connection, first, first + AT_ONCE, stored.stop, at=f"({last_day_s} + i % 7200)")
             for number in range(first, first + AT_ONCE):
                 touch_call(connection, id_of("call", number))
         cpu_s = _cpu_s(database)
-        newest.append(_timed(lambda: refresh(database, ZONE, now)) / AT_ONCE)
+        newest.append(timed(lambda: refresh(database, ZONE, now)) / AT_ONCE)
         newest_cpu.append((_cpu_s(database) - cpu_s) / AT_ONCE)
-        some = chance.sample(range(call_count), min(AT_ONCE, call_count))
+        some = chance.sample(stored, min(AT_ONCE, len(stored)))
         _reclassify(database, some, n)
-        spread.append(_timed(lambda: refresh(database, ZONE, now)) / len(some))
+        spread.append(timed(lambda: refresh(database, ZONE, now)) / len(some))
     for n in range(ONE_BY_ONE):
-        _reclassify(database, [call_count + n], rounds + n)
-        lone.append(_timed(lambda: refresh(database, ZONE, now)))
+        _reclassify(database, [begins + n], rounds + n)
+        lone.append(timed(lambda: refresh(database, ZONE, now)))
     before = _sums(database)
-    sums_s = _timed(lambda: _group_by(database))
-    is_equal = None
+    sums_s = timed(lambda: _group_by(database))
+    recompute_s = is_equal = None
     if with_recompute:
-        recompute_all(database, ZONE, now)
+        recompute_s = timed(lambda: recompute_all(database, ZONE, now))
         is_equal = before == _sums(database)
     us = {
         name: round(statistics.median(many) * 1e6, 1)
         for name, many in (("newest_day", newest), ("newest_day_cpu", newest_cpu), ("spread", spread), ("lone", lone))
     }
-    return us | {"sums_s": sums_s, "is_equal": is_equal}
+    us_of_rounds = [round(one * 1e6, 1) for one in newest]
+    return us | {"newest_day_rounds": us_of_rounds, "sums_s": sums_s, "recompute_s": recompute_s, "is_equal": is_equal}
 
 
 def _reclassify(database: Database, numbers: list[int], shift: int) -> None:
@@ -234,7 +248,7 @@ def _dashboards(database: Database, rounds: int) -> dict[str, Any]:
 def _asked(connection: sa.Connection, ask: Callable[[sa.Connection], Any]) -> tuple[float, float]:
     """Seconds by the clock and of the processor; on PostgreSQL the latter are this process's alone."""
     cpu_s = time.process_time()
-    return _timed(lambda: ask(connection)), time.process_time() - cpu_s
+    return timed(lambda: ask(connection)), time.process_time() - cpu_s
 
 
 def _p95_ms(seconds: list[float]) -> float:
@@ -274,14 +288,21 @@ def _cpu_s(database: Database) -> float:
     return used + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def _timed(work: Callable[[], Any]) -> float:
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds by the clock."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 @contextmanager
-def _database(kind: str) -> Iterator[Database]:
+def bench_database(kind: str, url: str | None = None) -> Iterator[Database]:
+    """A database of one's own for the run, which goes at its end; one with an address stays."""
+    if url:
+        database = Database(url)
+        yield database
+        database.dispose()
+        return
     if kind == "sqlite":
         with TemporaryDirectory() as folder:
             database = Database(f"sqlite:///{Path(folder) / 'callwise.db'}")

@@ -50,14 +50,14 @@ class Dialect:
 
 
 _SQLITE = Dialect(
-    series="WITH RECURSIVE s(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM s WHERE i + 1 < {end})",
+    series="WITH RECURSIVE s(i) AS (SELECT {first} UNION ALL SELECT i + {step} FROM s WHERE i + {step} < {end})",
     hexadecimal="printf('%08x', {0})",
     moment="strftime('%Y-%m-%d %H:%M:%S', {0}, 'unixepoch') || '.000000'",
     true="1",
     is_zero="({0}) = 0",
 )
 _POSTGRESQL = Dialect(
-    series="WITH s(i) AS (SELECT n::bigint FROM generate_series({first}, {end} - 1) AS n)",
+    series="WITH s(i) AS (SELECT n::bigint FROM generate_series({first}, {end} - 1, {step}) AS n)",
     hexadecimal="lpad(to_hex({0}), 8, '0')",
     moment="to_timestamp({0})",
     true="true",
@@ -65,8 +65,8 @@ _POSTGRESQL = Dialect(
 )
 
 
-def fill(database: Database, call_count: int) -> None:
-    """Put the people, the reasons and the calls in, and mark all days for the roll-ups."""
+def fill(database: Database, call_count: int, step: int = 1) -> None:
+    """Put the people, the reasons and the calls in, every `step`th of them, and mark all days for the roll-ups."""
     with database.write() as connection:
         store_taxonomy(connection, TAXONOMY, BEGINS_AT)
         connection.execute(sa.insert(team), [{"id": id_of("team", n), "name": f"Team {n}"} for n in range(TEAMS)])
@@ -80,13 +80,13 @@ def fill(database: Database, call_count: int) -> None:
     for first in range(0, call_count, 500_000):
         end = min(first + 500_000, call_count)
         with database.write() as connection:
-            add_calls(connection, first, end, call_count)
+            add_calls(connection, first, end, call_count, step=step)
     with database.write() as connection:
         for n in range(DAYS):
             touch(connection, BEGINS_AT + timedelta(days=n))
 
 
-def add_calls(connection: sa.Connection, first: int, end: int, call_count: int, at: str = "") -> None:
+def add_calls(connection: sa.Connection, first: int, end: int, call_count: int, *, at: str = "", step: int = 1) -> None:
     """The calls from the nth to before the last; `at` is when they were, in seconds since 1970, an expression of i."""
     says = says_of(connection)
     at = at or happened_s(call_count)
@@ -151,7 +151,7 @@ def add_calls(connection: sa.Connection, first: int, end: int, call_count: int, 
         "sentiment_customer_end": "(i % 70 - 20) * 0.1",
     }
     for table, columns in (("call", call), ("transcript", heard), ("call_analysis", understood)):
-        _insert(connection, table, first, end, columns)
+        _insert(connection, table, first, end, columns, step=step)
 
 
 def happened_s(call_count: int) -> str:
@@ -172,7 +172,9 @@ def id_text(says: Dialect, kind: str, number: str = "i") -> str:
     return f"CAST({text} AS uuid)" if says is _POSTGRESQL else text
 
 
-def _insert(connection: sa.Connection, table: str, first: int, end: int, columns: dict[str, str]) -> None:
+def _insert(
+    connection: sa.Connection, table: str, first: int, end: int, columns: dict[str, str], *, step: int = 1
+) -> None:
     says = says_of(connection)
     kind = "analysis" if table == "call_analysis" else table
     # PostgreSQL takes a text for JSON only by its name.
@@ -181,12 +183,12 @@ def _insert(connection: sa.Connection, table: str, first: int, end: int, columns
         f"CAST({text} AS jsonb)" if name in is_json and says is _POSTGRESQL else text for name, text in columns.items()
     ]
     rows = f"SELECT {id_text(says, kind)}, {', '.join(values)} FROM s"
-    insert_series(connection, f"{table} (id, {', '.join(columns)})", rows, first, end)
+    insert_series(connection, f"{table} (id, {', '.join(columns)})", rows, first, end, step=step)
 
 
-def insert_series(connection: sa.Connection, into: str, rows: str, first: int, end: int) -> None:
+def insert_series(connection: sa.Connection, into: str, rows: str, first: int, end: int, *, step: int = 1) -> None:
     """Insert what `rows` selects of s(i), the numbers from the first to before the last."""
-    series = says_of(connection).series.format(first=first, end=end)
+    series = says_of(connection).series.format(first=first, end=end, step=step)
     statement = f"INSERT INTO {into} {series} {rows}"
     # Psycopg takes a single % for the beginning of a parameter.
     connection.exec_driver_sql(statement if says_of(connection) is _SQLITE else statement.replace("%", "%%"))

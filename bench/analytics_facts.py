@@ -30,6 +30,8 @@ from crm.database import Database
 from crm.tables import touched_day
 
 _AT_ONCE = 500_000
+# As many facts as are grouped in memory.
+_DAYS_AT_ONCE = 31
 _OUTCOME = "(CASE i % 5 WHEN 0 THEN 'sale' WHEN 1 THEN 'follow_up' ELSE 'resolved' END)"
 _OVERALL, _START, _END = "(i % 90 - 40)", "(i % 80 - 40)", "(i % 70 - 20)"
 
@@ -48,8 +50,9 @@ def fill_facts(database: Database, call_count: int, now: datetime) -> None:
         with database.write() as connection:
             _add(connection, range(first, end), call_count, keys, now)
     with database.write() as connection:
-        days = connection.execute(sa.select(fact_call.c.date_key).distinct()).scalars().all()
-        aggregates.sum_days(connection, days, now)
+        days = connection.execute(sa.select(fact_call.c.date_key).distinct().order_by(fact_call.c.date_key))
+        for some in days.scalars().partitions(_DAYS_AT_ONCE):
+            aggregates.sum_days(connection, some, now)
         connection.execute(sa.delete(touched_day))
         state = {"id": 1, "time_zone": "UTC", "refreshed_at_utc": now, "fiscal_starts_in": 1}
         connection.execute(sa.insert(refresh_state), [state])
