@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import sqlalchemy as sa
-
 from analytics.star import AGGREGATES, fact_call, fact_call_reason
 from bench.analytics_calls import ENDS_AT, fill
 from bench.analytics_facts import fill_facts
@@ -43,15 +41,15 @@ def fill_centre(database: Database, count: int) -> None:
     """Fill an empty PostgreSQL of one's own, whose user may do everything."""
     upgrade(database)
     fill(database, 0)
-    _run(database, "ALTER ROLE CURRENT_USER SET session_replication_role = replica")
-    _run(database, "ALTER ROLE CURRENT_USER SET maintenance_work_mem = '512MB'")
+    run_alone(database, "ALTER ROLE CURRENT_USER SET session_replication_role = replica")
+    run_alone(database, "ALTER ROLE CURRENT_USER SET maintenance_work_mem = '512MB'")
     for table in (*FACTS, *AGGREGATES):
-        _run(database, f"ALTER TABLE {table} SET UNLOGGED")
+        run_alone(database, f"ALTER TABLE {table} SET UNLOGGED")
     database.dispose()
     with _bare(database):
         fill_facts(database, count, ENDS_AT)
-    _run(database, "ALTER ROLE CURRENT_USER RESET ALL")
-    _run(database, "VACUUM ANALYZE")
+    run_alone(database, "ALTER ROLE CURRENT_USER RESET ALL")
+    run_alone(database, "VACUUM ANALYZE")
     database.dispose()
 
 
@@ -60,21 +58,21 @@ def _bare(database: Database) -> Iterator[None]:
     """The facts without keys and indexes, but for the index by which the days are summed; they come back at the end."""
     kept = {f"ix_{fact_call.name}_date_key"}
     named = [f"'{table}'::regclass" for table in FACTS]
-    constraints = _run(
+    constraints = run_alone(
         database,
         "SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint"
         f" WHERE conrelid IN ({', '.join(named)}) AND contype IN ('p', 'u', 'f') ORDER BY contype = 'f' DESC",
     )
     for table, name, _ in constraints:
-        _run(database, f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
-    indexes = _run(
+        run_alone(database, f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
+    indexes = run_alone(
         database,
         "SELECT indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index"
         f" WHERE indrelid IN ({', '.join(named)})",
     )
     for name, _ in indexes:
         if str(name).rpartition(".")[2] not in kept:
-            _run(database, f"DROP INDEX {name}")
+            run_alone(database, f"DROP INDEX {name}")
     yield
     keys = [
         f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {text}'
@@ -83,15 +81,21 @@ def _bare(database: Database) -> Iterator[None]:
     ]
     others = [text for name, text in indexes if str(name).rpartition(".")[2] not in kept]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(lambda statement: _run(database, statement), [*keys, *others]))
+        list(pool.map(lambda statement: run_alone(database, statement), [*keys, *others]))
     for table, name, text in constraints:
         if text.startswith("FOREIGN"):
-            _run(database, f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {text} NOT VALID')
+            run_alone(database, f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {text} NOT VALID')
 
 
-def _run(database: Database, statement: str) -> list[tuple[str, ...]]:
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        result = connection.execute(sa.text(statement))
+def run_alone(database: Database, statement: str) -> list[tuple[str, ...]]:
+    """Execute a statement in a transaction of its own; returns its rows as texts."""
+    # SQLite begins a transaction all the same, which has to be committed.
+    with (
+        database.write()
+        if database.is_sqlite
+        else database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    ) as connection:
+        result = connection.exec_driver_sql(statement)
         return [tuple(map(str, row)) for row in result] if result.returns_rows else []
 
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from analytics.star import AGGREGATES, fact_call, fact_call_reason
+from analytics.star import AGGREGATES
 from bench.analytics import bench_database, measure_filled, timed
 from bench.analytics_calls import ENDS_AT, fill
+from bench.analytics_centre import FACTS, run_alone
 from bench.analytics_facts import fill_facts
 from crm.database import Database
 from crm.schema import upgrade
 from crm.tables import call, call_analysis, contact, transcript
 
-FACTS = (fact_call, fact_call_reason)
 # The roll-ups read calls by these alone, but for the last, which a trigger of analyses does.
 READ = ("pk_call", "uq_transcript_current", "uq_call_analysis_current", "pk_call_analysis")
 _BARE = (*FACTS, call, transcript, call_analysis, contact)
@@ -62,7 +62,7 @@ def fill_bare(database: Database, call_count: int, step: int) -> None:
         fill(database, call_count, step)
         fill_facts(database, call_count, ENDS_AT + timedelta(hours=1))
     # What a server does by itself in the first minutes.
-    _run(database, "ANALYZE" if database.is_sqlite else "VACUUM ANALYZE")
+    run_alone(database, "ANALYZE" if database.is_sqlite else "VACUUM ANALYZE")
 
 
 @contextmanager
@@ -74,17 +74,17 @@ def _bare(database: Database) -> Iterator[None]:
 @contextmanager
 def _sqlite_bare(database: Database) -> Iterator[None]:
     tables = ", ".join(f"'{table.name}'" for table in _BARE)
-    held = _run(database, f"SELECT type, name, sql FROM sqlite_master WHERE sql <> '' AND tbl_name IN ({tables})")
+    held = run_alone(database, f"SELECT type, name, sql FROM sqlite_master WHERE sql <> '' AND tbl_name IN ({tables})")
     for kind, name, _ in held:
         if kind in ("index", "trigger") and name != _KEPT:
-            _run(database, f"DROP {kind} {name}")
+            run_alone(database, f"DROP {kind} {name}")
     database.dispose()
     sa.event.listen(database.engine, "connect", _hold_in_memory)
     yield
     ours = {index.name for table in FACTS for index in table.indexes} | set(READ)
     for kind, name, text in held:
         if kind == "index" and name in ours - {_KEPT}:
-            _run(database, text)
+            run_alone(database, text)
     # The next engine has a user's settings.
     database.dispose()
 
@@ -97,35 +97,35 @@ def _hold_in_memory(raw: Any, _record: Any) -> None:
 @contextmanager
 def _postgresql_bare(database: Database) -> Iterator[None]:
     for setting in ("session_replication_role = replica", "maintenance_work_mem = '1GB'", "work_mem = '256MB'"):
-        _run(database, f"ALTER ROLE CURRENT_USER SET {setting}")
+        run_alone(database, f"ALTER ROLE CURRENT_USER SET {setting}")
     database.dispose()
     named = ", ".join(f"'{table}'::regclass" for table in _BARE)
-    constraints = _run(
+    constraints = run_alone(
         database,
         f"SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint"
         f" WHERE conrelid IN ({named}) AND contype IN ('p', 'u')",
     )
     for table, name, _ in constraints:
         # With the foreign keys that point there.
-        _run(database, f"ALTER TABLE {table} DROP CONSTRAINT {name} CASCADE")
-    indexes = _run(
+        run_alone(database, f"ALTER TABLE {table} DROP CONSTRAINT {name} CASCADE")
+    indexes = run_alone(
         database,
         "SELECT relname, indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index"
         f" JOIN pg_class ON pg_class.oid = indexrelid WHERE indrelid IN ({named})",
     )
     for name, qualified, _ in indexes:
         if name != _KEPT:
-            _run(database, f"DROP INDEX {qualified}")
+            run_alone(database, f"DROP INDEX {qualified}")
     yield
     of_facts = {str(table) for table in FACTS}
     for table, name, text in constraints:
         if table in of_facts or name in READ:
-            _run(database, f"ALTER TABLE {table} ADD CONSTRAINT {name} {text}")
+            run_alone(database, f"ALTER TABLE {table} ADD CONSTRAINT {name} {text}")
     ours = {index.name for table in FACTS for index in table.indexes} | set(READ)
     for name, _, text in indexes:
         if name in ours - {_KEPT}:
-            _run(database, text)
-    _run(database, "ALTER ROLE CURRENT_USER RESET ALL")
+            run_alone(database, text)
+    run_alone(database, "ALTER ROLE CURRENT_USER RESET ALL")
     database.dispose()
 
 
@@ -135,14 +135,6 @@ def _rows_of_sums(database: Database) -> dict[str, int]:
             table.name: int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
             for table in AGGREGATES
         }
-
-
-def _run(database: Database, statement: str) -> list[tuple[str, ...]]:
-    # SQLite begins a transaction all the same, which has to be committed.
-    alone = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    with database.write() if database.is_sqlite else alone as connection:
-        result = connection.exec_driver_sql(statement)
-        return [tuple(map(str, row)) for row in result] if result.returns_rows else []
 
 
 if __name__ == "__main__":
