@@ -47,7 +47,6 @@ class ShownCalls:
         self._words: dict[int, Words] = {}
         self._turns: dict[UUID, list[Turn]] = {}
         self._kept: dict[UUID, Kept] = {}
-        self._asked: set[UUID] = set()
 
     def readable(self, call_ids: Sequence[UUID], *, unlooked: int) -> int:
         """How many of these calls, from the first on, can be read for so many conversations to be looked through."""
@@ -123,10 +122,8 @@ class ShownCalls:
 
     def _kept_of(self, call_ids: Iterable[UUID]) -> Mapping[UUID, Kept]:
         """What is known of these calls, and of others that were asked about before."""
-        missing = set(call_ids) - self._asked
-        if missing:
-            self._kept |= kept_findings(self.connection, missing, self.find)
-            self._asked |= missing
+        missing = [one for one in call_ids if one not in self._kept]
+        self._kept |= kept_findings(self.connection, missing, self.find)
         return self._kept
 
     def _read_turns(self, call_ids: Sequence[UUID], kept: Mapping[UUID, Kept]) -> None:

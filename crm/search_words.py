@@ -136,12 +136,13 @@ def _look(
     is_rare = _is_rare(connection, terms)
     # The period is in the numbers.
     is_filtered = any(one.leading is not None for one in conditions)
+    is_postgresql = connection.dialect.name == "postgresql"
     found: list[tuple[UUID, int]] = []
     looked = 0
     for look in _looks(limit, is_rare=is_rare, is_filtered=is_filtered):
         having = _having(connection, terms, before, wanted, is_rare=is_rare)
-        # So few fitted until now that it will be read whole.
-        with_end = len(found) * look < limit * looked
+        # So few fitted until now that it will be read whole; FTS5 says where it ends for nothing.
+        with_end = is_postgresql and len(found) * look < limit * looked
         fitting = _fitting(connection, having.limit(look), conditions, with_end).limit(limit + 1 - len(found))
         rows = connection.execute(fitting, execution_options=BY_VALUES).all()
         found += [(row.call_id, row.number) for row in rows]
@@ -150,7 +151,7 @@ def _look(
             before = found[-1][1]
             break
         # Where this look ended; the next goes on behind it.
-        if rows and "look_count" in rows[0]._fields:
+        if rows and with_end:
             before = rows[0].look_end if rows[0].look_count == look else None
         else:
             last = having.offset(look - 1).limit(1)
@@ -164,8 +165,8 @@ def _look(
 def _fitting(
     connection: sa.Connection, having: sa.Select[Any], conditions: Sequence[Conditions], with_end: bool = False
 ) -> sa.Select[Any]:
-    """Number and id of those calls that fit any of the conditions, the newest first; on PostgreSQL, `with_end`, with
-    where the words end and how many calls have them, since to ask for that later would read them all again.
+    """Number and id of those calls that fit any of the conditions, the newest first; `with_end`, for PostgreSQL alone,
+    with where the words end and how many calls have them, since to ask for that later would read them all again.
     """
     fits = sa.or_(*(sa.and_(*one.all(connection)) for one in conditions))
     if connection.dialect.name == "postgresql":
