@@ -213,21 +213,25 @@ def _told(column: sa.Column[Any], dialect: sa.Dialect, values: Sequence[Any]) ->
 def _listed(values: Sequence[Any]) -> str:
     """The values as a JSON array."""
     if values and type(values[0]) is str:
-        joined = '","'.join(values)
-        # Hardly a text has to be escaped: all of them are looked at in one go.
-        if joined.isprintable() and "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
-            return f'["{joined}"]'
+        joined = _joined(values)
+        if joined and joined.isprintable():
+            return f"[{joined}]"
     return json.dumps(values)
 
 
 def _array(texts: Sequence[str | None]) -> str:
     """An array as PostgreSQL reads it; the driver would look for each element's type by itself."""
-    if texts and None not in texts:
-        joined = '","'.join(texts)  # type: ignore[arg-type]
-        # Hardly a text has to be escaped: all of them are looked at in one go.
-        if "\\" not in joined and joined.count('"') == 2 * (len(texts) - 1):
-            return f'{{"{joined}"}}'
+    joined = _joined(texts) if texts and None not in texts else None  # type: ignore[arg-type]
+    if joined:
+        return f"{{{joined}}}"
     return "{" + ",".join(["NULL" if text is None else _element(text) for text in texts]) + "}"
+
+
+def _joined(texts: Sequence[str]) -> str | None:
+    """The texts in quotes; None where one has to be escaped. Hardly one has: all are looked at in one go."""
+    joined = '","'.join(texts)
+    is_plain = "\\" not in joined and joined.count('"') == 2 * (len(texts) - 1)
+    return f'"{joined}"' if is_plain else None
 
 
 def _element(text: str) -> str:
