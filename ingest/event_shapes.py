@@ -38,8 +38,7 @@ class BadRecord(Exception):
 
 def read_s3_record(record: Mapping[str, Any], plain_address: object = None) -> tuple[ObjectRef, ...]:
     """One of S3's `Records`, by whichever store; `plain_address` is MinIO's `bucket/key` beside the records."""
-    name = record.get("eventName")
-    if not isinstance(name, str) or not name.startswith(_CREATED):
+    if not text_of(record.get("eventName")).startswith(_CREATED):
         raise NothingAnnounced("not_created")
     s3 = mapping_of(record.get("s3"))
     described = mapping_of(s3.get("object"))

@@ -100,7 +100,7 @@ class Looker:
         why_not = why_no_recording(key, stored.ref.size_bytes)
         if why_not is None:
             reading = self.profiles.read_name(key)
-            return Looked(announced, stored, reading, False, self._beside(stored, reading))
+            return Looked(announced, stored, reading, tellings=self._beside(stored, reading))
         if why_not in {"own", "folder_marker"} or not may_tell(key):
             return Looked(announced, why_not=why_not)
         return self._document(announced, stored)

@@ -47,7 +47,7 @@ class _Came(NamedTuple):
 class Merging:
     """The tellings of one batch. It remembers what it has merged, so that a second look finds what came in between."""
 
-    def __init__(self, profiles: Profiles, bucket: str, looked: Sequence[Looked], *, now: datetime) -> None:
+    def __init__(self, profiles: Profiles, bucket: str, looked: Iterable[Looked], *, now: datetime) -> None:
         """Of what was looked at, `now`. What can be said of the recordings without the database is said here, before
         it is asked: nobody else writes while it is.
         """
@@ -55,13 +55,9 @@ class Merging:
         self._bucket = bucket
         self._now = now
         self._merged: dict[str, list[Telling]] = {}
-        self._looked = looked
+        self._came = [_Came(one, one.stored, one.reading) for one in looked if one.stored and one.reading]
         # The recordings by what their names say alone.
-        self.untold: Sequence[Arrival] = [
-            _arrival(one, one.stored, one.reading, one.reading.facts, now)
-            for one in looked
-            if one.stored and one.reading
-        ]
+        self.untold: Sequence[Arrival] = [_arrival(came, came.reading.facts, now) for came in self._came]
 
     def arrivals(self, connection: sa.Connection) -> Sequence[Arrival]:
         """The recordings that come, with all that was told of their calls before, and with them: `untold` itself where
@@ -71,8 +67,8 @@ class Merging:
         made = self.untold
         if self._merged:
             made = [
-                _arrival(*came, _merge(came.reading, _of_subjects(self._merged, voice.subjects)), self._now)
-                for came, voice in zip(self._came(), voices, strict=True)
+                _arrival(came, _merge(came.reading, _of_subjects(self._merged, voice.subjects)), self._now)
+                for came, voice in zip(self._came, voices, strict=True)
             ]
         return self._beside_texts(connection, made)
 
@@ -112,14 +108,11 @@ class Merging:
         self._retell(connection, calls_of(connection, keys=keys), now)
         self.retell(connection, heard, now=now)
 
-    def _came(self) -> list[_Came]:
-        return [_Came(one, one.stored, one.reading) for one in self._looked if one.stored and one.reading]
-
     def _told_of_those_that_came(self, connection: sa.Connection) -> tuple[dict[str, list[Telling]], Sequence[_Voices]]:
         """What is kept of the recordings that came, and who they are; nothing of either where nobody tells anything."""
         if not is_anything_told(connection):
             return {}, ()
-        voices = [self._voices_of(seen.ref.key, reading, one.tellings) for one, seen, reading in self._came()]
+        voices = [self._voices_of(seen.ref.key, reading, one.tellings) for one, seen, reading in self._came]
         return tellings_about(connection, {subject for voice in voices for subject in voice.subjects}), voices
 
     def _retell(self, connection: sa.Connection, call_ids: Collection[UUID], now: datetime) -> int:
@@ -179,7 +172,8 @@ class Merging:
         return made
 
 
-def _arrival(looked: Looked, stored: StoredObject, reading: Reading, facts: CallFacts, now: datetime) -> Arrival:
+def _arrival(came: _Came, facts: CallFacts, now: datetime) -> Arrival:
+    looked, stored, reading = came
     facts = believable(facts, stored.last_modified_at or now)
     profile = reading.profile or (PLAIN if says_something(facts) else None)
     return Arrival(stored, facts, _system_of(reading, looked.tellings), profile, looked.is_text)

@@ -113,7 +113,7 @@ class Profiles:
             return Reading(None, STORAGE, _UNREAD)
         told = storable(profile.read(found, self.local))
         system = told.source_system or profile.source_system or profile.name
-        return Reading(profile.name, system, told.facts, told.unread, _NOBODY, profile.sidecars(found))
+        return Reading(profile.name, system, told.facts, told.unread, beside=profile.sidecars(found))
 
     def read_metadata(self, metadata: Mapping[str, str], tags: Mapping[str, str] | None = None) -> Told:
         """What the object's own metadata say, and its tags where the metadata say nothing."""
@@ -138,7 +138,7 @@ class Profiles:
         if named.beside:
             folder = key[: key.rfind("/") + 1]
             keys = [*(folder + name for name in named.beside), *keys]
-        return tuple([one for one in keys if one != key] if key in keys else keys)
+        return tuple([one for one in keys if one != key])
 
     def addressees(self, key: str) -> Addressees | None:
         """Whose sidecar the object may be, by its name; None when it is nobody's."""
