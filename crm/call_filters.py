@@ -4,6 +4,7 @@ Of the filters that are set, one leads: that whose index leaves the fewest calls
 of the list, so that a page costs the rows that are looked at for the other filters, and not what lies before it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,6 +27,8 @@ MOODS = ("low", "even", "high")
 _MANY_CONTACTS = 2000
 # SQLite joins no more SELECTs than 500; a team of more agents has calls enough everywhere in the list.
 _MANY_AGENTS = 400
+# Of each of many values, so many times its share of a page is read at first.
+_SHARES = 3
 # A value of another column, as a rule, has a tenth of all calls.
 _USUAL_PARTS = 10
 
@@ -121,15 +124,28 @@ def conditions_of(connection: sa.Connection, viewer: Viewer, wanted: CallFilter)
     return [found if leading is None else replace(found, leading=leading[0], values=leading[1])]
 
 
+def newest_keys(
+    connection: sa.Connection, conditions: Sequence[Conditions], *, count: int, before: sa.Tuple | None = None
+) -> Sequence[sa.Row[Any]]:
+    """`happened_at` and `id` of the newest `count` calls that fit, behind the place `before`, the newest first."""
+    one = conditions[0]
+    if len(conditions) == 1 and _is_by_each(connection, one):
+        few = _SHARES * count // len(one.values) + 1
+        rows = connection.execute(_by_each(_keys(one, before), one, count, few), execution_options=BY_VALUES).all()
+        # Who has given all that was asked of them may have more that are newer than those of others.
+        if few >= count or max(Counter(row.value for row in rows).values(), default=0) < few:
+            return rows
+    keys = newest(connection, conditions, count=count, before=before)
+    in_order = sa.select(keys).order_by(keys.c.happened_at.desc(), keys.c.id.desc())
+    return connection.execute(in_order, execution_options=BY_VALUES).all()
+
+
 def newest(
     connection: sa.Connection, conditions: Sequence[Conditions], *, count: int, before: sa.Tuple | None = None
 ) -> sa.Subquery:
     """A subquery of `happened_at` and `id` of the newest `count` calls that fit, behind the place `before`."""
     branches = [
-        branch
-        for one in conditions
-        if not one.is_none
-        for branch in _branches(connection, one, count, () if before is None else (_position() < before,))
+        branch for one in conditions if not one.is_none for branch in _branches(connection, one, count, before)
     ]
     if not branches:
         return sa.select(call.c.happened_at, call.c.id).where(sa.false()).subquery("newest")
@@ -146,28 +162,42 @@ def newest(
 
 
 def _branches(
-    connection: sa.Connection, one: Conditions, count: int, behind: tuple[sa.ColumnElement[bool], ...]
+    connection: sa.Connection, one: Conditions, count: int, before: sa.Tuple | None
 ) -> list[sa.Select[Any]]:
-    keys = (
-        sa.select(call.c.happened_at, call.c.id)
-        .where(*one.rest, *behind)
-        .order_by(call.c.happened_at.desc(), call.c.id.desc())
-        .limit(_as_number(count))
-    )
+    keys = _keys(one, before)
+    if _is_by_each(connection, one):
+        found = _by_each(keys, one, count, count).subquery("found")
+        return [sa.select(found.c.happened_at, found.c.id)]
+    keys = keys.limit(_as_number(count))
     if one.leading is None:
         return [keys]
     if one.few_each:
         return [keys.where(_is_one_of(connection, one.leading, one.values))]
-    if len(one.values) == 1 or connection.dialect.name == "sqlite":
-        return [keys.where(one.leading == value) for value in one.values]
+    return [keys.where(one.leading == value) for value in one.values]
+
+
+def _keys(one: Conditions, before: sa.Tuple | None) -> sa.Select[Any]:
+    keys = sa.select(call.c.happened_at, call.c.id).where(*one.rest)
+    behind = keys if before is None else keys.where(_position() < before)
+    return behind.order_by(call.c.happened_at.desc(), call.c.id.desc())
+
+
+def _is_by_each(connection: sa.Connection, one: Conditions) -> bool:
+    """Whether the calls of each value are asked for within one query, as PostgreSQL can."""
+    return connection.dialect.name == "postgresql" and len(one.values) > 1 and not one.few_each
+
+
+def _by_each(keys: sa.Select[Any], one: Conditions, count: int, of_each: int) -> sa.Select[Any]:
+    """Of the newest `of_each` calls of each value the newest `count`, each with its value."""
+    assert one.leading is not None
     each = sa.values(sa.column("value", one.leading.type), name="each").data([(value,) for value in one.values])
-    of_each = keys.where(one.leading == each.c.value).lateral("of_each")
-    return [
-        sa.select(of_each.c.happened_at, of_each.c.id)
-        .select_from(each.join(of_each, sa.true()))
-        .order_by(of_each.c.happened_at.desc(), of_each.c.id.desc())
+    found = keys.where(one.leading == each.c.value).limit(_as_number(min(of_each, count))).lateral("of_each")
+    return (
+        sa.select(found.c.happened_at, found.c.id, each.c.value)
+        .select_from(each.join(found, sa.true()))
+        .order_by(found.c.happened_at.desc(), found.c.id.desc())
         .limit(_as_number(count))
-    ]
+    )
 
 
 # The smaller, the fewer calls one value has, as a rule.

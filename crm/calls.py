@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from calls.errors import CallwiseError
 from calls.redaction import SensitiveFinder, find_sensitive
 from crm.access import Viewer, visible_agents, visible_calls
-from crm.call_filters import CallFilter, WrongQuery, conditions_of, newest
+from crm.call_filters import CallFilter, WrongQuery, conditions_of, newest, newest_keys
 from crm.call_lines import CallLine, label_of, line_of, read_lines, select_lines
 from crm.database import BY_VALUES
 from crm.redacted import is_redacted, shown_line
@@ -95,9 +95,7 @@ def list_calls(
         found = matching(connection, viewer, wanted.text, wanted, limit=limit, after=after, shown=shown)
         return CallPage(lines_of(connection, viewer, found.call_ids, find), found.next_key)
     conditions = conditions_of(connection, viewer, wanted)
-    keys = newest(connection, conditions, count=limit + 1, before=position_of(after) if after else None)
-    in_order = sa.select(keys).order_by(keys.c.happened_at.desc(), keys.c.id.desc())
-    rows = connection.execute(in_order, execution_options=BY_VALUES).all()
+    rows = newest_keys(connection, conditions, count=limit + 1, before=position_of(after) if after else None)
     lines = lines_of(connection, viewer, [row.id for row in rows[:limit]], find)
     return CallPage(lines, key_of(rows[limit - 1]) if len(rows) > limit else None)
 
