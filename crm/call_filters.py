@@ -129,9 +129,10 @@ def newest_keys(
 ) -> Sequence[sa.Row[Any]]:
     """`happened_at` and `id` of the newest `count` calls that fit, behind the place `before`, the newest first."""
     one = conditions[0]
-    if len(conditions) == 1 and _is_by_each(connection, one):
+    if len(conditions) == 1 and one.leading is not None and _is_by_each(connection, one):
         few = _SHARES * count // len(one.values) + 1
-        rows = connection.execute(_by_each(_keys(one, before), one, count, few), execution_options=BY_VALUES).all()
+        some = _by_each(_keys(one, before), one.leading, one.values, count, few)
+        rows = connection.execute(some, execution_options=BY_VALUES).all()
         # Who has given all that was asked of them may have more that are newer than those of others.
         if few >= count or max(Counter(row.value for row in rows).values(), default=0) < few:
             return rows
@@ -144,9 +145,7 @@ def newest(
     connection: sa.Connection, conditions: Sequence[Conditions], *, count: int, before: sa.Tuple | None = None
 ) -> sa.Subquery:
     """A subquery of `happened_at` and `id` of the newest `count` calls that fit, behind the place `before`."""
-    branches = [
-        branch for one in conditions if not one.is_none for branch in _branches(connection, one, count, before)
-    ]
+    branches = [branch for one in conditions if not one.is_none for branch in _branches(connection, one, count, before)]
     if not branches:
         return sa.select(call.c.happened_at, call.c.id).where(sa.false()).subquery("newest")
     if len(branches) == 1:
@@ -161,19 +160,17 @@ def newest(
     )
 
 
-def _branches(
-    connection: sa.Connection, one: Conditions, count: int, before: sa.Tuple | None
-) -> list[sa.Select[Any]]:
+def _branches(connection: sa.Connection, one: Conditions, count: int, before: sa.Tuple | None) -> list[sa.Select[Any]]:
     keys = _keys(one, before)
-    if _is_by_each(connection, one):
-        found = _by_each(keys, one, count, count).subquery("found")
-        return [sa.select(found.c.happened_at, found.c.id)]
-    keys = keys.limit(_as_number(count))
+    page = keys.limit(_as_number(count))
     if one.leading is None:
-        return [keys]
+        return [page]
     if one.few_each:
-        return [keys.where(_is_one_of(connection, one.leading, one.values))]
-    return [keys.where(one.leading == value) for value in one.values]
+        return [page.where(_is_one_of(connection, one.leading, one.values))]
+    if not _is_by_each(connection, one):
+        return [page.where(one.leading == value) for value in one.values]
+    found = _by_each(keys, one.leading, one.values, count, count).subquery("found")
+    return [sa.select(found.c.happened_at, found.c.id)]
 
 
 def _keys(one: Conditions, before: sa.Tuple | None) -> sa.Select[Any]:
@@ -187,11 +184,12 @@ def _is_by_each(connection: sa.Connection, one: Conditions) -> bool:
     return connection.dialect.name == "postgresql" and len(one.values) > 1 and not one.few_each
 
 
-def _by_each(keys: sa.Select[Any], one: Conditions, count: int, of_each: int) -> sa.Select[Any]:
+def _by_each(
+    keys: sa.Select[Any], leading: sa.Column[Any], values: tuple[Any, ...], count: int, of_each: int
+) -> sa.Select[Any]:
     """Of the newest `of_each` calls of each value the newest `count`, each with its value."""
-    assert one.leading is not None
-    each = sa.values(sa.column("value", one.leading.type), name="each").data([(value,) for value in one.values])
-    found = keys.where(one.leading == each.c.value).limit(_as_number(min(of_each, count))).lateral("of_each")
+    each = sa.values(sa.column("value", leading.type), name="each").data([(value,) for value in values])
+    found = keys.where(leading == each.c.value).limit(_as_number(min(of_each, count))).lateral("of_each")
     return (
         sa.select(found.c.happened_at, found.c.id, each.c.value)
         .select_from(each.join(found, sa.true()))

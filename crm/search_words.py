@@ -23,6 +23,7 @@ from crm.call_filters import (
 )
 from crm.database import BY_VALUES
 from crm.redacted import is_redacted, may_look_for
+from crm.search_by_filter import newest_of_filter
 from crm.search_shown import ShownCalls
 from crm.search_tables import NUMBER_BITS, call_text
 from crm.tables import call
@@ -137,9 +138,16 @@ def _look(
     # The period is in the numbers.
     is_filtered = any(one.leading is not None for one in conditions)
     is_postgresql = connection.dialect.name == "postgresql"
+    looks = _looks(limit, is_rare=is_rare, is_filtered=is_filtered)
+    if is_postgresql and is_filtered and not is_rare:
+        of_filter = newest_of_filter(
+            connection, conditions, _have_words(terms), before=before, limit=limit, looks=looks
+        )
+        if of_filter is not None:
+            return of_filter[0], None if of_filter[1] is None else f"t{of_filter[1]}"
     found: list[tuple[UUID, int]] = []
     looked = 0
-    for look in _looks(limit, is_rare=is_rare, is_filtered=is_filtered):
+    for look in looks:
         having = _having(connection, terms, before, wanted, is_rare=is_rare)
         # So few fitted until now that it will be read whole; FTS5 says where it ends for nothing.
         with_end = is_postgresql and len(found) * look < limit * looked
@@ -262,13 +270,10 @@ def _having(
         place = number
         found = sa.select(number.label("number")).where(sa.text("call_words MATCH :words").bindparams(words=words))
     else:
-        words = f" {joined[1]} ".join("(" + " <-> ".join(f"'{word}'" for word in run) + ")" for run in terms.runs)
         number = call_text.c.number
         # An order that no index has: all that have the words are read.
         place = number + sa.literal_column("0") if is_rare else number
-        found = sa.select(number, call_text.c.call_id, place.label("place")).where(
-            sa.text("call_text.words @@ to_tsquery('simple', :words)").bindparams(words=words)
-        )
+        found = sa.select(number, call_text.c.call_id, place.label("place")).where(_have_words(terms, joined[1]))
     if before is not None:
         found = found.where(number < before)
     # The period is in the numbers, too.
@@ -277,6 +282,12 @@ def _having(
     if wanted.until:
         found = found.where(number < _number_at(int(wanted.until.timestamp() * 1000) + 1))
     return found.order_by(place.desc())
+
+
+def _have_words(terms: Terms, joined: str = "&") -> sa.ColumnElement[bool]:
+    words = f" {joined} ".join("(" + " <-> ".join(f"'{word}'" for word in run) + ")" for run in terms.runs)
+    asked = sa.func.to_tsquery(sa.literal_column("'simple'"), words)
+    return sa.literal_column("call_text.words").bool_op("@@")(asked)
 
 
 def _number_at(milliseconds: int) -> int:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from bench.web_calls import fill, names_of, phone_of, rare_words
+from bench.web_calls import FIRST_AT, LAST_AT, fill, names_of, phone_of, rare_words
 from calls.redaction import find_sensitive
 from calls.search_terms import Terms, read_terms
 from crm import tables
@@ -18,6 +18,7 @@ from crm.database import Database
 from crm.findings import keep_looked
 from crm.reason_tables import review
 from crm.reviews import correct_reason
+from crm.schema import upgrade
 from crm.search import RANKED, RANKED_UNLOOKED, best_matching, search
 from crm.search_tables import call_text
 from tests.seeds import NOW, SAID, TAXONOMY, seed_call, seed_taxonomy
@@ -339,11 +340,48 @@ def test_paging_through_what_has_a_word_shows_every_call_once(any_database):
         assert _all(connection, CallFilter(text="the", agent=of_agent)) == of_them != []
 
 
-def _all(connection: sa.Connection, wanted: CallFilter) -> list:
+def test_postgresql_asks_the_calls_of_a_filter_for_a_word_that_many_calls_have(postgres_url):
+    database = Database(postgres_url)
+    upgrade(database)
+    fill(database, 700)
+    filters = (
+        CallFilter(text="the", direction="inbound"),
+        CallFilter(text="the", direction="inbound", until=FIRST_AT + (LAST_AT - FIRST_AT) / 2),
+        CallFilter(text="the", reason="complaint", outcome="resolved"),
+        CallFilter(text="the", team="Team 3", direction="inbound"),
+        CallFilter(text="the", customer=names_of(9)[1]),
+        CallFilter(text="the and", stage="done"),
+        # No call has both.
+        CallFilter(text=f"the {rare_words(1)[0]} dishwasher", direction="inbound"),
+    )
+    with database.write() as connection:
+        expected = [_all(connection, wanted) for wanted in filters]
+        assert all(expected[:-1])
+        assert not expected[-1]
+        # By the statistics most words are in thousands of calls now.
+        connection.exec_driver_sql("UPDATE pg_class SET reltuples = 1e9 WHERE oid = 'call_text'::regclass")
+        connection.info.clear()
+        sent: list[str] = []
+        sa.event.listen(connection, "before_cursor_execute", lambda *given: sent.append(given[2]))
+        for wanted, lines in zip(filters, expected, strict=True):
+            assert [line.id for line in _all(connection, wanted)] == [line.id for line in lines], wanted
+            assert [line.id for line in _all(connection, wanted, limit=3)] == [line.id for line in lines], wanted
+        assert sum("look_end" in statement for statement in sent) > 2 * len(filters)
+        # So many of one moment that no look comes to another: they are found by their numbers.
+        moment = FIRST_AT + (LAST_AT - FIRST_AT) / 3
+        connection.execute(
+            sa.update(tables.call).where(tables.call.c.direction == "inbound").values(happened_at=moment)
+        )
+        found = [line.id for line in _all(connection, filters[0], limit=3)]
+        assert sorted(found) == sorted(line.id for line in expected[0])
+    database.dispose()
+
+
+def _all(connection: sa.Connection, wanted: CallFilter, limit: int = 37) -> list:
     lines = []
     after = ""
     while True:
-        page = list_calls(connection, OPERATOR, wanted, limit=37, after=after)
+        page = list_calls(connection, OPERATOR, wanted, limit=limit, after=after)
         lines += page.calls
         if page.next_key is None:
             return lines
