@@ -149,8 +149,8 @@ def _look(
     looked = 0
     for look in looks:
         having = _having(connection, terms, before, wanted, is_rare=is_rare)
-        # So few fitted until now that it will be read whole; FTS5 says where it ends for nothing.
-        with_end = is_postgresql and len(found) * look < limit * looked
+        # So few fit, or fitted until now, that it will be read whole; FTS5 says where it ends for nothing.
+        with_end = is_postgresql and ((is_rare and is_filtered) or len(found) * look < limit * looked)
         fitting = _fitting(connection, having.limit(look), conditions, with_end).limit(limit + 1 - len(found))
         rows = connection.execute(fitting, execution_options=BY_VALUES).all()
         found += [(row.call_id, row.number) for row in rows]
