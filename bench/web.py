@@ -258,6 +258,8 @@ def _timed_sql(connection: sa.Connection, act: Callable[[], object], rounds: int
         is_by_values = connection.dialect.name == "postgresql" and BY_VALUES.keys() <= context.execution_options.keys()
         statements.append((statement, parameters, {"prepare": False} if is_by_values else {}))
 
+    # What a connection asks once a minute is no page's.
+    act()
     sa.event.listen(connection, "before_cursor_execute", note)
     act()
     sa.event.remove(connection, "before_cursor_execute", note)
