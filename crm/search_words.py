@@ -149,8 +149,8 @@ def _look(
     looked = 0
     for look in looks:
         having = _having(connection, terms, before, wanted, is_rare=is_rare)
-        # So few fit, or fitted until now, that it will be read whole; FTS5 says where it ends for nothing.
-        with_end = is_postgresql and ((is_rare and is_filtered) or len(found) * look < limit * looked)
+        # It is read whole, or so few fitted until now that it will be; FTS5 says where it ends for nothing.
+        with_end = is_postgresql and (is_rare or len(found) * look < limit * looked)
         fitting = _fitting(connection, having.limit(look), conditions, with_end).limit(limit + 1 - len(found))
         rows = connection.execute(fitting, execution_options=BY_VALUES).all()
         found += [(row.call_id, row.number) for row in rows]
@@ -181,7 +181,8 @@ def _fitting(
         words = having.subquery("having_words")
         if with_end:
             end, count = sa.func.min(words.c.number).over(), sa.func.count().over()
-            words = sa.select(words, end.label("look_end"), count.label("look_count")).subquery("counted")
+            counted = sa.select(words, end.label("look_end"), count.label("look_count"))
+            words = counted.order_by(words.c.place.desc()).subquery("counted")
         # In the order that they are in already, so that no more of them are looked at than are wanted.
         return sa.select(words).join(call, call.c.id == words.c.call_id).where(fits).order_by(words.c.place.desc())
     one = conditions[0]

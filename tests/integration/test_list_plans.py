@@ -121,14 +121,15 @@ def test_a_page_of_the_list_is_two_statements_and_one_for_all_names_of_its_filte
         assert sum(statement.startswith("SELECT") for statement, _ in sent) == 5
 
 
-def test_a_page_of_words_is_two_statements_and_a_look_at_what_lies_behind(any_database: Database):
+def test_a_page_of_words_is_two_statements_and_on_sqlite_a_look_at_what_lies_behind(any_database: Database):
     with any_database.write() as connection:
         seed_taxonomy(connection)
         seed_call(connection)
         list_calls(connection, OPERATOR, CallFilter(text="dishwasher"))
         sent = sent_from_now_on(connection)
         assert len(list_calls(connection, OPERATOR, CallFilter(text="dishwasher")).calls) == 1
-        assert [statement.split()[0] for statement, _ in sent] == ["SELECT"] * 3
+        is_sqlite = connection.dialect.name == "sqlite"
+        assert [statement.split()[0] for statement, _ in sent] == ["SELECT"] * (3 if is_sqlite else 2)
 
 
 def test_postgresql_plans_the_lines_of_a_page_once_however_few_they_are(postgres_url: str):
