@@ -101,6 +101,10 @@ def mapping_of(value: object) -> Mapping[str, Any]:
 def _decoded(key: str) -> str:
     if "%" not in key and "+" not in key:
         return key
+    # In most keys nothing else is encoded, and each of the two is soon found.
+    key = key.replace("%2F", "/").replace("%3A", ":")
+    if "%" not in key and "+" not in key:
+        return key
     # What unquote_plus does, which looks for other letters in every key.
     return unquote_to_bytes(key.replace("+", " ")).decode(errors="replace") if key.isascii() else unquote_plus(key)
 
