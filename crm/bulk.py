@@ -34,8 +34,8 @@ class ReadyRows(NamedTuple):
 _NOT_RANDOM = 0xF << 76 | 0b111 << 61
 _VERSION_7 = 0x7 << 76 | 0b10 << 62
 
-# From so many rows on, trying first costs PostgreSQL less than the sixth that it saves, and SQLite's reading a statement
-# of its own less than that saves.
+# From so many rows on, trying first costs PostgreSQL less than the sixth that it saves, and a statement of their own
+# costs SQLite less than that saves.
 _MANY = 100
 # Of "2026-03-14 09:26:53.000000", without the zone.
 _TIME_LENGTH = 26

@@ -117,7 +117,7 @@ def _named(bucket: str, keys: Sequence[str], size: object, etag: object, version
         version_id = ""
     refs = []
     for key in dict.fromkeys(keys):
-        if key and "\0" not in key and len(key.encode()) <= MAX_KEY_BYTES:
+        if key and "\0" not in key and len(key if key.isascii() else key.encode()) <= MAX_KEY_BYTES:
             refs.append(ObjectRef(bucket, key, version_id, bare_etag, size_bytes))
     if not refs or not bucket or len(bucket) > MAX_NAME_CHARS:
         raise BadRecord
