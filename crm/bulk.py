@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from itertools import count, repeat
+from itertools import chain, count, repeat
 from operator import attrgetter, is_
 from os import urandom
 from time import time_ns
@@ -20,23 +20,27 @@ Columns = dict[str, Sequence[Any]]
 _Processor = Callable[[Any], Any]
 
 
+# A statement, and what the driver is given with it.
+Piece = tuple[str, Any]
+
+
 class ReadyRows(NamedTuple):
-    """Rows as the driver takes them with `statement`; `keys` are their values of the column `key`."""
+    """Rows as the driver takes them, in one or several `pieces`; `keys` are their values of the column `key`."""
 
     table: sa.Table
     key: str
     keys: Sequence[Any]
-    statement: str
-    given: Any
+    pieces: Sequence[Piece]
 
 
 # Four bits of version behind 48 of time, two of variant behind twelve more, and one for what the counting carries.
 _NOT_RANDOM = 0xF << 76 | 0b111 << 61
 _VERSION_7 = 0x7 << 76 | 0b10 << 62
 
-# From so many rows on, trying first costs PostgreSQL less than the sixth that it saves, and a statement of their own
-# costs SQLite less than that saves.
+# From so many rows on, trying first costs PostgreSQL less than the sixth that it saves.
 _MANY = 100
+# Rows in one statement of SQLite: with more, little is won.
+_TOGETHER = 100
 # Of "2026-03-14 09:26:53.000000", without the zone.
 _TIME_LENGTH = 26
 
@@ -75,11 +79,10 @@ def ready_rows(dialect: sa.Dialect, table: sa.Table, columns: Columns, *, key: s
     transaction writes to SQLite, all others wait.
     """
     if not columns or not columns[key]:
-        return ReadyRows(table, key, (), "", ())
+        return ReadyRows(table, key, (), ())
     told = {name: _told(table.c[name], dialect, values) for name, values in columns.items()}
     made = _by_arrays if dialect.name == "postgresql" else _row_by_row
-    statement, given = made(table, told)
-    return ReadyRows(table, key, told[key], statement, given)
+    return ReadyRows(table, key, told[key], made(table, told))
 
 
 def insert_ready(connection: sa.Connection, rows: ReadyRows) -> Sequence[int]:
@@ -129,7 +132,7 @@ def time_ordered_hexes() -> Iterator[str]:
     return map("{:032x}".format, count(stamp & ~_NOT_RANDOM | _VERSION_7))
 
 
-def _by_arrays(table: sa.Table, columns: Columns) -> tuple[str, Any]:
+def _by_arrays(table: sa.Table, columns: Columns) -> list[Piece]:
     """PostgreSQL reads a column of many rows as one array: one parameter a column instead of one a value. A column with
     one value for all rows is sent once.
     """
@@ -147,15 +150,14 @@ def _by_arrays(table: sa.Table, columns: Columns) -> tuple[str, Any]:
     insert = (
         f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, columns))}) SELECT {', '.join(chosen)}{source}"
     )
-    return insert, {**arrays, **once}
+    return [(insert, {**arrays, **once})]
 
 
 def _insert_arrays(connection: sa.Connection, rows: ReadyRows) -> set[str] | None:
-    if len(rows.keys) >= _MANY and _were_all_inserted(connection, rows.statement, rows.given):
+    [(statement, given)] = rows.pieces
+    if len(rows.keys) >= _MANY and _were_all_inserted(connection, statement, given):
         return None
-    result = connection.exec_driver_sql(
-        f"{rows.statement} ON CONFLICT DO NOTHING RETURNING {_quoted(rows.key)}", rows.given
-    )
+    result = connection.exec_driver_sql(f"{statement} ON CONFLICT DO NOTHING RETURNING {_quoted(rows.key)}", given)
     return {row[0].hex for row in result}
 
 
@@ -169,40 +171,55 @@ def _were_all_inserted(connection: sa.Connection, insert: str, values: Mapping[s
     return True
 
 
-def _row_by_row(table: sa.Table, columns: Columns) -> tuple[str, Any]:
-    """SQLite runs one prepared statement for one row after the other. A column that is empty in all of them is left
-    out: for each None the driver looks whether somebody has told it what that is. A number or a time that all of many
-    rows share stands in the statement: handing over a value costs as much as an eighth of an index.
+def _row_by_row(table: sa.Table, columns: Columns) -> list[Piece]:
+    """SQLite runs a prepared statement of _TOGETHER rows for so many after the other, and one of a single row for each
+    of the rest. With each statement it opens every index, of which `call` has 17, and what all rows share is handed
+    over once.
+
+    A column that is empty in all rows is left out: for each None the driver looks whether somebody has told it what
+    that is.
     """
-    values_of, said = [], {}
-    for name, values in columns.items():
-        literal = None
-        if is_constant(values):
-            if values[0] is None and table.c[name].server_default is None:
-                continue
-            literal = _literal(table.c[name], values[0]) if len(values) >= _MANY else None
-        said[name] = literal or "?"
-        if literal is None:
-            values_of.append(values)
-    statement = (
-        f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, said))})"  # noqa: S608 - our own names
-        f" VALUES ({', '.join(said.values())}) ON CONFLICT DO NOTHING"
+    told = {
+        name: values
+        for name, values in columns.items()
+        if values[0] is not None or table.c[name].server_default is not None or not is_constant(values)
+    }
+    row_count = len(next(iter(told.values())))
+    many = row_count - row_count % _TOGETHER
+    pieces = _together(table, told, many) if many else []
+    if many < row_count:
+        rest = list(zip(*(values[many:] for values in told.values()), strict=True))
+        pieces.append((_insert(table, told, [f"({', '.join('?' * len(told))})"]), rest))
+    return pieces
+
+
+def _together(table: sa.Table, told: Columns, many: int) -> list[Piece]:
+    shared = {name: values[0] for name, values in told.items() if is_constant(values)}
+    own = {name: values for name, values in told.items() if name not in shared}
+    row = ", ".join([*(f"?{place}" for place in range(1, len(shared) + 1)), *["?"] * len(own)])
+    statement = _insert(table, [*shared, *own], [f"({row})"] * _TOGETHER)
+    pieces: list[Piece] = []
+    for start in range(0, many, _TOGETHER):
+        rows = zip(*(values[start : start + _TOGETHER] for values in own.values()), strict=True)
+        pieces.append((statement, (*shared.values(), *chain.from_iterable(rows))))
+    return pieces
+
+
+def _insert(table: sa.Table, names: Iterable[str], rows: Iterable[str]) -> str:
+    # OR FAIL: where a row is refused, what was written before it goes with the whole transaction. To undo no more than
+    # the statement, SQLite would keep a copy of each page that it writes.
+    return (
+        f"INSERT OR FAIL INTO {_quoted(table.name)} ({', '.join(map(_quoted, names))})"  # noqa: S608 - our own names
+        f" VALUES {', '.join(rows)} ON CONFLICT DO NOTHING"
     )
-    return statement, list(zip(*values_of, strict=True))
-
-
-def _literal(column: sa.Column[Any], value: Any) -> str | None:
-    """A number or a time as SQL; None for all else, above all for texts, which may be anybody's words."""
-    if type(value) is int:
-        return str(value)
-    return f"'{value}'" if isinstance(column.type, UtcDateTime) and value is not None else None
 
 
 def _insert_one_by_one(connection: sa.Connection, rows: ReadyRows) -> set[str] | None:
     """SQLite says how many rows were inserted, and only on demand which."""
     name = _quoted(rows.table.name)
     [[last]] = connection.exec_driver_sql(f"SELECT coalesce(max(rowid), 0) FROM {name}")  # noqa: S608
-    if connection.exec_driver_sql(rows.statement, rows.given).rowcount == len(rows.keys):
+    counts = [connection.exec_driver_sql(statement, given).rowcount for statement, given in rows.pieces]
+    if sum(counts) == len(rows.keys):
         return None
     # Nobody else writes meanwhile: what lies behind the row that was the last is what has just come.
     behind = connection.exec_driver_sql(f"SELECT {_quoted(rows.key)} FROM {name} WHERE rowid > ?", (last,))  # noqa: S608
