@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from calls.pipeline import READ, TRANSCRIBE, Lane, Stage, lane_of
 from calls.recording import CallFacts, ObjectRef, StoredObject, call_hex_for, fallback_call_id
 from crm import jobs
-from crm.bulk import Columns, ReadyRows, is_constant, ready_rows, time_ordered_hexes
+from crm.bulk import ReadyRows, ready_rows, time_ordered_hexes
+from crm.bulk_sqlite import Columns, is_constant
 from crm.facts import Named, columns_of, is_anybody_named
 from crm.tables import call, job, recording
 

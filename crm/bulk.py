@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from itertools import chain, count, repeat
-from operator import attrgetter, is_
+from itertools import count
+from operator import attrgetter
 from os import urandom
 from time import time_ns
 from typing import Any, NamedTuple
@@ -13,15 +13,11 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from crm.bulk_sqlite import Columns, Piece, in_hundreds, is_constant, quoted
 from crm.tables import UtcDateTime
 
 Row = Mapping[str, Any]
-Columns = dict[str, Sequence[Any]]
 _Processor = Callable[[Any], Any]
-
-
-# A statement, and what the driver is given with it.
-Piece = tuple[str, Any]
 
 
 class ReadyRows(NamedTuple):
@@ -39,8 +35,6 @@ _VERSION_7 = 0x7 << 76 | 0b10 << 62
 
 # From so many rows on, trying first costs PostgreSQL less than the sixth that it saves.
 _MANY = 100
-# Rows in one statement of SQLite: with more, little is won.
-_TOGETHER = 100
 # Of "2026-03-14 09:26:53.000000", without the zone.
 _TIME_LENGTH = 26
 
@@ -81,7 +75,7 @@ def ready_rows(dialect: sa.Dialect, table: sa.Table, columns: Columns, *, key: s
     if not columns or not columns[key]:
         return ReadyRows(table, key, (), ())
     told = {name: _told(table.c[name], dialect, values) for name, values in columns.items()}
-    made = _by_arrays if dialect.name == "postgresql" else _row_by_row
+    made = _by_arrays if dialect.name == "postgresql" else in_hundreds
     return ReadyRows(table, key, told[key], made(table, told))
 
 
@@ -114,10 +108,10 @@ def is_none_there(
     """
     if connection.dialect.name == "postgresql":
         return False
-    bucket, key = (_quoted(column.name) for column in columns)
+    bucket, key = (quoted(column.name) for column in columns)
     # A CROSS JOIN keeps to its order, one look into the index for each text; for IN, all of them are sorted first.
     [[found]] = connection.exec_driver_sql(
-        f"SELECT EXISTS (SELECT 1 FROM json_each(?) AS told CROSS JOIN {_quoted(columns[0].table.name)} AS kept"  # noqa: S608
+        f"SELECT EXISTS (SELECT 1 FROM json_each(?) AS told CROSS JOIN {quoted(columns[0].table.name)} AS kept"  # noqa: S608
         f" WHERE kept.{bucket} = ? AND kept.{key} = told.value)",
         (_listed(texts), first),
     )
@@ -144,12 +138,10 @@ def _by_arrays(table: sa.Table, columns: Columns) -> list[Piece]:
             chosen.append(f"%({name})s::{kind}")
         else:
             arrays[name] = _array(values)
-            chosen.append(_quoted(name))
+            chosen.append(quoted(name))
     rows = ", ".join(f"%({name})s::{_array_type(table.c[name])}[]" for name in arrays)
-    source = f" FROM unnest({rows}) AS new({', '.join(map(_quoted, arrays))})" if arrays else ""
-    insert = (
-        f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, columns))}) SELECT {', '.join(chosen)}{source}"
-    )
+    source = f" FROM unnest({rows}) AS new({', '.join(map(quoted, arrays))})" if arrays else ""
+    insert = f"INSERT INTO {quoted(table.name)} ({', '.join(map(quoted, columns))}) SELECT {', '.join(chosen)}{source}"
     return [(insert, {**arrays, **once})]
 
 
@@ -157,7 +149,7 @@ def _insert_arrays(connection: sa.Connection, rows: ReadyRows) -> set[str] | Non
     [(statement, given)] = rows.pieces
     if len(rows.keys) >= _MANY and _were_all_inserted(connection, statement, given):
         return None
-    result = connection.exec_driver_sql(f"{statement} ON CONFLICT DO NOTHING RETURNING {_quoted(rows.key)}", given)
+    result = connection.exec_driver_sql(f"{statement} ON CONFLICT DO NOTHING RETURNING {quoted(rows.key)}", given)
     return {row[0].hex for row in result}
 
 
@@ -171,64 +163,16 @@ def _were_all_inserted(connection: sa.Connection, insert: str, values: Mapping[s
     return True
 
 
-def _row_by_row(table: sa.Table, columns: Columns) -> list[Piece]:
-    """SQLite runs a prepared statement of _TOGETHER rows for so many after the other, and one of a single row for each
-    of the rest. With each statement it opens every index, of which `call` has 17, and what all rows share is handed
-    over once.
-
-    A column that is empty in all rows is left out: for each None the driver looks whether somebody has told it what
-    that is.
-    """
-    told = {
-        name: values
-        for name, values in columns.items()
-        if values[0] is not None or table.c[name].server_default is not None or not is_constant(values)
-    }
-    row_count = len(next(iter(told.values())))
-    many = row_count - row_count % _TOGETHER
-    pieces = _together(table, told, many) if many else []
-    if many < row_count:
-        rest = list(zip(*(values[many:] for values in told.values()), strict=True))
-        pieces.append((_insert(table, told, [f"({', '.join('?' * len(told))})"]), rest))
-    return pieces
-
-
-def _together(table: sa.Table, told: Columns, many: int) -> list[Piece]:
-    shared = {name: values[0] for name, values in told.items() if is_constant(values)}
-    own = {name: values for name, values in told.items() if name not in shared}
-    row = ", ".join([*(f"?{place}" for place in range(1, len(shared) + 1)), *["?"] * len(own)])
-    statement = _insert(table, [*shared, *own], [f"({row})"] * _TOGETHER)
-    pieces: list[Piece] = []
-    for start in range(0, many, _TOGETHER):
-        rows = zip(*(values[start : start + _TOGETHER] for values in own.values()), strict=True)
-        pieces.append((statement, (*shared.values(), *chain.from_iterable(rows))))
-    return pieces
-
-
-def _insert(table: sa.Table, names: Iterable[str], rows: Iterable[str]) -> str:
-    # OR FAIL: where a row is refused, what was written before it goes with the whole transaction. To undo no more than
-    # the statement, SQLite would keep a copy of each page that it writes.
-    return (
-        f"INSERT OR FAIL INTO {_quoted(table.name)} ({', '.join(map(_quoted, names))})"  # noqa: S608 - our own names
-        f" VALUES {', '.join(rows)} ON CONFLICT DO NOTHING"
-    )
-
-
 def _insert_one_by_one(connection: sa.Connection, rows: ReadyRows) -> set[str] | None:
     """SQLite says how many rows were inserted, and only on demand which."""
-    name = _quoted(rows.table.name)
+    name = quoted(rows.table.name)
     [[last]] = connection.exec_driver_sql(f"SELECT coalesce(max(rowid), 0) FROM {name}")  # noqa: S608
     counts = [connection.exec_driver_sql(statement, given).rowcount for statement, given in rows.pieces]
     if sum(counts) == len(rows.keys):
         return None
     # Nobody else writes meanwhile: what lies behind the row that was the last is what has just come.
-    behind = connection.exec_driver_sql(f"SELECT {_quoted(rows.key)} FROM {name} WHERE rowid > ?", (last,))  # noqa: S608
+    behind = connection.exec_driver_sql(f"SELECT {quoted(rows.key)} FROM {name} WHERE rowid > ?", (last,))  # noqa: S608
     return set(behind.scalars())
-
-
-def is_constant(values: Sequence[Any]) -> bool:
-    """Whether it is one value, the very same, for all rows."""
-    return all(map(is_, values, repeat(values[0])))
 
 
 def _told(column: sa.Column[Any], dialect: sa.Dialect, values: Sequence[Any]) -> Sequence[Any]:
@@ -268,10 +212,6 @@ def _joined(texts: Sequence[str]) -> str | None:
 def _element(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
 
 
 def _array_type(column: sa.Column[Any]) -> str:
