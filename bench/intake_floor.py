@@ -1,16 +1,17 @@
 """What the rows of intake cost when they are ready: the floor under `bench.intake`, which no code above it can pass.
 
-The same rows, in the same tables with the same indexes, as many to a transaction, by the driver alone: `executemany` on
-SQLite, `COPY` on PostgreSQL, which can refuse no single row.
+The same rows, in the same tables with the same indexes, as many to a transaction, by the driver alone: intake's own
+statements on SQLite, `COPY` on PostgreSQL, which can refuse no single row.
 """
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from crm.bulk_sqlite import Piece, in_hundreds
 from crm.database import Database
 from crm.schema import upgrade
 from crm.tables import call, job, recording
@@ -24,10 +25,13 @@ def floor_rates(taken: str, fresh: str, batch: int) -> tuple[float, float]:
     """Events per second, and per second of this process's processor: the rows of the database `taken` into `fresh`,
     which is made.
     """
-    batches = list(_batches(Database(taken), batch))
+    batches: list[Any] = list(_batches(Database(taken), batch))
+    row_count = sum(len(rows[-1][2]) for rows in batches)
     database = Database(fresh)
     upgrade(database)
-    put = _by_executemany if database.is_sqlite else _by_copy
+    put: Callable[[Any, Any], None] = _by_copy
+    if database.is_sqlite:
+        put, batches = _by_statements, [_pieces(rows) for rows in batches]
     took_s = cpu_s = 0.0
     with database.engine.connect() as connection:
         raw: Any = connection.connection.dbapi_connection
@@ -38,7 +42,7 @@ def floor_rates(taken: str, fresh: str, batch: int) -> tuple[float, float]:
     with database.read() as connection:
         made = connection.execute(sa.select(sa.func.count()).select_from(job)).scalar_one()
     database.dispose()
-    if made != sum(len(rows[-1][2]) for rows in batches):
+    if made != row_count:
         raise RuntimeError("not every row was written")
     return made / took_s, made / cpu_s
 
@@ -64,11 +68,21 @@ def _ready(value: object) -> object:
     return json.dumps(value) if isinstance(value, dict) else value
 
 
-def _by_executemany(raw: Any, batch: Batch) -> None:
+def _pieces(batch: Batch) -> list[Piece]:
+    pieces = []
+    for table, (_, names, rows) in zip(_TABLES, batch, strict=True):
+        # One object for each value: what all rows share is known by that.
+        same: dict[Any, Any] = {}
+        columns = [[same.setdefault(value, value) for value in column] for column in zip(*rows, strict=True)]
+        pieces += in_hundreds(table, dict(zip(names, columns, strict=True)))
+    return pieces
+
+
+def _by_statements(raw: Any, pieces: Sequence[Piece]) -> None:
     raw.execute("BEGIN IMMEDIATE")
-    for name, names, rows in batch:
-        values = ", ".join("?" * len(names))
-        raw.executemany(f"INSERT INTO {name} ({', '.join(names)}) VALUES ({values}) ON CONFLICT DO NOTHING", rows)
+    for statement, given in pieces:
+        run = raw.executemany if isinstance(given, list) else raw.execute
+        run(statement, given)
     raw.execute("COMMIT")
 
 

@@ -86,11 +86,12 @@ def believable(facts: CallFacts, stored_at: datetime) -> CallFacts:
 
     What was not believed stays readable in the attribute `not_believed`.
     """
-    told = _times(facts)
-    latest = max(filter(None, told), default=stored_at)
-    if latest - stored_at <= _CLOCKS_DIFFER_BY:
+    told, latest = _times(facts), stored_at + _CLOCKS_DIFFER_BY
+    for moment in told:
+        if moment is not None and moment > latest:
+            break
+    else:
         return facts
-    pairs = zip(_TIMES, told, strict=True)
-    ahead = [name for name, moment in pairs if moment and moment - stored_at > _CLOCKS_DIFFER_BY]
+    ahead = [name for name, moment in zip(_TIMES, told, strict=True) if moment and moment > latest]
     words = ", ".join(f"{name} {getattr(facts, name).isoformat()}" for name in ahead)
     return replace(facts, **dict.fromkeys(ahead), attributes={**facts.attributes, "not_believed": words})

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from itertools import count, repeat
-from operator import attrgetter, is_
+from itertools import count
+from operator import attrgetter
 from os import urandom
 from time import time_ns
 from typing import Any, NamedTuple
@@ -13,21 +13,20 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from crm.bulk_sqlite import Columns, Piece, in_hundreds, is_constant, quoted
 from crm.tables import UtcDateTime
 
 Row = Mapping[str, Any]
-Columns = dict[str, Sequence[Any]]
 _Processor = Callable[[Any], Any]
 
 
 class ReadyRows(NamedTuple):
-    """Rows as the driver takes them with `statement`; `keys` are their values of the column `key`."""
+    """Rows as the driver takes them, in one or several `pieces`; `keys` are their values of the column `key`."""
 
     table: sa.Table
     key: str
     keys: Sequence[Any]
-    statement: str
-    given: Any
+    pieces: Sequence[Piece]
 
 
 # Four bits of version behind 48 of time, two of variant behind twelve more, and one for what the counting carries.
@@ -74,11 +73,10 @@ def ready_rows(dialect: sa.Dialect, table: sa.Table, columns: Columns, *, key: s
     transaction writes to SQLite, all others wait.
     """
     if not columns or not columns[key]:
-        return ReadyRows(table, key, (), "", ())
+        return ReadyRows(table, key, (), ())
     told = {name: _told(table.c[name], dialect, values) for name, values in columns.items()}
-    made = _by_arrays if dialect.name == "postgresql" else _row_by_row
-    statement, given = made(table, told)
-    return ReadyRows(table, key, told[key], statement, given)
+    made = _by_arrays if dialect.name == "postgresql" else in_hundreds
+    return ReadyRows(table, key, told[key], made(table, told))
 
 
 def insert_ready(connection: sa.Connection, rows: ReadyRows) -> Sequence[int]:
@@ -110,10 +108,10 @@ def is_none_there(
     """
     if connection.dialect.name == "postgresql":
         return False
-    bucket, key = (_quoted(column.name) for column in columns)
+    bucket, key = (quoted(column.name) for column in columns)
     # A CROSS JOIN keeps to its order, one look into the index for each text; for IN, all of them are sorted first.
     [[found]] = connection.exec_driver_sql(
-        f"SELECT EXISTS (SELECT 1 FROM json_each(?) AS told CROSS JOIN {_quoted(columns[0].table.name)} AS kept"  # noqa: S608
+        f"SELECT EXISTS (SELECT 1 FROM json_each(?) AS told CROSS JOIN {quoted(columns[0].table.name)} AS kept"  # noqa: S608
         f" WHERE kept.{bucket} = ? AND kept.{key} = told.value)",
         (_listed(texts), first),
     )
@@ -128,7 +126,7 @@ def time_ordered_hexes() -> Iterator[str]:
     return map("{:032x}".format, count(stamp & ~_NOT_RANDOM | _VERSION_7))
 
 
-def _by_arrays(table: sa.Table, columns: Columns) -> tuple[str, Any]:
+def _by_arrays(table: sa.Table, columns: Columns) -> list[Piece]:
     """PostgreSQL reads a column of many rows as one array: one parameter a column instead of one a value. A column with
     one value for all rows is sent once.
     """
@@ -140,21 +138,18 @@ def _by_arrays(table: sa.Table, columns: Columns) -> tuple[str, Any]:
             chosen.append(f"%({name})s::{kind}")
         else:
             arrays[name] = _array(values)
-            chosen.append(_quoted(name))
+            chosen.append(quoted(name))
     rows = ", ".join(f"%({name})s::{_array_type(table.c[name])}[]" for name in arrays)
-    source = f" FROM unnest({rows}) AS new({', '.join(map(_quoted, arrays))})" if arrays else ""
-    insert = (
-        f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, columns))}) SELECT {', '.join(chosen)}{source}"
-    )
-    return insert, {**arrays, **once}
+    source = f" FROM unnest({rows}) AS new({', '.join(map(quoted, arrays))})" if arrays else ""
+    insert = f"INSERT INTO {quoted(table.name)} ({', '.join(map(quoted, columns))}) SELECT {', '.join(chosen)}{source}"
+    return [(insert, {**arrays, **once})]
 
 
 def _insert_arrays(connection: sa.Connection, rows: ReadyRows) -> set[str] | None:
-    if len(rows.keys) >= _MANY and _were_all_inserted(connection, rows.statement, rows.given):
+    [(statement, given)] = rows.pieces
+    if len(rows.keys) >= _MANY and _were_all_inserted(connection, statement, given):
         return None
-    result = connection.exec_driver_sql(
-        f"{rows.statement} ON CONFLICT DO NOTHING RETURNING {_quoted(rows.key)}", rows.given
-    )
+    result = connection.exec_driver_sql(f"{statement} ON CONFLICT DO NOTHING RETURNING {quoted(rows.key)}", given)
     return {row[0].hex for row in result}
 
 
@@ -168,36 +163,16 @@ def _were_all_inserted(connection: sa.Connection, insert: str, values: Mapping[s
     return True
 
 
-def _row_by_row(table: sa.Table, columns: Columns) -> tuple[str, Any]:
-    """SQLite runs one prepared statement for one row after the other. A column that is empty in all of them is left
-    out: for each None the driver looks whether somebody has told it what that is.
-    """
-    told = {
-        name: values
-        for name, values in columns.items()
-        if values[0] is not None or table.c[name].server_default is not None or not is_constant(values)
-    }
-    statement = (
-        f"INSERT INTO {_quoted(table.name)} ({', '.join(map(_quoted, told))})"  # noqa: S608 - our own names
-        f" VALUES ({', '.join('?' * len(told))}) ON CONFLICT DO NOTHING"
-    )
-    return statement, list(zip(*told.values(), strict=True))
-
-
 def _insert_one_by_one(connection: sa.Connection, rows: ReadyRows) -> set[str] | None:
     """SQLite says how many rows were inserted, and only on demand which."""
-    name = _quoted(rows.table.name)
+    name = quoted(rows.table.name)
     [[last]] = connection.exec_driver_sql(f"SELECT coalesce(max(rowid), 0) FROM {name}")  # noqa: S608
-    if connection.exec_driver_sql(rows.statement, rows.given).rowcount == len(rows.keys):
+    counts = [connection.exec_driver_sql(statement, given).rowcount for statement, given in rows.pieces]
+    if sum(counts) == len(rows.keys):
         return None
     # Nobody else writes meanwhile: what lies behind the row that was the last is what has just come.
-    behind = connection.exec_driver_sql(f"SELECT {_quoted(rows.key)} FROM {name} WHERE rowid > ?", (last,))  # noqa: S608
+    behind = connection.exec_driver_sql(f"SELECT {quoted(rows.key)} FROM {name} WHERE rowid > ?", (last,))  # noqa: S608
     return set(behind.scalars())
-
-
-def is_constant(values: Sequence[Any]) -> bool:
-    """Whether it is one value, the very same, for all rows."""
-    return all(map(is_, values, repeat(values[0])))
 
 
 def _told(column: sa.Column[Any], dialect: sa.Dialect, values: Sequence[Any]) -> Sequence[Any]:
@@ -237,10 +212,6 @@ def _joined(texts: Sequence[str]) -> str | None:
 def _element(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
 
 
 def _array_type(column: sa.Column[Any]) -> str:

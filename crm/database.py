@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from calls.errors import CallwiseError, SettingsError, TransientError
+from crm.sqlite_log import TOO_LONG, LogKeeper
 
 IDLE_S = 1.0
 # How long a write waits for others, and between two looks whether they are done.
@@ -30,9 +31,8 @@ _PRAGMAS = (
     # The ids of calls are spread over their indexes: with the 2 MB of SQLite, each batch of new ones reads most pages
     # again.
     "cache_size=-16384",
-    # A page that several batches write goes into the database once: the log grows to 4000 pages, 64 MB, in place of
-    # 1000.
-    "wal_autocheckpoint=4000",
+    # Mostly it is done before, see crm.sqlite_log.
+    f"wal_autocheckpoint={TOO_LONG}",
 )
 _WRITES = {"callwise_writes": True}
 # An option of a statement that PostgreSQL is to plan for the values that it has. It is not prepared: the plan of a
@@ -57,6 +57,7 @@ class Database:
         if self.url.drivername in {"postgresql", "postgres"}:
             self.url = self.url.set(drivername="postgresql+psycopg")
         self._engine: sa.Engine | None = None
+        self._log: LogKeeper | None = None
         self._pid = 0
 
     @property
@@ -72,6 +73,9 @@ class Database:
                 # The parent's connections belong to the parent: forget them without closing its sockets.
                 self._engine.dispose(close=False)
             self._engine = _make_engine(self.url)
+            # SQLite's, where the database is a file.
+            is_file = self.is_sqlite and self.url.database not in {None, "", ":memory:"}
+            self._log = LogKeeper(Path(str(self.url.database)).absolute()) if is_file else None
             self._pid = os.getpid()
         return self._engine
 
@@ -85,6 +89,8 @@ class Database:
             connection.execution_options(**_WRITES)
             with connection.begin():
                 yield connection
+        if self._log is not None:
+            self._log.committed()
 
     @contextmanager
     def alter(self) -> Iterator[sa.Connection]:
@@ -142,6 +148,8 @@ class Database:
         """Write SQLite's log into the database and cut it to nothing: it holds pages as they were. True when it could
         not, since somebody reads or writes at this moment.
         """
+        if self._log is not None:
+            self._log.wait()
         with self._connect() as connection:
             raw = connection.connection.dbapi_connection
             if raw is None:
@@ -152,8 +160,10 @@ class Database:
     def dispose(self) -> None:
         """Close this process's connections."""
         if self._engine is not None and self._pid == os.getpid():
+            if self._log is not None:
+                self._log.wait()
             self._engine.dispose()
-        self._engine = None
+        self._engine = self._log = None
 
 
 def _first_line(error: sa.exc.DBAPIError) -> str:

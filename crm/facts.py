@@ -87,8 +87,11 @@ def told_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
 
 def columns_of(facts: Sequence[CallFacts], named: Named) -> dict[str, Sequence[Any]]:
     """The same of many calls, column by column; what nobody said of any of them is left out."""
-    said = {name for told in facts for name, value in vars(told).items() if value is not None}
-    columns: dict[str, Sequence[Any]] = {name: list(map(attrgetter(name), facts)) for name in _PLAIN if name in said}
+    set_in_any: set[str] = set().union(*map(vars, facts))
+    made = {name: list(map(attrgetter(name), facts)) for name in _PLAIN if name in set_in_any}
+    columns: dict[str, Sequence[Any]] = {
+        name: values for name, values in made.items() if any(value is not None for value in values)
+    }
     if named.agents:
         columns["agent_id"] = [named.agents.get(told.agent_name or "") for told in facts]
     if named.queues:

@@ -101,6 +101,10 @@ def mapping_of(value: object) -> Mapping[str, Any]:
 def _decoded(key: str) -> str:
     if "%" not in key and "+" not in key:
         return key
+    # In most keys nothing else is encoded, and each of the two is soon found.
+    key = key.replace("%2F", "/").replace("%3A", ":")
+    if "%" not in key and "+" not in key:
+        return key
     # What unquote_plus does, which looks for other letters in every key.
     return unquote_to_bytes(key.replace("+", " ")).decode(errors="replace") if key.isascii() else unquote_plus(key)
 
@@ -113,7 +117,7 @@ def _named(bucket: str, keys: Sequence[str], size: object, etag: object, version
         version_id = ""
     refs = []
     for key in dict.fromkeys(keys):
-        if key and "\0" not in key and len(key.encode()) <= MAX_KEY_BYTES:
+        if key and "\0" not in key and len(key if key.isascii() else key.encode()) <= MAX_KEY_BYTES:
             refs.append(ObjectRef(bucket, key, version_id, bare_etag, size_bytes))
     if not refs or not bucket or len(bucket) > MAX_NAME_CHARS:
         raise BadRecord

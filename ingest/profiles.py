@@ -138,7 +138,9 @@ class Profiles:
         if named.beside:
             folder = key[: key.rfind("/") + 1]
             keys = [*(folder + name for name in named.beside), *keys]
-        return tuple([one for one in keys if one != key])
+        if key in keys:
+            keys.remove(key)
+        return tuple(keys)
 
     def addressees(self, key: str) -> Addressees | None:
         """Whose sidecar the object may be, by its name; None when it is nobody's."""

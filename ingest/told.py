@@ -40,8 +40,10 @@ NOTHING = Told(CallFacts())
 def tell(parts: Mapping[str, object], unread: Iterable[str] = (), /, **facts: Any) -> Told:
     """The facts that are there; `parts` are the raw values by fact, of which those without a fact are unread."""
     told = facts if None not in facts.values() else {name: fact for name, fact in facts.items() if fact is not None}
-    missing = [name for name, raw in parts.items() if name not in told and raw not in (None, "")]
-    return Told(CallFacts.of(told), (*missing, *unread))
+    # Mostly every part has its fact.
+    if not parts.keys() <= told.keys():
+        unread = [*(name for name, raw in parts.items() if name not in told and raw not in (None, "")), *unread]
+    return Told(CallFacts.of(told), tuple(unread))
 
 
 def told_over(before: CallFacts, after: CallFacts) -> CallFacts:

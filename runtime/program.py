@@ -2,9 +2,9 @@
 
 import gc
 
-# So many new objects make the garbage collector look through them, in place of 700: a batch of events or a page makes
-# thousands, nearly all of which go by themselves.
-_YOUNG_COUNT = 10_000
+# So many new objects make the garbage collector look through them, in place of 700: a batch of events makes 25,000 and
+# a page thousands, nearly all of which go by themselves.
+_YOUNG_COUNT = 50_000
 
 
 def spare_the_program() -> None:

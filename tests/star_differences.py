@@ -24,6 +24,11 @@ def differences(database: Database) -> list[Any]:
         copied = table.to_metadata(wanted, schema=schema, referred_schema_fn=lambda *_: referred)
         if schema and table in UNCHECKED:
             copied.constraints -= copied.foreign_key_constraints
+    if database.is_sqlite:
+        # Migration 0025.
+        for name in ("call", "recording", "job"):
+            for constraint in wanted.tables[name].foreign_key_constraints:
+                constraint.deferrable, constraint.initially = True, "DEFERRED"
     # An engine without the schema map: alembic has to see the names as they are.
     engine = sa.create_engine(database.url)
     try:

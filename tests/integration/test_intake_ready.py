@@ -70,6 +70,23 @@ def test_a_batch_writes_the_rows_that_its_recordings_write_one_by_one(any_databa
         assert written(connection) == together
 
 
+def test_what_all_rows_of_a_large_batch_share_is_written_to_each(any_database):
+    facts = [
+        CallFacts(external_call_id=f"c-{number}", started_at=NOW, agent_channel=0, is_transferred=True)
+        for number in range(120)
+    ]
+    batch = [Arrival(make_stored(f"{told.external_call_id}.wav"), told, "o'hara", None) for told in facts]
+    with any_database.write() as connection:
+        tried = connection.begin_nested()
+        assert all(received.is_new for received in insert_batch(connection, batch, now=LATER, rung_at=NOW))
+        together = written(connection)
+        tried.rollback()
+        for arrival in batch:
+            insert_batch(connection, [arrival], now=LATER, rung_at=NOW)
+        assert written(connection) == together
+    assert [len(rows) for rows in together] == [120] * 3
+
+
 def test_what_another_listener_brought_in_the_meantime_is_not_inserted_again(any_database):
     batch = arrivals(agent=None)
     ready = ready_batch(any_database.engine.dialect, batch, now=LATER)

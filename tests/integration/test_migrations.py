@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from crm import jobs
 from crm.database import Database
 from crm.reason_tables import review
 from crm.schema import upgrade, versions
-from crm.tables import transcript, utterance
+from crm.tables import call, job, transcript, utterance
 from tests.seeds import NOW, TAXONOMY, seed_call, seed_taxonomy
 
 
@@ -60,6 +61,27 @@ def test_transcripts_of_before_know_by_which_channel_their_speakers_were_named(e
         (heard, None, 1),
         ("given/vcon", None, 2),
     ]
+
+
+def test_sqlite_judges_what_a_new_call_refers_to_at_the_commit(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'before.db'}")
+    upgrade(database, "0024")
+    with database.write() as connection:
+        call_id = seed_call(connection, with_analysis=False)
+    other = Database(database.url.render_as_string())
+    with other.read() as connection:
+        assert connection.execute(sa.select(call.c.id)).scalar_one() == call_id
+    upgrade(database)
+    # Whoever had it open reads the new schema.
+    for opened in (database, other):
+        with pytest.raises(sa.exc.IntegrityError), opened.write() as connection:
+            connection.execute(sa.insert(job).values(jobs.first_job(uuid4(), NOW)))
+        with opened.write() as connection:
+            connection.execute(sa.insert(job).values(jobs.first_job(call_id, NOW)))
+            connection.execute(sa.delete(job))
+            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+    other.dispose()
+    database.dispose()
 
 
 def test_reviews_of_before_stay_and_new_fields_are_taken(empty_database):
