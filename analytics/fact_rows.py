@@ -24,10 +24,11 @@ from analytics.facts import (
     facts_of,
     reasons_of,
 )
-from analytics.many_rows import Among, Filling, Prepared, as_stored, moment_of
+from analytics.many_rows import Among, AmongPairs, Filling, Prepared, as_stored, moment_of
 from analytics.repeats import Concerned
 from analytics.star import date_key, date_of, fact_call, fact_call_reason
 from calls.pipeline import TERMINAL_STAGES
+from crm.touched_tables import moved_call
 
 # So that a full recompute holds one month's facts in memory, and not all of them.
 _SPAN_DAYS = 31
@@ -37,7 +38,9 @@ _AROUND = timedelta(hours=3)
 _AT_ONCE = 2_000
 _AT = fact_call.c
 _STORED = sa.select(_AT.call_key, *(_AT[name] for name in FACT_NAMES))
-_STORED_OF_CALLS = Prepared(_STORED.where(Among(_AT.call_id, "call_ids")), ["call_ids"])
+_STORED_OF_CALLS = Prepared(
+    _STORED.where(AmongPairs([_AT.happened_at_utc, _AT.call_id], ["moments", "call_ids"])), ["moments", "call_ids"]
+)
 _STORED_OF_DAYS = Prepared(
     _STORED.where(_AT.date_key.between(sa.bindparam("first"), sa.bindparam("last"))), ["first", "last"]
 )
@@ -68,8 +71,19 @@ _DELETE = [
     for table in (fact_call_reason, fact_call)
 ]
 
+_MOVED = moved_call.c
+_MOVES_OF_CALLS = Prepared(
+    sa.select(_MOVED.id.label("moved_id"), _MOVED.call_id.label("id"), _MOVED.was_at).where(
+        Among(_MOVED.call_id, "call_ids")
+    ),
+    ["call_ids"],
+)
+_FORGET_MOVES = Prepared(sa.delete(moved_call).where(Among(_MOVED.id, "moved_ids")), ["moved_ids"])
+
 # By the call's id: the fact's key and the fact.
 Stored = dict[Any, tuple[int, Fact]]
+# A moment of a call, as the driver has it, and the call's id.
+CallAt = tuple[Any, Any]
 Span = tuple[date, date]
 
 
@@ -92,6 +106,8 @@ class Changes:
 
     # The keys that contacts have been given in this refresh.
     customers: dict[Any, int] = field(default_factory=dict)
+    # The moves of calls that have been followed.
+    moved_ids: set[Any] = field(default_factory=set)
 
     def note(self, before: Sequence[Fact], after: Sequence[Fact]) -> None:
         """Facts that are no more and facts that are new: sums change, and the customers' calls have to be compared."""
@@ -102,9 +118,16 @@ class Changes:
 def follow_calls(connection: sa.Connection, call_ids: Collection[Any], changes: Changes) -> None:
     """Make the facts of these calls what the calls say; those of calls that are gone go."""
     for some in parts_of(list(call_ids)):
-        given = as_stored(connection, some)
-        stored = _stored(_STORED_OF_CALLS.rows(connection, call_ids=given))
-        _write(connection, CALLS.rows(connection, call_ids=given), stored, changes)
+        rows, places = _placed(CALLS.rows(connection, call_ids=some), changes)
+        if gone := set(some).difference(row.id for row in rows):
+            places += _moves(_MOVES_OF_CALLS.rows(connection, call_ids=list(gone)), changes)
+        _write(connection, rows, _stored_at(connection, places), changes)
+
+
+def forget_moves(connection: sa.Connection, changes: Changes) -> None:
+    """Take away the marks of the moves that have been followed."""
+    if changes.moved_ids:
+        _FORGET_MOVES.run(connection, moved_ids=list(changes.moved_ids))
 
 
 def follow_days(connection: sa.Connection, days: set[date], changes: Changes) -> None:
@@ -112,9 +135,9 @@ def follow_days(connection: sa.Connection, days: set[date], changes: Changes) ->
     for span in _spans(days):
         of_days = _STORED_OF_DAYS.rows(connection, first=date_key(span[0]), last=date_key(span[1]))
         stored = _stored(of_days)
-        rows = _calls_of(connection, span, days, stored, changes.zone)
-        for some in parts_of([row.id for row in rows if row.id not in stored]):
-            stored |= _stored(_STORED_OF_CALLS.rows(connection, call_ids=some))
+        rows, places = _placed(_calls_of(connection, span, days, stored, changes.zone), changes)
+        for some in parts_of([place for place in places if place[1] not in stored]):
+            stored |= _stored_at(connection, some)
         for some_rows in parts_of(rows):
             held = {row.id: stored.pop(row.id) for row in some_rows if row.id in stored}
             _write(connection, some_rows, held, changes)
@@ -165,6 +188,26 @@ def _calls_of(
     for some in parts_of([call_id for call_id in stored if call_id not in read]):
         rows += CALLS.rows(connection, call_ids=some)
     return rows
+
+
+def _placed(rows: Sequence[Any], changes: Changes) -> tuple[list[Any], list[CallAt]]:
+    """Each call once, and where their facts can lie: at their time, or at one before that."""
+    places = [(row.happened_at, row.id) for row in rows] + _moves(rows, changes)
+    return list({row.id: row for row in rows}.values()), places
+
+
+def _moves(rows: Iterable[Any], changes: Changes) -> list[CallAt]:
+    """Where these calls were before."""
+    moved = [row for row in rows if row.moved_id is not None]
+    changes.moved_ids.update(row.moved_id for row in moved)
+    return [(row.was_at, row.id) for row in moved]
+
+
+def _stored_at(connection: sa.Connection, places: Sequence[CallAt]) -> Stored:
+    if not places:
+        return {}
+    moments, call_ids = map(list, zip(*places, strict=True))
+    return _stored(_STORED_OF_CALLS.rows(connection, moments=moments, call_ids=call_ids))
 
 
 def _stored(rows: Iterable[Any]) -> Stored:

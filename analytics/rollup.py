@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 
 from analytics import aggregates, dimensions
-from analytics.fact_rows import Changes, follow_calls, follow_days, follow_teams
+from analytics.fact_rows import Changes, follow_calls, follow_days, follow_teams, forget_moves
 from analytics.facts import REPEAT_WINDOW
 from analytics.many_rows import Prepared
 from analytics.repeats import mark_repeats
@@ -121,6 +121,7 @@ def _follow(connection: sa.Connection, marks: Marks, state: sa.Row[Any], changes
     mark_repeats(connection, changes.concerned, changes.deltas, now, last=state.refreshed_at_utc)
     aggregates.apply(connection, changes.deltas, but_not=changes.days, now=now)
     aggregates.sum_days(connection, changes.days, now)
+    forget_moves(connection, changes)
     _note_state(connection, changes)
 
 
@@ -143,6 +144,7 @@ def _recompute(
     aggregates.clear(connection)
     with_calls = connection.execute(sa.select(fact_call.c.date_key).distinct()).scalars().all()
     aggregates.sum_days(connection, with_calls, changes.now)
+    forget_moves(connection, changes)
     _note_state(connection, changes)
     return len(days)
 
