@@ -33,7 +33,8 @@ _LOOK = (
         *(_AT.call_key, _AT.customer_key, _AT.happened_at_utc, _AT.is_window_complete, _AT.classified_count),
         dim_reason.c.code,
     )
-    .join_from(fact_call, dim_reason, dim_reason.c.reason_key == _AT.reason_key)
+    # Each has a reason; from a plain join, SQLite begins with all facts of each reason.
+    .outerjoin_from(fact_call, dim_reason, dim_reason.c.reason_key == _AT.reason_key)
     .order_by(_AT.happened_at_utc, _AT.call_id)
 )
 _CALLS = Prepared(_LOOK.where(Among(CUSTOMER_PLACE, "places")), ["places"])
