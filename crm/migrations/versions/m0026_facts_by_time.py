@@ -29,6 +29,11 @@ def upgrade() -> None:
         op.drop_index(f"ix_fact_call_{name}", "fact_call", schema=schema)
     if is_postgresql:
         op.drop_constraint("uq_fact_call_call_id", "fact_call", schema=schema)
+        name = "uq_dim_customer_contact_id"
+        op.execute(
+            f"ALTER TABLE bi.dim_customer DROP CONSTRAINT {name},"
+            f" ADD CONSTRAINT {name} UNIQUE (contact_id) INCLUDE (customer_key)"
+        )
     else:
         with op.batch_alter_table("fact_call") as batch:
             batch.drop_constraint("uq_fact_call_call_id", type_="unique")
