@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from analytics import dimensions
 from analytics.aggregates import Deltas
 from analytics.fact_parts import Columns
+from analytics.fact_places import STORED, Stored, placed, places_of_gone, stored, stored_at
 from analytics.facts import (
     CALLS,
     CALLS_BETWEEN,
@@ -24,11 +25,10 @@ from analytics.facts import (
     facts_of,
     reasons_of,
 )
-from analytics.many_rows import Among, AmongPairs, Filling, Prepared, as_stored, moment_of
+from analytics.many_rows import Among, Filling, Prepared, as_stored, moment_of
 from analytics.repeats import Concerned
 from analytics.star import date_key, date_of, fact_call, fact_call_reason
 from calls.pipeline import TERMINAL_STAGES
-from crm.touched_tables import moved_call
 
 # So that a full recompute holds one month's facts in memory, and not all of them.
 _SPAN_DAYS = 31
@@ -37,12 +37,8 @@ _SPAN_DAYS = 31
 _AROUND = timedelta(hours=3)
 _AT_ONCE = 2_000
 _AT = fact_call.c
-_STORED = sa.select(_AT.call_key, *(_AT[name] for name in FACT_NAMES))
-_STORED_OF_CALLS = Prepared(
-    _STORED.where(AmongPairs([_AT.happened_at_utc, _AT.call_id], ["moments", "call_ids"])), ["moments", "call_ids"]
-)
 _STORED_OF_DAYS = Prepared(
-    _STORED.where(_AT.date_key.between(sa.bindparam("first"), sa.bindparam("last"))), ["first", "last"]
+    STORED.where(_AT.date_key.between(sa.bindparam("first"), sa.bindparam("last"))), ["first", "last"]
 )
 _INSERT, _INSERT_REASONS = Filling(fact_call), Filling(fact_call_reason)
 # A call keeps its id.
@@ -71,19 +67,6 @@ _DELETE = [
     for table in (fact_call_reason, fact_call)
 ]
 
-_MOVED = moved_call.c
-_MOVES_OF_CALLS = Prepared(
-    sa.select(_MOVED.id.label("moved_id"), _MOVED.call_id.label("id"), _MOVED.was_at).where(
-        Among(_MOVED.call_id, "call_ids")
-    ),
-    ["call_ids"],
-)
-_FORGET_MOVES = Prepared(sa.delete(moved_call).where(Among(_MOVED.id, "moved_ids")), ["moved_ids"])
-
-# By the call's id: the fact's key and the fact.
-Stored = dict[Any, tuple[int, Fact]]
-# A moment of a call, as the driver has it, and the call's id.
-CallAt = tuple[Any, Any]
 Span = tuple[date, date]
 
 
@@ -118,31 +101,25 @@ class Changes:
 def follow_calls(connection: sa.Connection, call_ids: Collection[Any], changes: Changes) -> None:
     """Make the facts of these calls what the calls say; those of calls that are gone go."""
     for some in parts_of(list(call_ids)):
-        rows, places = _placed(CALLS.rows(connection, call_ids=some), changes)
+        rows, places = placed(CALLS.rows(connection, call_ids=some), changes.moved_ids)
         if gone := set(some).difference(row.id for row in rows):
-            places += _moves(_MOVES_OF_CALLS.rows(connection, call_ids=list(gone)), changes)
-        _write(connection, rows, _stored_at(connection, places), changes)
-
-
-def forget_moves(connection: sa.Connection, changes: Changes) -> None:
-    """Take away the marks of the moves that have been followed."""
-    if changes.moved_ids:
-        _FORGET_MOVES.run(connection, moved_ids=list(changes.moved_ids))
+            places += places_of_gone(connection, gone, changes.moved_ids)
+        _write(connection, rows, stored_at(connection, places), changes)
 
 
 def follow_days(connection: sa.Connection, days: set[date], changes: Changes) -> None:
     """Make the facts of all calls of these days what the calls say."""
     for span in _spans(days):
         of_days = _STORED_OF_DAYS.rows(connection, first=date_key(span[0]), last=date_key(span[1]))
-        stored = _stored(of_days)
-        rows, places = _placed(_calls_of(connection, span, days, stored, changes.zone), changes)
-        for some in parts_of([place for place in places if place[1] not in stored]):
-            stored |= _stored_at(connection, some)
+        held = stored(of_days)
+        rows, places = placed(_calls_of(connection, span, days, held, changes.zone), changes.moved_ids)
+        for some in parts_of([place for place in places if place[1] not in held]):
+            held |= stored_at(connection, some)
         for some_rows in parts_of(rows):
-            held = {row.id: stored.pop(row.id) for row in some_rows if row.id in stored}
-            _write(connection, some_rows, held, changes)
+            of_some = {row.id: held.pop(row.id) for row in some_rows if row.id in held}
+            _write(connection, some_rows, of_some, changes)
         # What is left is of calls that are no more.
-        _write(connection, [], stored, changes)
+        _write(connection, [], held, changes)
 
 
 def follow_teams(connection: sa.Connection, agents: Iterable[tuple[int, int]], changes: Changes) -> None:
@@ -177,41 +154,17 @@ def _spans(days: Iterable[date]) -> Iterator[Span]:
 
 
 def _calls_of(
-    connection: sa.Connection, span: Span, days: set[date], stored: Collection[Any], zone: ZoneInfo
+    connection: sa.Connection, span: Span, days: set[date], held: Collection[Any], zone: ZoneInfo
 ) -> list[Any]:
     """The calls of these days, and those that had a fact there: a call may have moved to another day."""
     begins_at = datetime.combine(span[0], time(), zone).astimezone(UTC) - _AROUND
     ends_at = datetime.combine(span[1] + timedelta(days=1), time(), zone).astimezone(UTC) + _AROUND
     near = CALLS_BETWEEN.rows(connection, since=begins_at, until=ends_at)
-    rows = [row for row in near if row.id in stored or moment_of(row.happened_at).astimezone(zone).date() in days]
+    rows = [row for row in near if row.id in held or moment_of(row.happened_at).astimezone(zone).date() in days]
     read = {row.id for row in rows}
-    for some in parts_of([call_id for call_id in stored if call_id not in read]):
+    for some in parts_of([call_id for call_id in held if call_id not in read]):
         rows += CALLS.rows(connection, call_ids=some)
     return rows
-
-
-def _placed(rows: Sequence[Any], changes: Changes) -> tuple[list[Any], list[CallAt]]:
-    """Each call once, and where their facts can lie: at their time, or at one before that."""
-    places = [(row.happened_at, row.id) for row in rows] + _moves(rows, changes)
-    return list({row.id: row for row in rows}.values()), places
-
-
-def _moves(rows: Iterable[Any], changes: Changes) -> list[CallAt]:
-    """Where these calls were before."""
-    moved = [row for row in rows if row.moved_id is not None]
-    changes.moved_ids.update(row.moved_id for row in moved)
-    return [(row.was_at, row.id) for row in moved]
-
-
-def _stored_at(connection: sa.Connection, places: Sequence[CallAt]) -> Stored:
-    if not places:
-        return {}
-    moments, call_ids = map(list, zip(*places, strict=True))
-    return _stored(_STORED_OF_CALLS.rows(connection, moments=moments, call_ids=call_ids))
-
-
-def _stored(rows: Iterable[Any]) -> Stored:
-    return {row[1]: (row[0], tuple(row[1:])) for row in rows}
 
 
 def _write(connection: sa.Connection, rows: Sequence[Any], stored: Stored, changes: Changes) -> None:
@@ -268,9 +221,14 @@ def _made(connection: sa.Connection, calls: Columns, changes: Changes) -> list[F
     return facts
 
 
-def _delete(connection: sa.Connection, gone: Sequence[tuple[int, Fact]], changes: Changes) -> None:
+def delete_facts(connection: sa.Connection, keys: Sequence[int]) -> None:
+    """Delete the facts with these keys, whatever the sums have of them."""
     for delete in _DELETE:
-        delete.run(connection, keys=sorted(key for key, _ in gone))
+        delete.run(connection, keys=sorted(keys))
+
+
+def _delete(connection: sa.Connection, gone: Sequence[tuple[int, Fact]], changes: Changes) -> None:
+    delete_facts(connection, [key for key, _ in gone])
     changes.note([fact for _, fact in gone], [])
 
 
@@ -281,8 +239,8 @@ def _write_reasons(
     changes: Changes,
 ) -> None:
     """`wanted` are day, rank and flag by the keys of fact and reason; `held` the keys of the facts stored before."""
-    stored: Iterable[Any] = _REASONS_OF.rows(connection, keys=held) if held else []
-    known = {tuple(row[:2]): tuple(row[2:]) for row in stored}
+    rows: Iterable[Any] = _REASONS_OF.rows(connection, keys=held) if held else []
+    known = {tuple(row[:2]): tuple(row[2:]) for row in rows}
     gone = [key for key, values in known.items() if wanted.get(key) != values]
     _DELETE_REASON.many(connection, gone)
     now = as_stored(connection, changes.now)

@@ -74,6 +74,17 @@ def test_a_recompute_finds_the_facts_of_calls_that_have_moved(any_database: Data
     assert [row[2] for row in stored(any_database)["fact_call"]].count(12) == CALLS
 
 
+def test_a_recompute_mends_what_no_trigger_saw(any_database: Database) -> None:
+    filled(any_database)
+    with any_database.write() as connection:
+        connection.execute(sa.text(f"DROP TRIGGER call_left{'' if any_database.is_sqlite else ' ON call'}"))
+    move(any_database, 0, days=3)
+    refresh(any_database, "UTC", LATER)
+    assert len(stored(any_database)["fact_call"]) == CALLS + 1
+    recompute_all(any_database, "UTC", LATER)
+    assert len(stored(any_database)["fact_call"]) == CALLS
+
+
 def test_no_statement_of_a_refresh_reads_all_facts(database: Database) -> None:
     filled(database)
     move(database, 0, days=-20)
