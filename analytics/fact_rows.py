@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from analytics import dimensions
 from analytics.aggregates import Deltas
 from analytics.fact_parts import Columns
+from analytics.fact_places import STORED, Stored, placed, places_of_gone, stored, stored_at
 from analytics.facts import (
     CALLS,
     CALLS_BETWEEN,
@@ -36,10 +37,8 @@ _SPAN_DAYS = 31
 _AROUND = timedelta(hours=3)
 _AT_ONCE = 2_000
 _AT = fact_call.c
-_STORED = sa.select(_AT.call_key, *(_AT[name] for name in FACT_NAMES))
-_STORED_OF_CALLS = Prepared(_STORED.where(Among(_AT.call_id, "call_ids")), ["call_ids"])
 _STORED_OF_DAYS = Prepared(
-    _STORED.where(_AT.date_key.between(sa.bindparam("first"), sa.bindparam("last"))), ["first", "last"]
+    STORED.where(_AT.date_key.between(sa.bindparam("first"), sa.bindparam("last"))), ["first", "last"]
 )
 _INSERT, _INSERT_REASONS = Filling(fact_call), Filling(fact_call_reason)
 # A call keeps its id.
@@ -68,8 +67,6 @@ _DELETE = [
     for table in (fact_call_reason, fact_call)
 ]
 
-# By the call's id: the fact's key and the fact.
-Stored = dict[Any, tuple[int, Fact]]
 Span = tuple[date, date]
 
 
@@ -92,6 +89,8 @@ class Changes:
 
     # The keys that contacts have been given in this refresh.
     customers: dict[Any, int] = field(default_factory=dict)
+    # The moves of calls that have been followed.
+    moved_ids: set[Any] = field(default_factory=set)
 
     def note(self, before: Sequence[Fact], after: Sequence[Fact]) -> None:
         """Facts that are no more and facts that are new: sums change, and the customers' calls have to be compared."""
@@ -102,24 +101,25 @@ class Changes:
 def follow_calls(connection: sa.Connection, call_ids: Collection[Any], changes: Changes) -> None:
     """Make the facts of these calls what the calls say; those of calls that are gone go."""
     for some in parts_of(list(call_ids)):
-        given = as_stored(connection, some)
-        stored = _stored(_STORED_OF_CALLS.rows(connection, call_ids=given))
-        _write(connection, CALLS.rows(connection, call_ids=given), stored, changes)
+        rows, places = placed(CALLS.rows(connection, call_ids=some), changes.moved_ids)
+        if gone := set(some).difference(row.id for row in rows):
+            places += places_of_gone(connection, gone, changes.moved_ids)
+        _write(connection, rows, stored_at(connection, places), changes)
 
 
 def follow_days(connection: sa.Connection, days: set[date], changes: Changes) -> None:
     """Make the facts of all calls of these days what the calls say."""
     for span in _spans(days):
         of_days = _STORED_OF_DAYS.rows(connection, first=date_key(span[0]), last=date_key(span[1]))
-        stored = _stored(of_days)
-        rows = _calls_of(connection, span, days, stored, changes.zone)
-        for some in parts_of([row.id for row in rows if row.id not in stored]):
-            stored |= _stored(_STORED_OF_CALLS.rows(connection, call_ids=some))
+        held = stored(of_days)
+        rows, places = placed(_calls_of(connection, span, days, held, changes.zone), changes.moved_ids)
+        for some in parts_of([place for place in places if place[1] not in held]):
+            held |= stored_at(connection, some)
         for some_rows in parts_of(rows):
-            held = {row.id: stored.pop(row.id) for row in some_rows if row.id in stored}
-            _write(connection, some_rows, held, changes)
+            of_some = {row.id: held.pop(row.id) for row in some_rows if row.id in held}
+            _write(connection, some_rows, of_some, changes)
         # What is left is of calls that are no more.
-        _write(connection, [], stored, changes)
+        _write(connection, [], held, changes)
 
 
 def follow_teams(connection: sa.Connection, agents: Iterable[tuple[int, int]], changes: Changes) -> None:
@@ -154,21 +154,17 @@ def _spans(days: Iterable[date]) -> Iterator[Span]:
 
 
 def _calls_of(
-    connection: sa.Connection, span: Span, days: set[date], stored: Collection[Any], zone: ZoneInfo
+    connection: sa.Connection, span: Span, days: set[date], held: Collection[Any], zone: ZoneInfo
 ) -> list[Any]:
     """The calls of these days, and those that had a fact there: a call may have moved to another day."""
     begins_at = datetime.combine(span[0], time(), zone).astimezone(UTC) - _AROUND
     ends_at = datetime.combine(span[1] + timedelta(days=1), time(), zone).astimezone(UTC) + _AROUND
     near = CALLS_BETWEEN.rows(connection, since=begins_at, until=ends_at)
-    rows = [row for row in near if row.id in stored or moment_of(row.happened_at).astimezone(zone).date() in days]
+    rows = [row for row in near if row.id in held or moment_of(row.happened_at).astimezone(zone).date() in days]
     read = {row.id for row in rows}
-    for some in parts_of([call_id for call_id in stored if call_id not in read]):
+    for some in parts_of([call_id for call_id in held if call_id not in read]):
         rows += CALLS.rows(connection, call_ids=some)
     return rows
-
-
-def _stored(rows: Iterable[Any]) -> Stored:
-    return {row[1]: (row[0], tuple(row[1:])) for row in rows}
 
 
 def _write(connection: sa.Connection, rows: Sequence[Any], stored: Stored, changes: Changes) -> None:
@@ -225,9 +221,14 @@ def _made(connection: sa.Connection, calls: Columns, changes: Changes) -> list[F
     return facts
 
 
-def _delete(connection: sa.Connection, gone: Sequence[tuple[int, Fact]], changes: Changes) -> None:
+def delete_facts(connection: sa.Connection, keys: Sequence[int]) -> None:
+    """Delete the facts with these keys, whatever the sums have of them."""
     for delete in _DELETE:
-        delete.run(connection, keys=sorted(key for key, _ in gone))
+        delete.run(connection, keys=sorted(keys))
+
+
+def _delete(connection: sa.Connection, gone: Sequence[tuple[int, Fact]], changes: Changes) -> None:
+    delete_facts(connection, [key for key, _ in gone])
     changes.note([fact for _, fact in gone], [])
 
 
@@ -238,8 +239,8 @@ def _write_reasons(
     changes: Changes,
 ) -> None:
     """`wanted` are day, rank and flag by the keys of fact and reason; `held` the keys of the facts stored before."""
-    stored: Iterable[Any] = _REASONS_OF.rows(connection, keys=held) if held else []
-    known = {tuple(row[:2]): tuple(row[2:]) for row in stored}
+    rows: Iterable[Any] = _REASONS_OF.rows(connection, keys=held) if held else []
+    known = {tuple(row[:2]): tuple(row[2:]) for row in rows}
     gone = [key for key, values in known.items() if wanted.get(key) != values]
     _DELETE_REASON.many(connection, gone)
     now = as_stored(connection, changes.now)

@@ -16,6 +16,7 @@ from analytics.star import UNKNOWN, date_key, dim_agent, dim_customer, dim_queue
 from calls.pipeline import Stage
 from crm.reason_tables import review
 from crm.tables import call, call_analysis, paid_request, transcript
+from crm.touched_tables import moved_call
 
 # A customer who calls about the same thing again within this time was not helped the first time.
 REPEAT_WINDOW = timedelta(days=7)
@@ -48,11 +49,15 @@ class Keys:
 
 
 def _source() -> sa.Select[Any]:
-    """The calls, each with its current transcript and its current analysis."""
+    """The calls, each with its current transcript and its current analysis; and where a call was before, row by row.
+
+    One statement has both: what moves meanwhile is seen with its mark, or where it was.
+    """
     heard, understood = transcript.c, call_analysis.c
     return sa.select(
         *(call.c[name] for name in ("id", "stage", "skip_reason", "failed_step", "failed_code", "is_sample")),
         *(call.c[name] for name in ("direction", "disposition", "contact_id", "happened_at")),
+        *(moved_call.c.id.label("moved_id"), moved_call.c.was_at),
         *(call.c[name] for name in ("duration_s", "hold_time_s", "acw_time_s", "is_transferred")),
         dim_queue.c.queue_key,
         dim_agent.c.agent_key,
@@ -71,6 +76,7 @@ def _source() -> sa.Select[Any]:
     ).select_from(
         call.outerjoin(transcript, sa.and_(heard.call_id == call.c.id, heard.is_current))
         .outerjoin(call_analysis, sa.and_(understood.call_id == call.c.id, understood.is_current))
+        .outerjoin(moved_call, moved_call.c.call_id == call.c.id)
         .outerjoin(dim_queue, dim_queue.c.queue_id == call.c.queue_id)
         .outerjoin(dim_agent, dim_agent.c.agent_id == call.c.agent_id)
         .outerjoin(dim_customer, dim_customer.c.contact_id == call.c.contact_id)

@@ -44,6 +44,37 @@ def _among_postgresql(element: Among, compiler: Any, **options: Any) -> str:
     return f"{compiler.process(element.column, **options)} = ANY({compiler.process(given, **options)})"
 
 
+class AmongPairs(sa.ColumnElement[bool]):
+    """Whether the two columns of an index are a pair of two lists, in their order, each one parameter of that name.
+
+    On SQLite also of pairs across the lists: it has the rows of the first list by the index, and leaves out those
+    whose second is in none.
+    """
+
+    inherit_cache = False
+    type = sa.types.NullType()  # type: ignore[assignment]
+
+    def __init__(self, columns: Sequence[sa.ColumnElement[Any]], names: Sequence[str]) -> None:
+        self.columns, self.names = columns, names
+
+
+@compiles(AmongPairs, "sqlite")
+def _among_pairs_sqlite(element: AmongPairs, compiler: Any, **options: Any) -> str:
+    first, second = (Among(*pair) for pair in zip(element.columns, element.names, strict=True))
+    # With the sign, SQLite does not look for each of the second with each of the first.
+    return f"{compiler.process(first, **options)} AND +{compiler.process(second, **options)}"
+
+
+@compiles(AmongPairs, "postgresql")
+def _among_pairs_postgresql(element: AmongPairs, compiler: Any, **options: Any) -> str:
+    given = [
+        compiler.process(sa.cast(sa.bindparam(name), ARRAY(column.type)), **options)
+        for column, name in zip(element.columns, element.names, strict=True)
+    ]
+    pair = ", ".join(compiler.process(column, **options) for column in element.columns)
+    return f"({pair}) IN (SELECT * FROM unnest({', '.join(given)}))"  # noqa: S608 - names of ours
+
+
 class Prepared:
     """A statement that is compiled once for each kind of database; `names` are its parameters in order."""
 
@@ -117,7 +148,9 @@ def as_stored(connection: sa.Connection, value: Any) -> Any:
         return value.hex()
     if isinstance(value, list):
         # Psycopg would write, and look for quotes in, one element after the other.
-        texts = map(bytes.hex if value and isinstance(value[0], bytes) else str, value)
+        first = value[0] if value else None
+        write = bytes.hex if isinstance(first, bytes) else datetime.isoformat if isinstance(first, datetime) else str
+        texts = map(write, value)
         return json.dumps(value) if is_sqlite else f"{{{','.join(texts)}}}"
     if is_sqlite and isinstance(value, datetime):
         return _MOMENTS.process_bind_param(value, connection.dialect).isoformat(" ", "microseconds")  # type: ignore[union-attr]

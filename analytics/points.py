@@ -47,7 +47,9 @@ def counted_by(slug: str) -> str:
 def counts(connection: sa.Connection, point: Point) -> sa.ColumnElement[bool]:
     """The condition on `call` that the point counts it, as the roll-ups have it. Raises NoSuchZone."""
     at = fact_call.c
-    wanted: list[sa.ColumnElement[bool]] = [at.call_id == call.c.id, at[counted_by(point.measure or "calls")] > 0]
+    # By its time as well, as the index has it.
+    is_same = sa.and_(at.happened_at_utc == call.c.happened_at, at.call_id == call.c.id)
+    wanted: list[sa.ColumnElement[bool]] = [is_same, at[counted_by(point.measure or "calls")] > 0]
     if point.reason:
         wanted.append(at.reason_key.in_(_keys(dim_reason.c.code == point.reason)))
     if point.but:

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 
 from analytics import aggregates, dimensions
-from analytics.fact_rows import Changes, follow_calls, follow_days, follow_teams
+from analytics.fact_places import forget, keys_of_doubles
+from analytics.fact_rows import Changes, delete_facts, follow_calls, follow_days, follow_teams
 from analytics.facts import REPEAT_WINDOW
 from analytics.many_rows import Prepared
 from analytics.repeats import mark_repeats
@@ -121,6 +122,7 @@ def _follow(connection: sa.Connection, marks: Marks, state: sa.Row[Any], changes
     mark_repeats(connection, changes.concerned, changes.deltas, now, last=state.refreshed_at_utc)
     aggregates.apply(connection, changes.deltas, but_not=changes.days, now=now)
     aggregates.sum_days(connection, changes.days, now)
+    forget(connection, changes.moved_ids)
     _note_state(connection, changes)
 
 
@@ -136,6 +138,7 @@ def _recompute(
     changes = _changes(connection, zone, now, state, fiscal_starts_in)
     changes.deltas.are_kept = False
     dimensions.renew_dates(connection, changes.fiscal_starts_in)
+    delete_facts(connection, keys_of_doubles(connection))
     days = _all_days(connection, changes.zone)
     follow_days(connection, days, changes)
     changes.concerned.add_everyone()
@@ -143,6 +146,7 @@ def _recompute(
     aggregates.clear(connection)
     with_calls = connection.execute(sa.select(fact_call.c.date_key).distinct()).scalars().all()
     aggregates.sum_days(connection, with_calls, changes.now)
+    forget(connection, changes.moved_ids)
     _note_state(connection, changes)
     return len(days)
 

@@ -6,7 +6,8 @@ the measures (analytics/parts.py) and no ratio. Each column's description stands
 docs/measures.md.
 """
 
-from datetime import date
+from collections.abc import Iterable
+from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -128,8 +129,13 @@ dim_customer = sa.Table(
     "dim_customer",
     metadata,
     _key("customer_key", "-1: no customer known."),
-    sa.Column("contact_id", sa.Uuid, unique=True, info={"description": "The contact's id in the CRM tables."}),
+    sa.Column("contact_id", sa.Uuid, info={"description": "The contact's id in the CRM tables."}),
+    # With the key in it, PostgreSQL reads no page of the table; SQLite's index has it anyway.
+    sa.UniqueConstraint("contact_id", postgresql_include=["customer_key"]),
 )
+
+# A customer within ten days of a month, as one number: `customer_places` says which.
+CUSTOMER_PLACE: sa.ColumnElement[int] = sa.literal_column("(date_key / 10 * 4294967296 + customer_key)", sa.BigInteger)
 
 fact_call = sa.Table(
     "fact_call",
@@ -141,7 +147,6 @@ fact_call = sa.Table(
         "call_id",
         sa.Uuid,
         nullable=False,
-        unique=True,
         info={"description": "The call's id in the CRM tables and its page."},
     ),
     _to(dim_date),
@@ -175,8 +180,9 @@ fact_call = sa.Table(
     sa.Column("modified_at_utc", UtcDateTime, nullable=False, info={"description": "When this row last changed."}),
     # With the second column, what a day last changed by is read off the index (export_days.py).
     sa.Index("ix_fact_call_date_key", "date_key", "modified_at_utc"),
-    sa.Index("ix_fact_call_happened_at_utc", "happened_at_utc"),
-    sa.Index("ix_fact_call_customer_key", "customer_key", "happened_at_utc"),
+    # New calls lie side by side in these two, where ids and customers alone would be anywhere (docs/decisions/0042).
+    sa.Index("ix_fact_call_happened_at_utc", "happened_at_utc", "call_id", unique=True),
+    sa.Index("ix_fact_call_customer", CUSTOMER_PLACE),
     sa.Index("ix_fact_call_reason_key", "reason_key", "date_key"),
     sa.Index("ix_fact_call_agent_key", "agent_key", "date_key"),
 )
@@ -310,3 +316,10 @@ def date_key(day: date) -> int:
 def date_of(key: int) -> date:
     """The date of a key."""
     return date(key // 10_000, key // 100 % 100, key % 100)
+
+
+def customer_places(customers: Iterable[int], first: date, last: date) -> list[int]:
+    """The values of CUSTOMER_PLACE of the calls that these customers made on these days, and on some around them."""
+    days = (last - first).days + 1
+    tens = {date_key(first + timedelta(days=n)) // 10 for n in range(days)}
+    return [ten * 2**32 + customer for ten in sorted(tens) for customer in customers]

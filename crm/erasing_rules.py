@@ -107,7 +107,7 @@ STAYS = frozenset(
         # Hashes, for minutes.
         "sign_in_failure",
         *("taxonomy", "reason", "reason_successor", "reclassification", "language_batch"),
-        *("touched_day", "touched_call", "process_beat", "handover_destination", "meter"),
+        *("touched_day", "touched_call", "moved_call", "process_beat", "handover_destination", "meter"),
         # Figures of reasons and periods: nothing of a call.
         *("reason_alert", "week_report"),
     }
