@@ -28,7 +28,7 @@ from crm.arrivals import (
 from crm.bulk import among, insert_columns, insert_ready, is_none_there
 from crm.database import insert
 from crm.erased import erased_subjects, is_anything_erased
-from crm.facts import set_facts, upsert_named
+from crm.facts import Named, set_facts, upsert_named
 from crm.people import leave_chain
 from crm.tables import call, call_analysis, recording, transcript, unreadable_event
 
@@ -70,7 +70,10 @@ def insert_batch(
 def insert_ready_batch(connection: sa.Connection, batch: ReadyBatch) -> list[Received]:
     """`insert_batch`, made ready."""
     answers = _erased(connection, batch.arrivals)
-    named = upsert_named(connection, [one.facts for place, one in enumerate(batch.arrivals) if place not in answers])
+    named = Named()
+    if batch.fresh is None:
+        told = [one.facts for place, one in enumerate(batch.arrivals) if place not in answers]
+        named = upsert_named(connection, told)
     shared = Shared(named, batch.now, batch.rung_at)
     for placed in batch.rounds:
         due = [one for one in placed if one.place not in answers] if answers else placed

@@ -1,7 +1,7 @@
 """SQLite's log (`-wal`), written into the database beside those who write."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
@@ -38,8 +38,11 @@ class LogKeeper:
         with self._starting:
             self._look_at = monotonic() + _LOOK_S
             if (self._thread is None or not self._thread.is_alive()) and has_pages(self._log, LONG):
-                self._thread = Thread(target=self._write, name="sqlite-log")
-                self._thread.start()
+                thread = Thread(target=self._write, name="sqlite-log")
+                # A process that is at its end, or has too many, gets no thread; what was committed is committed.
+                with suppress(RuntimeError):
+                    thread.start()
+                    self._thread = thread
 
     def wait(self) -> None:
         """Until nothing is being written."""
@@ -47,17 +50,15 @@ class LogKeeper:
             self._thread.join()
 
     def _write(self) -> None:
-        try:
-            with closing(sqlite3.connect(f"{self._database.as_uri()}?mode=rw", uri=True)) as connection:
-                for _ in range(_ROUNDS):
-                    # PASSIVE keeps nobody from reading or writing.
-                    is_busy, page_count, written_count = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                    if is_busy or page_count == written_count:
-                        # Another process does it, or whoever writes next begins the log anew.
-                        return
-        except sqlite3.Error:
-            # A full disk, say: those who write will meet it, and tell.
-            return
+        address = f"{self._database.as_uri()}?mode=rw"
+        # A full disk, say: those who write will meet it, and tell.
+        with suppress(sqlite3.Error), closing(sqlite3.connect(address, uri=True)) as connection:
+            for _ in range(_ROUNDS):
+                # PASSIVE keeps nobody from reading or writing.
+                is_busy, page_count, written_count = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if is_busy or page_count == written_count:
+                    # Another process does it, or whoever writes next begins the log anew.
+                    return
 
 
 def has_pages(log: Path, count: int) -> bool:
