@@ -147,7 +147,7 @@ fact_call = sa.Table(
         "call_id",
         sa.Uuid,
         nullable=False,
-        info={"description": "The call's id in the CRM tables and its page."},
+        info={"description": "The call's id in the CRM tables and its page; indexed behind happened_at_utc."},
     ),
     _to(dim_date),
     _integer("hour_of_day", "The hour in which the call began, 0 to 23, in the site's zone."),
