@@ -175,6 +175,7 @@ def _make_engine(url: sa.URL) -> sa.Engine:
         engine = sa.create_engine(url, pool_size=5, max_overflow=15, hide_parameters=True)
         _ping_after_idling(engine)
         _plan_by_values(engine)
+        _describe_later(engine)
         return engine
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -252,6 +253,15 @@ def _plan_by_values(engine: sa.Engine) -> None:
         if is_by_values:
             cursor.execute(statement, parameters, prepare=False)
         return is_by_values
+
+
+def _describe_later(engine: sa.Engine) -> None:
+    # Only where there is psycopg.
+    from crm.described import DescribedLater
+
+    @sa.event.listens_for(engine, "connect")
+    def _on_connect(raw: Any, _record: Any) -> None:
+        raw.cursor_factory = DescribedLater
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:
