@@ -86,13 +86,9 @@ def believable(facts: CallFacts, stored_at: datetime) -> CallFacts:
 
     What was not believed stays readable in the attribute `not_believed`.
     """
-    told = _times(facts)
-    for moment in told:
-        if moment is not None and moment - stored_at > _CLOCKS_DIFFER_BY:
-            break
-    else:
+    told = zip(_TIMES, _times(facts), strict=True)
+    ahead = [name for name, moment in told if moment is not None and moment - stored_at > _CLOCKS_DIFFER_BY]
+    if not ahead:
         return facts
-    pairs = zip(_TIMES, told, strict=True)
-    ahead = [name for name, moment in pairs if moment and moment - stored_at > _CLOCKS_DIFFER_BY]
     words = ", ".join(f"{name} {getattr(facts, name).isoformat()}" for name in ahead)
     return replace(facts, **dict.fromkeys(ahead), attributes={**facts.attributes, "not_believed": words})

@@ -15,7 +15,7 @@ from calls.pipeline import READ, TRANSCRIBE, Lane, Stage, lane_of
 from calls.recording import CallFacts, ObjectRef, StoredObject, call_hex_for, fallback_call_id
 from crm import jobs
 from crm.bulk import ReadyRows, ready_rows, time_ordered_hexes
-from crm.bulk_sqlite import Columns, is_constant
+from crm.bulk_sqlite import Columns
 from crm.facts import Named, columns_of, is_anybody_named
 from crm.tables import call, job, recording
 
@@ -199,8 +199,6 @@ def job_columns(shared: Shared, arrivals: Sequence[Arrival], hexes: Sequence[str
         for is_live in (False, True)
     }
     chosen = [states[one.is_text, lane_of(one.stored.last_modified_at, shared.now) is Lane.LIVE] for one in arrivals]
-    if chosen and is_constant(chosen):
-        return {"call_id": hexes} | {name: [value] * len(chosen) for name, value in chosen[0].items()}
     return {"call_id": hexes} | {name: [state[name] for state in chosen] for name in states[False, True]}
 
 

@@ -83,7 +83,7 @@ def insert_ready(connection: sa.Connection, rows: ReadyRows) -> Sequence[int]:
     """Insert the rows that no constraint forbids; returns the places of those inserted."""
     if not rows.keys:
         return ()
-    insert = _insert_arrays if connection.dialect.name == "postgresql" else _insert_one_by_one
+    insert = _insert_arrays if connection.dialect.name == "postgresql" else _insert_pieces
     inserted = insert(connection, rows)
     if inserted is None:
         return range(len(rows.keys))
@@ -163,7 +163,7 @@ def _were_all_inserted(connection: sa.Connection, insert: str, values: Mapping[s
     return True
 
 
-def _insert_one_by_one(connection: sa.Connection, rows: ReadyRows) -> set[str] | None:
+def _insert_pieces(connection: sa.Connection, rows: ReadyRows) -> set[str] | None:
     """SQLite says how many rows were inserted, and only on demand which."""
     name = quoted(rows.table.name)
     [[last]] = connection.exec_driver_sql(f"SELECT coalesce(max(rowid), 0) FROM {name}")  # noqa: S608

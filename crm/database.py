@@ -73,9 +73,8 @@ class Database:
                 # The parent's connections belong to the parent: forget them without closing its sockets.
                 self._engine.dispose(close=False)
             self._engine = _make_engine(self.url)
-            # SQLite's, where the database is a file.
-            is_file = self.is_sqlite and self.url.database not in {None, "", ":memory:"}
-            self._log = LogKeeper(Path(str(self.url.database)).absolute()) if is_file else None
+            file = _sqlite_file(self.url)
+            self._log = LogKeeper(file) if file else None
             self._pid = os.getpid()
         return self._engine
 
@@ -170,6 +169,13 @@ def _first_line(error: sa.exc.DBAPIError) -> str:
     return str(error.orig).strip().split("\n", 1)[0]
 
 
+def _sqlite_file(url: sa.URL) -> Path | None:
+    """The file of an SQLite database; None of another one, and of one in the memory."""
+    if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
+        return None
+    return Path(str(url.database)).absolute()
+
+
 def _make_engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
         engine = sa.create_engine(url, pool_size=5, max_overflow=15, hide_parameters=True)
@@ -177,8 +183,8 @@ def _make_engine(url: sa.URL) -> sa.Engine:
         _plan_by_values(engine)
         _describe_later(engine)
         return engine
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    if file := _sqlite_file(url):
+        file.parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": 30}, hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")

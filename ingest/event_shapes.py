@@ -99,8 +99,6 @@ def mapping_of(value: object) -> Mapping[str, Any]:
 
 
 def _decoded(key: str) -> str:
-    if "%" not in key and "+" not in key:
-        return key
     # In most keys nothing else is encoded, and each of the two is soon found.
     key = key.replace("%2F", "/").replace("%3A", ":")
     if "%" not in key and "+" not in key:

@@ -162,9 +162,6 @@ def _read_records(message: Mapping[str, Any], records: Sequence[object], into: A
     for record in records:
         if type(record) is not dict and not isinstance(record, Mapping):
             into.unreadable.append("bad_record")
-        elif "s3" in record:
-            # Nearly all that come.
-            _note_object(read_s3_record, record, into, plain_address)
         elif _is_contact_record(record):
             into.records.append(record)
         elif _stream_data(record) is not None:
