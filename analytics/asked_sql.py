@@ -50,29 +50,48 @@ def described_tables() -> str:
     )
 
 
+# What a question that a rule can read is put with, beside what it is counted by. Any other word says which calls are
+# meant, or that more than calls is: a count that did not heed it would be untrue.
+_WORDS = (
+    "a all an and are by call calls common count counted did do does each ended every for frequent had has have how in"
+    " is many most much number of often on our per percent percentage resolved share so the there total us was we were"
+    " what which with you"
+)
+_PUT_WITH = frozenset(_WORDS.split())
+_COUNTED_BY = (
+    (("reason", "reasons", "why", "about"), dim_reason, "label"),
+    (("queue", "queues"), dim_queue, "name"),
+    (("team", "teams"), dim_team, "name"),
+    (("agent", "agents"), dim_agent, "name"),
+    (("weekday", "weekdays"), dim_date, "weekday_name"),
+    (("week", "weeks", "weekly"), dim_date, "iso_week_key"),
+    (("month", "months", "monthly"), dim_date, "month_key"),
+    (("day", "days", "daily"), dim_date, "date"),
+)
+_OUTCOMES = frozenset({"outcome", "outcomes"})
+
+
 def counts_by(question: str) -> str:
-    """A query for a question that a rule can read: how many calls, by what it names. For set-ups without a model."""
-    asked = question.lower()
-    for words, table, label in (
-        (("reason", "why", "about what"), dim_reason, "label"),
-        (("queue",), dim_queue, "name"),
-        (("team",), dim_team, "name"),
-        (("agent",), dim_agent, "name"),
-        (("weekday",), dim_date, "weekday_name"),
-        (("week",), dim_date, "iso_week_key"),
-        (("month",), dim_date, "month_key"),
-        (("day", "daily"), dim_date, "date"),
-    ):
-        if any(re.search(rf"\b{word}s?\b", asked) for word in words):
-            key = next(iter(table.primary_key)).name
-            return (
-                f"SELECT {table.name}.{label} AS {label}, count(*) AS calls FROM {ASKED}"
-                f" JOIN {table.name} ON {table.name}.{key} = {ASKED}.{key}"
-                f" GROUP BY {table.name}.{label} ORDER BY calls DESC, {label} LIMIT 50"
-            )
-    if re.search(r"\boutcomes?\b|\bended?\b", asked):
+    """A query for a question that a rule can read: how many calls, by what it names; "" for any other. For set-ups
+    without a model.
+    """
+    words = set(re.findall(r"[\w'-]+", question.lower()))
+    by = [(table, label) for names, table, label in _COUNTED_BY if words.intersection(names)]
+    known = _PUT_WITH.union(_OUTCOMES, *(names for names, _, _ in _COUNTED_BY))
+    if words - known or len(by) + bool(words & _OUTCOMES) > 1:
+        return ""
+    resolved = ", sum(resolved_count) AS resolved" if "resolved" in words or not by else ""
+    if by:
+        table, label = by[0]
+        key = next(iter(table.primary_key)).name
+        return (
+            f"SELECT {table.name}.{label} AS {label}, count(*) AS calls{resolved} FROM {ASKED}"
+            f" JOIN {table.name} ON {table.name}.{key} = {ASKED}.{key}"
+            f" GROUP BY {table.name}.{label} ORDER BY calls DESC, {label} LIMIT 50"
+        )
+    if words & _OUTCOMES or "ended" in words:
         return f"SELECT outcome, count(*) AS calls FROM {ASKED} GROUP BY outcome ORDER BY calls DESC LIMIT 50"
-    return f"SELECT count(*) AS calls, sum(resolved_count) AS resolved FROM {ASKED}"
+    return f"SELECT count(*) AS calls{resolved} FROM {ASKED}"
 
 
 def unheeded(wanted: CallFilter) -> tuple[str, ...]:
@@ -82,6 +101,7 @@ def unheeded(wanted: CallFilter) -> tuple[str, ...]:
         "text": wanted.text,
         "sentiment": wanted.sentiment,
         "needs_review": wanted.needs_review,
+        "the part of a chart": wanted.only is not None,
     }
     return tuple(name for name, value in given.items() if value)
 

@@ -36,7 +36,7 @@ _NOT_ASKED_FOR = frozenset(_COMMON.split())
 _WORD = re.compile(r"[^\W_]{3,}")
 _COUNTS = re.compile(
     r"\b(how many|how often|number of|count|share of|percentage|percent|average|mean|total|most common|most frequent"
-    r"|least common|per (?:day|week|month|agent|team|queue|reason))\b",
+    r"|least common|(?:most|fewest|least) calls|per (?:day|week|month|agent|team|queue|reason))\b",
     re.IGNORECASE,
 )
 

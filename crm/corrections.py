@@ -55,8 +55,8 @@ class Conflict(CallwiseError):
     code = "changed_meanwhile"
 
     def __init__(self, revision: int, by: str | None) -> None:
-        whom = f"{by} has" if by else "it was"
-        super().__init__(f"{whom} changed this call meanwhile: look at it as it is now, and say it again")
+        what = f"{by} has changed this call meanwhile" if by else "this call has changed meanwhile"
+        super().__init__(f"{what}: look at it as it is now, and say it again")
         self.revision = revision
         self.by = by
 
@@ -238,9 +238,22 @@ def _require_current(connection: sa.Connection, call_id: UUID, revision: int) ->
     current = revision_of(connection, call_id)
     if current == revision:
         return
-    last = sa.select(review.c.reviewed_by).where(review.c.call_id == call_id, review.c.field != Field.APPROVAL)
-    by: str | None = connection.execute(last.order_by(review.c.reviewed_at.desc()).limit(1)).scalar_one_or_none()
-    raise Conflict(current, by)
+    last = (
+        sa.select(review.c.reviewed_by, review.c.reviewed_at)
+        .where(review.c.call_id == call_id, review.c.field != Field.APPROVAL)
+        .order_by(review.c.reviewed_at.desc())
+        .limit(1)
+    )
+    said = connection.execute(last).one_or_none()
+    made = [
+        moment
+        for table in (call_analysis, transcript)
+        for moment in connection.execute(sa.select(table.c.created_at).where(table.c.call_id == call_id)).scalars()
+    ]
+    # What came after the last word of a person is an engine's.
+    raise Conflict(
+        current, said.reviewed_by if said and said.reviewed_at >= max(made, default=said.reviewed_at) else None
+    )
 
 
 def _correct_analysis(saying: _Saying, before: Mapping[str, Any], words: Mapping[Field, str]) -> None:

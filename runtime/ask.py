@@ -35,6 +35,10 @@ _ROOM = 12_000
 _ROOM_OF_ONE = 60_000
 _MAX_OUTPUT_TOKENS = 900
 KIND = "ask"
+_COUNTED_BY_RULE = (
+    "Without a language model calls are counted by reason, queue, team, agent, outcome, day, week or month alone:"
+    " which calls, the filters of the list say."
+)
 
 
 class WrongQuestion(WrongQuery):
@@ -111,9 +115,8 @@ class OfflineAnswerer:
         self, question: str, terms: Terms, passages: Sequence[Passage], tables: str, pay: Callable[[Charge], None]
     ) -> tuple[tuple[Statement, ...], str]:
         """See Answerer."""
-        if tables and asking.asks_for_numbers(question):
-            return (), counts_by(question)
-        return asking.extracts(terms, passages), ""
+        sql = counts_by(question) if tables else ""
+        return () if sql else asking.extracts(terms, passages), sql
 
 
 def ask(
@@ -152,6 +155,8 @@ def ask(
         if not by.is_extractive:
             wiring.budgets.require("language", Lane.LIVE)
         statements, sql = by.reply(question, terms, passages, tables, _payer(wiring.database, call_id, now))
+        if tables and by.is_extractive and not sql:
+            notes.append(_COUNTED_BY_RULE)
     counted = _count(wiring.database, sql, chosen, notes) if tables and sql else None
     is_answered = bool(statements) or counted is not None
     return Asked(

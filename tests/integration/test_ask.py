@@ -143,6 +143,16 @@ def test_numbers_come_from_the_query_that_is_shown(wiring, call_id):
     assert by_rule.counted.rows == (("Repair booking", 4), ("Delivery status", 1))
     of_customer = put(wiring, requests, "How many calls?", wanted=CallFilter(customer="Diaz"))
     assert "customer" in " ".join(of_customer.notes)
+    of_chart = put(wiring, requests, "How many calls?", wanted=CallFilter(only=sa.true()))
+    assert "the part of a chart" in " ".join(of_chart.notes)
+
+
+def test_without_a_model_what_no_rule_can_count_is_not_counted_and_that_is_said(wiring, call_id):
+    refresh(wiring.database, "UTC")
+    told = ask(wiring, OPERATOR, "How many calls about zeppelins?", now=NOW, answerer=OfflineAnswerer())
+    assert told.counted is None
+    assert told.text == NO_CONTEXT
+    assert "Without a language model" in " ".join(told.notes)
 
 
 def test_who_may_not_see_all_calls_gets_none_counted(wiring, call_id):

@@ -127,15 +127,17 @@ def test_of_many_who_correct_at_once_one_comes_through(filled, call_id):
     assert (summary, {end.by for end in ends if isinstance(end, Conflict)}) == (f"By {by[1:]}.", {by})
 
 
-def test_an_engine_that_speaks_meanwhile_is_a_change_too(filled, call_id):
+@pytest.mark.parametrize("corrected_before", [False, True])
+def test_an_engine_that_speaks_meanwhile_is_a_change_too_and_nobodys(filled, call_id, corrected_before):
+    revision = say(filled, call_id, 2, outcome=Outcome.RESOLVED) if corrected_before else 2
     with filled.write() as connection:
         connection.execute(sa.update(call_analysis).values(is_current=False))
-        row = connection.execute(sa.select(call_analysis)).mappings().one()
-        connection.execute(
-            sa.insert(call_analysis).values(**dict(row) | {"id": uuid4(), "revision": 2, "is_current": True})
-        )
-    with pytest.raises(Conflict) as told:
-        say(filled, call_id, 2, summary="Something else.")
+        latest = sa.select(call_analysis).order_by(call_analysis.c.revision.desc()).limit(1)
+        row = dict(connection.execute(latest).mappings().one())
+        row |= {"id": uuid4(), "revision": revision, "created_at": NOW + timedelta(days=1), "is_current": True}
+        connection.execute(sa.insert(call_analysis).values(**row))
+    with pytest.raises(Conflict, match="this call has changed meanwhile") as told:
+        say(filled, call_id, revision, summary="Something else.")
     assert told.value.by is None
 
 

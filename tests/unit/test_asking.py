@@ -91,10 +91,43 @@ def test_a_passage_is_what_has_the_words_and_what_stands_around_it():
 
 @pytest.mark.parametrize(
     ("question", "counts"),
-    [("How many calls were about delivery?", True), ("calls per week", True), ("What was promised?", False)],
+    [
+        ("How many calls were about delivery?", True),
+        ("calls per week", True),
+        ("Which agent has the most calls?", True),
+        ("What was promised?", False),
+    ],
 )
 def test_questions_for_numbers_are_known(question, counts):
     assert asks_for_numbers(question) is counts
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        *("How many calls about delivery status?", "How many calls did Ann Bauer take?", "How many calls today?"),
+        *("How many customers were unhappy?", "How many calls were not resolved?", "How many calls last week?"),
+        *("What is the average handle time by queue?", "What is the card number of the customer?"),
+        "How many calls by agent and reason?",
+    ],
+)
+def test_a_rule_does_not_count_what_it_cannot_read(question):
+    assert counts_by(question) == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("How many calls?", "SELECT count(*) AS calls, sum(resolved_count) AS resolved FROM asked_call"),
+        ("What percentage of calls were resolved by agent?", "dim_agent.name AS name, count(*) AS calls, sum(resolved"),
+        ("Which reason is most common?", "dim_reason.label AS label, count(*) AS calls FROM asked_call"),
+        ("Which agent has the most calls?", "dim_agent.name AS name, count(*) AS calls FROM asked_call"),
+        ("How many calls a day?", "dim_date.date AS date, count(*) AS calls FROM asked_call"),
+        ("How many calls ended in each outcome?", "SELECT outcome, count(*) AS calls FROM asked_call"),
+    ],
+)
+def test_a_rule_counts_calls_by_what_the_question_names(question, told):
+    assert told in counts_by(question)
 
 
 GOOD = (
