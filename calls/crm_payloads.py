@@ -7,7 +7,7 @@ too long is cut where the CRM would refuse it. A field that nobody knows is left
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from html import escape
 from typing import Any
 
@@ -79,7 +79,7 @@ def salesforce_voice_call(call: HandedCall, ids: CrmIds = CrmIds()) -> Payload: 
         CallStartDateTime=_moment(call.started_at or call.happened_at),
         CallQueuedDateTime=_moment(call.queued_at),
         CallAcceptDateTime=_moment(call.answered_at),
-        CallEndDateTime=_moment(call.ended_at),
+        CallEndDateTime=_moment(_end(call)),
         CallDurationInSeconds=_whole(call.duration_s),
         CallType=_SALESFORCE_TYPES.get(call.direction) if call.direction else None,
         # The state of the call, not what came of it.
@@ -142,7 +142,7 @@ def dynamics_phone_call(call: HandedCall, ids: CrmIds = CrmIds()) -> Payload:  #
         phonenumber=_cut(call.customer_number_e164 or "", DYNAMICS_TEXT),
         directioncode=None if call.direction is None else is_outgoing,
         actualstart=_moment(call.started_at or call.happened_at),
-        actualend=_moment(call.ended_at),
+        actualend=_moment(_end(call)),
         actualdurationminutes=None if call.duration_s is None else -int(-call.duration_s // 60),
         phonecall_activity_parties=parties or None,
     )
@@ -159,7 +159,7 @@ def zendesk_call(call: HandedCall, ids: CrmIds = CrmIds()) -> Payload:  # noqa: 
         from_line=call.from_number_e164,
         to_line=call.to_number_e164,
         call_started_at=_moment(call.started_at or call.happened_at),
-        call_ended_at=_moment(call.ended_at),
+        call_ended_at=_moment(_end(call)),
         direction=_TWO_WAYS.get(call.direction) if call.direction else None,
         call_disposition=_cut(disposition(call), ZENDESK_DISPOSITION),
         completion_status="completed",
@@ -227,6 +227,13 @@ def _written_by(call: HandedCall) -> str:
         return f"Checked by {call.reviewed_by}."
     kind = "Excerpts of the call, chosen" if call.summary_kind == "excerpts" else "Written"
     return f"{kind} by {call.model} from the recording." if call.model else ""
+
+
+def _end(call: HandedCall) -> datetime | None:
+    """When the call ended: most telephony says when it began, and the recording how long it was."""
+    if call.ended_at is None and call.started_at is not None and call.duration_s is not None:
+        return call.started_at + timedelta(seconds=call.duration_s)
+    return call.ended_at
 
 
 def _mood(call: HandedCall) -> str:

@@ -100,6 +100,15 @@ def words_are_gone() -> sa.ColumnElement[bool]:
     )
 
 
+def what_is_gone(connection: sa.Connection, call_id: UUID) -> str:
+    """ "call" for one that was erased, "words" where what was said is not kept any more, else ""."""
+    told = sa.select(is_erased(), sa.and_(call.c.is_sample.is_(False), words_are_gone())).where(call.c.id == call_id)
+    found = connection.execute(told).one_or_none()
+    if found is None:
+        return ""
+    return "call" if found[0] else "words" if found[1] else ""
+
+
 def erased_among(connection: sa.Connection, call_ids: Collection[UUID]) -> set[UUID]:
     """Those of these calls that were erased."""
     wanted = sa.select(erased_call.c.call_id).where(among(connection, erased_call.c.call_id, call_ids))

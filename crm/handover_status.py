@@ -15,7 +15,7 @@ from crm.corrections import approval_of
 from crm.crm_links import Entity
 from crm.database import insert
 from crm.destinations import iso_moment
-from crm.erased import is_erased
+from crm.erased import what_is_gone
 from crm.handover_tables import crm_link, handover, handover_destination
 from crm.reviews import NotUnderstood
 from crm.tables import call, call_analysis
@@ -119,10 +119,13 @@ def ask_for(
     row = connection.execute(
         sa.select(call.c.modified_at, call.c.stage, call_analysis.c.id.label("analysis_id"))
         .outerjoin_from(call, call_analysis, sa.and_(call_analysis.c.call_id == call.c.id, call_analysis.c.is_current))
-        .where(call.c.id == call_id, ~is_erased())
+        .where(call.c.id == call_id)
     ).one_or_none()
-    if row is None:
+    gone = what_is_gone(connection, call_id)
+    if row is None or gone == "call":
         raise NoSuchCall(f"no call has the id {call_id}")
+    if gone:
+        raise NotUnderstood("the words of this call are not kept any more: a CRM keeps the summary that it has")
     told = first_state(
         stage=row.stage,
         is_sample=False,

@@ -19,6 +19,7 @@ from crm.audit import Action, note
 from crm.call_documents import timing_document
 from crm.calls import earlier_calls, see_call
 from crm.corrections import Conflict, confirm, correct
+from crm.erased import what_is_gone
 from crm.one_call import CallInFull, beyond_shown, call_in_full
 from crm.redacted import is_redacted
 from crm.reviews import NotUnderstood, UnknownReason
@@ -170,7 +171,8 @@ def _call_context(
         earlier = earlier_calls(connection, viewer, call_id, limit=_EARLIER_SHOWN, find=site.wiring.redaction)
         taxonomy = current_taxonomy(connection, site.known_taxonomies)
         handover = call_part(connection, site, viewer, call_id)
-    heard = found.transcript
+        heard = found.transcript
+        gone = "" if heard is None or heard.turns else what_is_gone(connection, call_id)
     if heard:
         note_read(site, viewer, Action.READ_TRANSCRIPT, call_id)
     quotes = quotes_of(found)
@@ -182,6 +184,8 @@ def _call_context(
         "visitor": visitor,
         "call": found,
         "line": found.line,
+        "gone": gone,
+        "may_correct": viewer.may(Permission.CORRECT) and gone != "call",
         "analysis": found.analysis,
         "revision": found.revision,
         "taxonomy": taxonomy,

@@ -114,6 +114,10 @@ def test_a_page_says_what_goes_and_erases_what_is_confirmed(hall: Hall, two: lis
     assert "<strong>1 call erased.</strong>" in hall.post(path, confirmed="true").text
     assert "is erased already" in hall.client.get(path).text
     assert erased(hall) == {two[0]}
+    page = hall.client.get(f"/calls/{two[0]}").text
+    assert "<strong>This call was erased.</strong>" in page
+    offered = ("Edit", "Correct the reason", "Another customer", "Erase this call", "Nobody speaks")
+    assert [words for words in offered if words in page] == []
     with hall.wiring.database.read() as connection:
         contact_id = connection.execute(sa.select(contact.c.id)).scalar_one()
     path = f"/customers/{contact_id}/erasure"

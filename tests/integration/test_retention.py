@@ -20,19 +20,22 @@ from crm.corrections import correct, revision_of
 from crm.database import Database
 from crm.expiring import is_due
 from crm.handover_queue import know_destinations, look
+from crm.handover_status import ask_for
 from crm.one_call import call_in_full
 from crm.privacy_tables import erased_call
 from crm.reason_tables import review
 from crm.results import current_transcript
 from crm.review_queue import review_page
+from crm.reviews import NotUnderstood
 from crm.search_tables import call_text
 from crm.swaps import NoChannels, correct_agent_channel
-from crm.tables import call, call_analysis, contact, recording, utterance
+from crm.tables import call, call_analysis, contact, recording, transcript, utterance
 from runtime.erasing import EXPIRE_EVERY, Eraser
 from runtime.settings import Settings
 from runtime.settings_site import DatabaseSettings, KeptFor, RetentionSettings
 from runtime.wiring import Wiring
 from tests.seeds import seed_call, seed_failed_call, seed_taxonomy
+from tests.web_client import make_hall
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -186,6 +189,24 @@ def test_a_crm_keeps_the_summary_of_a_call_whose_words_or_sound_go(make) -> None
         change = Changes(reason="repair_booking")
         correct(connection, OPERATOR, calls[0], revision_of(connection, calls[0]), change, now=NOW + 2 * DAY)
         assert look(connection, "hook", Rules(), now=NOW + 2 * DAY) == 0
+        with pytest.raises(NotUnderstood, match="not kept any more"):
+            ask_for(connection, OPERATOR, calls[0], "hook", Rules(), now=NOW + 2 * DAY)
+        assert ask_for(connection, OPERATOR, calls[1], "hook", Rules(), now=NOW + 2 * DAY) == "waiting"
+
+
+def test_the_page_of_a_call_whose_words_are_gone_says_so_and_offers_no_words_to_mend(tmp_path: Path) -> None:
+    hall = make_hall(tmp_path)
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection)
+        blanked = sa.update(transcript).values(recording_id=None)
+        connection.execute(sa.delete(utterance))
+        connection.execute(blanked)
+    hall.sign_in()
+    page = hall.client.get(f"/calls/{call_id}").text
+    assert "What was said in this call is not kept any more." in page
+    assert "Nobody speaks in this recording" not in page
+    assert "<h2>Summary</h2>" not in page
+    assert "Correct the reason" in page
 
 
 def _changed_at(house: House) -> dict[UUID, datetime]:

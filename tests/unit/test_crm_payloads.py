@@ -130,12 +130,23 @@ def test_zendesk_says_what_it_lacks():
 
 
 def test_a_voice_call_names_what_its_crm_writes_alone():
-    told = salesforce_voice_call(a_call(ended_at=None), IDS)
+    told = salesforce_voice_call(a_call(ended_at=None, duration_s=None), IDS)
     assert told.fields["CustomerSentimentScore"] == -1.0
     assert told.read_only == ("CustomerSentimentScore",)
     assert told.missing == ("CallEndDateTime",)
     assert (told.fields["CustomerHoldDuration"], told.fields["NumberOfHolds"]) == (12, 1)
     assert salesforce_voice_call(a_call(sentiment=None)).read_only == ()
+
+
+def test_a_call_whose_end_nobody_told_ends_where_its_length_says():
+    began = a_call(ended_at=None, started_at=AT, duration_s=90.5)
+    end = "2026-03-20T23:31:35.750Z"
+    assert salesforce_voice_call(began).fields["CallEndDateTime"] == end
+    assert dynamics_phone_call(began).fields["actualend"] == end
+    assert zendesk_call(began).fields["call_ended_at"] == end
+    told = a_call(started_at=AT, duration_s=90.5, ended_at=AT + timedelta(seconds=100))
+    assert zendesk_call(told).fields["call_ended_at"] == "2026-03-20T23:31:45.250Z"
+    assert "call_ended_at" not in zendesk_call(a_call(ended_at=None, started_at=None)).fields
 
 
 def test_a_webhook_gets_all_that_is_known_under_our_names():
