@@ -10,7 +10,7 @@ from crm.access import Role
 from crm.sign_ins import end_sessions_of
 from crm.tables import agent, app_user, team
 from crm.tokens import revoke_tokens_of
-from crm.users import User, UserError, change_user, create_user, find_user, user_by_subject
+from crm.users import User, UserError, change_user, create_user, is_name_taken, user_by_subject
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,11 @@ def admit(connection: sa.Connection, who: Outsider, now: datetime) -> User | Non
 
 
 def _free_name(connection: sa.Connection, who: Outsider) -> str:
-    name = "".join(letter for letter in who.name if letter.isprintable()).strip()[:80] or "unnamed"
+    name = "".join(letter for letter in who.name if letter.isprintable()).strip()[:80]
+    if not name.strip("."):
+        name = "unnamed"
     for candidate in (name, f"{name} ({who.subject[-12:]})"):
-        if find_user(connection, candidate) is None:
+        if not is_name_taken(connection, candidate):
             return candidate
     raise UserError(f"there is a user named {name!r} already", code="name_taken")
 

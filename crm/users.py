@@ -75,6 +75,11 @@ def create_user(
     """
     if not name.strip() or name != name.strip() or len(name) > 100 or not name.isprintable():
         raise UserError("a name is 1 to 100 printable characters, without blanks around it", code="wrong_name")
+    if not name.strip("."):
+        # In an address a browser takes these for another folder: nobody could be let in no more there.
+        raise UserError("a name is more than dots", code="wrong_name")
+    if is_name_taken(connection, name):
+        raise UserError(f"there is a user named {name!r} already", code="name_taken")
     made = User(
         id=uuid4(),
         name=name,
@@ -96,6 +101,12 @@ def create_user(
         raise UserError(f"there is a user named {name!r} already", code="name_taken")
     _set_teams(connection, made.id, made.team_ids)
     return made
+
+
+def is_name_taken(connection: sa.Connection, name: str) -> bool:
+    """Whether somebody has this name, upper and lower case alike: nobody tells `Maria` from `maria` in a log."""
+    same = sa.func.lower(app_user.c.name) == sa.func.lower(name)
+    return connection.execute(sa.select(app_user.c.id).where(same).limit(1)).one_or_none() is not None
 
 
 def set_password(connection: sa.Connection, name: str, password: str) -> None:

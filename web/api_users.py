@@ -84,7 +84,7 @@ def add_user(site: OurSite, viewer: ApiViewer, given: NewUser) -> Response:
     return answer(document, 201)
 
 
-@router.patch("/users/{name}", tags=["users"], dependencies=[_ADMIN, BEARS_KEY], responses=answers(User, 404))
+@router.patch("/users/{name:path}", tags=["users"], dependencies=[_ADMIN, BEARS_KEY], responses=answers(User, 404))
 def alter_user(site: OurSite, viewer: ApiViewer, name: Name, given: UserChange) -> Response:
     """Change a user's role, agent, teams or password, or let them in no more; it counts from the next request on.
 

@@ -64,7 +64,7 @@ def add_user(
     return _done(request, site, visitor, add, secret=password)
 
 
-@router.post("/users/{name}/role", dependencies=[CheckedForm])
+@router.post("/users/{name:path}/role", dependencies=[CheckedForm])
 def change_role(
     request: Request,
     site: OurSite,
@@ -89,7 +89,7 @@ def change_role(
     return _done(request, site, visitor, change)
 
 
-@router.post("/users/{name}/password", dependencies=[CheckedForm])
+@router.post("/users/{name:path}/password", dependencies=[CheckedForm])
 def new_password(request: Request, site: OurSite, visitor: PageVisitor, name: Words) -> Response:
     """Give somebody another random password; all their sessions end."""
     password = secrets.token_urlsafe(12)
@@ -103,7 +103,7 @@ def new_password(request: Request, site: OurSite, visitor: PageVisitor, name: Wo
     return _done(request, site, visitor, change, secret=password)
 
 
-@router.post("/users/{name}/active", dependencies=[CheckedForm])
+@router.post("/users/{name:path}/active", dependencies=[CheckedForm])
 def change_active(
     request: Request, site: OurSite, visitor: PageVisitor, name: Words, is_active: Annotated[bool, Form()]
 ) -> Response:
@@ -118,7 +118,7 @@ def change_active(
     return _done(request, site, visitor, change)
 
 
-@router.post("/users/{name}/sign-out", dependencies=[CheckedForm])
+@router.post("/users/{name:path}/sign-out", dependencies=[CheckedForm])
 def sign_out_everywhere(request: Request, site: OurSite, visitor: PageVisitor, name: Words) -> Response:
     """End every session of somebody."""
 

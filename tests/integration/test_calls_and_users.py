@@ -224,7 +224,9 @@ def test_a_name_that_the_database_cannot_hold_is_nobodys(connection):
     ("name", "password", "role", "code"),
     [
         ("maria", "correct horse battery", "admin", "name_taken"),
+        ("MARIA", "correct horse battery", "admin", "name_taken"),
         (" x", "correct horse battery", "admin", "wrong_name"),
+        ("..", "correct horse battery", "admin", "wrong_name"),
         ("a\nb", "correct horse battery", "admin", "wrong_name"),
         ("new", "short", "admin", "weak_password"),
         ("new", "correct horse battery", "king", "wrong_role"),

@@ -3,6 +3,7 @@
 import html
 import re
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -52,6 +53,15 @@ def test_another_role_counts_from_the_next_request_on(hall):
     assert hall.post("/users/lea/role", role="lead", teams="Deliveries").status_code == 200
     # Nobody is in that team.
     assert other.client.get("/api/v1/calls").json()["calls"] == []
+
+
+@pytest.mark.parametrize("name", ["sales/ann", "a?b#c", "50 %"])
+def test_somebody_of_any_name_can_be_let_in_no_more(hall, name):
+    page = hall.post("/users", name=name, role="analyst").text
+    path = f"/users/{quote(name, safe='')}"
+    assert f'action="{path}/active"' in page
+    assert "is let in no more" in hall.post(f"{path}/active", is_active="false").text
+    assert hall.client.patch(f"/api/v1{path}", json={"is_active": True}).json()["is_active"] is True
 
 
 @pytest.mark.parametrize("way", ["sign-out", "active", "password"])
