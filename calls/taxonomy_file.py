@@ -92,6 +92,8 @@ def _load(text: str) -> _Entry:
         raise _wrong(line, f"this is not YAML ({error.problem})", "mend the indentation or the quotes there") from None
     except yaml.YAMLError:
         raise _wrong(1, "this is not YAML", "save it as plain UTF-8 text") from None
+    except RecursionError:
+        raise _wrong(1, "lists stand in lists too deeply", "begin with `reasons:` and a list of reasons") from None
     if not isinstance(top, _Entry):
         raise _wrong(1, "the file is empty or no mapping", "begin with `reasons:` and a list of reasons")
     return top

@@ -55,6 +55,14 @@ class Site:
     customer: str
 
 
+# What of a page's tables, and of what stands in them, goes past what it stands in.
+PAST_THEIR_PLACE = """() => {
+  const right = (one) => one.getBoundingClientRect().right;
+  return [...document.querySelectorAll("main table.calls")].flatMap((table) =>
+    [table, ...table.querySelectorAll("td")]
+      .filter((one) => right(one) > right(one === table ? table.parentElement : table) + 1)
+      .map((one) => one.className));
+}"""
 # The first channel, the customer's, is loud in the second half; the other one in the first.
 OUTLINE = {
     "duration_s": 15.0,
@@ -150,6 +158,26 @@ def test_every_page_fits_its_screen_and_axe_objects_to_nothing_light_or_dark(sit
         pytest.skip("no axe-core here: npm install --prefix build axe-core, or set AXE_PATH")
     assert {seen: objections for seen, objections in found.items() if objections} == {}
     assert len(found) == 4 * len(wider) / 2
+
+
+def test_long_names_stay_in_their_tables(tmp_path, browser):
+    hall = make_hall(tmp_path)
+    with hall.wiring.database.write() as connection:
+        seed_call(
+            connection,
+            agent="Priyadarshini Nandakumar-Subrahmanyam of the second team of the night",
+            queue="Repairs (north and south, weekends included)",
+            contact_number="+15550100",
+            customer_name="Maximiliane-Charlotte von und zu Hohenstein-Ödenburg-Wallenrodt",
+            analysis={"headline": "A long call about a washer whose hose leaks and an engineer who was late twice"},
+        )
+        customer = connection.execute(sa.select(contact.c.id)).scalar_one()
+    with served(hall.app) as address, Visitors(browser, address).visit() as visit:
+        for path in ("/calls", f"/customers/{customer}"):
+            visit.go(path)
+            for width in (1280, 760, 390):
+                visit.page.set_viewport_size({"width": width, "height": 844})
+                assert visit.page.evaluate(PAST_THEIR_PLACE) == [], (path, width)
 
 
 def test_a_call_is_heard_from_a_second_a_turn_and_a_quote(visit, site):

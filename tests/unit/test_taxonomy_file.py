@@ -71,6 +71,7 @@ def test_yes_and_no_are_choices_like_any_other():
         ("", "empty"),
         ("- a\n- b", "mapping"),
         ("reasons: [", "line 1"),
+        ("reasons: " + "[" * 2000, "too deeply"),
         ("reasons: []", "at least one"),
         ("reasons: [returns]", "entry 1"),
         (SMALL.replace("label: Returns", "lable: Returns"), "`label`"),
