@@ -4,7 +4,7 @@ Lists are paged by the key (happened_at, id) of the last row shown, never by OFF
 first costs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -98,6 +98,11 @@ def list_calls(
     rows = newest_keys(connection, conditions, count=limit + 1, before=position_of(after) if after else None)
     lines = lines_of(connection, viewer, [row.id for row in rows[:limit]], find)
     return CallPage(lines, key_of(rows[limit - 1]) if len(rows) > limit else None)
+
+
+def seen_among(connection: sa.Connection, viewer: Viewer, ids: Collection[UUID]) -> set[UUID]:
+    """Those of these calls that the viewer may see."""
+    return set(connection.execute(sa.select(call.c.id).where(call.c.id.in_(ids), visible_calls(viewer))).scalars())
 
 
 def lines_of(

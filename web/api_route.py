@@ -77,7 +77,7 @@ class ApiRoute(APIRoute):
                 return response
             if isinstance(response, JSONResponse) and "etag" not in response.headers:
                 _tagged(response)
-            return _unchanged(response) if _is_known(request, response) else response
+            return _unchanged(response) if is_known(request, response.headers.get("etag")) else response
 
         return handle
 
@@ -109,14 +109,13 @@ class ReadOfOne(ApiRoute):
                 return await usual(request)
             asked = Asked(self.read, UUID(wanted), token, permissions)
             response = await wrap_future(request.app.state.reading.ask(asked))
-            return _unchanged(response) if _is_known(request, response) else response
+            return _unchanged(response) if is_known(request, response.headers.get("etag")) else response
 
         return handle
 
 
-def _is_known(request: Request, response: Response) -> bool:
-    """Whether the caller has this very answer: compared weakly, as RFC 9110 has it for If-None-Match."""
-    etag = response.headers.get("etag")
+def is_known(request: Request, etag: str | None) -> bool:
+    """Whether the caller has the answer of this ETag: compared weakly, as RFC 9110 has it for If-None-Match."""
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     return etag is not None and (etag.removeprefix("W/") in known or known == ["*"])
 

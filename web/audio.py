@@ -16,6 +16,7 @@ from crm.one_call import RecordingRow, call_in_full, recording_of
 from crm.redacted import is_redacted
 from engines.objects import ObjectStore
 from runtime.silencing import NotSilenced, silenced_key
+from web.api_route import is_known
 from web.audit import note_read
 from web.auth import ApiViewer, needs
 from web.errors import error_response
@@ -91,7 +92,7 @@ def audio(request: Request, site: OurSite, viewer: ApiViewer, call_id: UUID) -> 
     size_bytes = known.ref.size_bytes or 0
     etag = f'"{known.ref.etag}"'
     headers = {"Accept-Ranges": "bytes", "ETag": etag, "Cache-Control": "private, no-cache"}
-    if request.headers.get("if-none-match") == etag:
+    if is_known(request, etag):
         return Response(status_code=304, headers=headers)
     wanted = request.headers.get("range", "")
     if request.headers.get("if-range", etag) != etag:

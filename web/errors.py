@@ -208,6 +208,8 @@ def _on_http_error(request: Request, error: HTTPException) -> Response:
 
 def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
+    if first["loc"][0] == "path" and not is_api(request):
+        return error_response(request, 404, NotThere.code, "There is no such page.")
     place = ".".join(str(part) for part in first["loc"])
     return error_response(request, 422, "invalid_request", f"{place}: {first['msg']}")
 

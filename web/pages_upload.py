@@ -7,6 +7,7 @@ from starlette.formparsers import MultiPartException
 from starlette.responses import Response
 
 from crm.access import Permission
+from crm.calls import seen_among
 from ingest.uploads import Uploaded
 from web.auth import PageVisitor, Visitor, checked_form, needs
 from web.errors import WrongRequest
@@ -49,9 +50,13 @@ def _take(site: Site, visitor: Visitor, form: FormData) -> list[tuple[str, Uploa
 
 
 def _page(request: Request, site: Site, visitor: Visitor, taken: list[tuple[str, Uploaded]]) -> Response:
+    ids = [one.call_id for _, one in taken if one.call_id]
+    with site.wiring.database.read() as connection:
+        seen = seen_among(connection, visitor.viewer, ids) if ids else set()
     context = {
         "visitor": visitor,
         "taken": taken,
+        "seen": seen,
         "why_not": _WHY_NOT,
         "max_mb": site.wiring.settings.web.max_upload_mb,
         "max_files": MAX_FILES,

@@ -252,6 +252,13 @@ def test_a_file_that_is_uploaded_becomes_a_call_once(hall):
     assert ref.key.endswith("/2026 call.wav")
 
 
+def test_an_upload_leads_to_no_call_that_one_does_not_see(hall):
+    as_another(hall, "lea", "lead")
+    page = upload(hall, ("2026 call.wav", b"RIFF....WAVE")).text
+    assert "a new call (you do not see it" in words(page)
+    assert 'href="/calls/' not in page
+
+
 def test_what_is_no_recording_is_said_and_makes_no_call(hall):
     page = words(upload(hall, ("notes.pdf", b"%PDF"), ("facts.json", b'{"agent": "Kim"}')).text)
     assert "notes.pdf no recording" in page

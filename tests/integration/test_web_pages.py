@@ -247,6 +247,8 @@ def test_an_unknown_call_is_a_page_that_says_so(hall):
     answer = hall.client.get("/calls/7b0f1d0e-6d0b-4a6f-8a43-1f0a56d3b6a1")
     assert answer.status_code == 404
     assert "Not found" in answer.text
+    no_id = hall.client.get("/calls/7b0f1d0e")
+    assert (no_id.status_code, "There is no such page." in no_id.text) == (404, True)
 
 
 @pytest.mark.parametrize("hostile", XSS)
