@@ -75,7 +75,9 @@ class ApiRoute(APIRoute):
             response = await inner(request)
             if request.method != "GET" or response.status_code != 200:
                 return response
-            if isinstance(response, JSONResponse) and "etag" not in response.headers:
+            # What a route gives as a mapping comes from FastAPI as bytes, and is no JSONResponse.
+            is_whole = response.media_type == "application/json" and isinstance(getattr(response, "body", None), bytes)
+            if is_whole and "etag" not in response.headers:
                 _tagged(response)
             return _unchanged(response) if is_known(request, response.headers.get("etag")) else response
 

@@ -190,7 +190,7 @@ def audit(
     actor: Annotated[Words, Query(description="Of one user, by name.")] = "",
     action: Annotated[Words, Query(description="What was done.")] = "",
     before: Annotated[int | None, Query(ge=0, le=2**53, description="`next` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    limit: Annotated[int, Query(ge=1, le=500, description="Entries at once.")] = 100,
 ) -> Response:
     """Who read and changed what, the latest first."""
     with site.wiring.database.read() as connection:

@@ -217,3 +217,14 @@ def test_the_document_tells_errors_examples_and_permissions(hall):
             if body:
                 name = body["schema"]["$ref"].rpartition("/")[2]
                 assert document["components"]["schemas"][name]["examples"], place
+
+
+def test_every_list_that_is_read_is_known_by_its_etag(hall, admin):
+    document = hall.client.get("/api/v1/openapi.json").json()
+    paths = [path for path, item in document["paths"].items() if "get" in item and "{" not in path]
+    tagged = {path: admin.get(path).headers.get("etag") for path in paths}
+    assert [path for path, etag in tagged.items() if etag is None] == []
+    # When the next look is due stands in the state of the work.
+    moving = {"/api/v1/status", "/api/v1/operations", "/api/v1/audit", "/api/v1/audit/verdict"}
+    again = {path: admin.get(path, headers={"If-None-Match": tagged[path]}).status_code for path in paths}
+    assert {path: status for path, status in again.items() if status != 304 and path not in moving} == {}
