@@ -83,11 +83,12 @@ def counts_by(question: str) -> str:
     resolved = ", sum(resolved_count) AS resolved" if "resolved" in words or not by else ""
     if by:
         table, label = by[0]
+        told = table.name.removeprefix("dim_") if table is not dim_date else label
         key = next(iter(table.primary_key)).name
         return (
-            f"SELECT {table.name}.{label} AS {label}, count(*) AS calls{resolved} FROM {ASKED}"
+            f"SELECT {table.name}.{label} AS {told}, count(*) AS calls{resolved} FROM {ASKED}"
             f" JOIN {table.name} ON {table.name}.{key} = {ASKED}.{key}"
-            f" GROUP BY {table.name}.{label} ORDER BY calls DESC, {label} LIMIT 50"
+            f" GROUP BY {table.name}.{label} ORDER BY calls DESC, {told} LIMIT 50"
         )
     if words & _OUTCOMES or "ended" in words:
         return f"SELECT outcome, count(*) AS calls FROM {ASKED} GROUP BY outcome ORDER BY calls DESC LIMIT 50"

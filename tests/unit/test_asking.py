@@ -119,9 +119,12 @@ def test_a_rule_does_not_count_what_it_cannot_read(question):
     ("question", "told"),
     [
         ("How many calls?", "SELECT count(*) AS calls, sum(resolved_count) AS resolved FROM asked_call"),
-        ("What percentage of calls were resolved by agent?", "dim_agent.name AS name, count(*) AS calls, sum(resolved"),
-        ("Which reason is most common?", "dim_reason.label AS label, count(*) AS calls FROM asked_call"),
-        ("Which agent has the most calls?", "dim_agent.name AS name, count(*) AS calls FROM asked_call"),
+        (
+            "What percentage of calls were resolved by agent?",
+            "dim_agent.name AS agent, count(*) AS calls, sum(resolved",
+        ),
+        ("Which reason is most common?", "dim_reason.label AS reason, count(*) AS calls FROM asked_call"),
+        ("Which agent has the most calls?", "dim_agent.name AS agent, count(*) AS calls FROM asked_call"),
         ("How many calls a day?", "dim_date.date AS date, count(*) AS calls FROM asked_call"),
         ("How many calls ended in each outcome?", "SELECT outcome, count(*) AS calls FROM asked_call"),
     ],
