@@ -17,7 +17,7 @@ from crm.corrections import approval_of
 from crm.crm_links import CrmLink, Entity, linked
 from crm.redacted import shown_line, shown_number, shown_text
 from crm.reviews import NotUnderstood, reviews_of
-from crm.tables import agent, call, call_analysis
+from crm.tables import agent, call, call_analysis, contact
 
 # Whose eyes a CRM's are, unless the owner lets it have the words as they were said.
 MARKED = Viewer("handover", Role.ADMIN, scopes=frozenset({Permission.READ_CALLS}))
@@ -55,6 +55,8 @@ class Handed:
 
     call: HandedCall
     contact_id: UUID | None
+    # The number of that customer, whom a person may have named: another than the one that called or was called.
+    contact_number: str | None
     agent_id: UUID | None
     is_demo: bool
     is_sample: bool
@@ -78,6 +80,7 @@ def handed_call(
         *(call.c[name] for name in _OF_CALL),
         *(call_analysis.c[name] for name in _OF_ANALYSIS),
         agent.c.email.label("agent_email"),
+        contact.c.phone_e164.label("contact_number"),
     )
     row = connection.execute(query.where(call.c.id == call_id, visible_calls(viewer))).one_or_none()
     if row is None:
@@ -142,7 +145,16 @@ def handed_call(
         is_transferred=row.is_transferred,
         page_url=page_url,
     )
-    return Handed(handed, row.contact_id, row.agent_id, line.is_demo, line.is_sample, is_approved, line.stage)
+    return Handed(
+        call=handed,
+        contact_id=row.contact_id,
+        contact_number=row.contact_number,
+        agent_id=row.agent_id,
+        is_demo=line.is_demo,
+        is_sample=line.is_sample,
+        is_approved=is_approved,
+        stage=line.stage,
+    )
 
 
 def ids_in(connection: sa.Connection, handed: Handed, destination: str) -> CrmIds:

@@ -90,6 +90,7 @@ def correct_call(
     due_on: Annotated[list[str] | None, Form(max_length=50)] = None,
     agent_channel: Annotated[int | None, Form()] = None,
     customer: Annotated[Words | None, Form()] = None,
+    names_customer: Annotated[bool, Form()] = False,
     to: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Say what is right of a call. Of two who do so at once the second gets their own words back, beside what is there
@@ -103,6 +104,9 @@ def correct_call(
             if text.strip()
         ]
         typed = {"headline": headline or "", "summary": summary, "outcome": outcome, "next_steps": steps}
+    if names_customer and customer is None:
+        # An empty field comes as none.
+        customer = ""
     if customer is not None:
         typed["customer"] = customer
     changes = Changes(reason=reason, outcome=outcome, agent_channel=agent_channel, customer=customer)

@@ -171,7 +171,7 @@ def _find_people(work: HandoverWork, place: Place, calls: Sequence[Handed]) -> N
     with work.database.read() as connection:
         for handed in calls:
             ids = ids_in(connection, handed, place.name)
-            number, email = handed.call.customer_number_e164, handed.call.agent_email
+            number, email = handed.contact_number, handed.call.agent_email
             if handed.contact_id and number and not ids.contact:
                 contacts[handed.contact_id] = number
             if handed.agent_id and email and not ids.owner:

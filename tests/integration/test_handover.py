@@ -473,6 +473,16 @@ def test_people_are_found_there_once_and_looked_for_again_when_they_are_gone(cen
     assert centre.org.org.tasks[str(third)]["WhoId"] == "003B"
 
 
+def test_a_call_of_another_customer_is_not_filed_with_whoever_called(centre):
+    centre.begin("salesforce")
+    centre.org.org.contacts += [("003A", "001A", "5550100"), ("003B", "001B", "5550177")]
+    corrected = centre.seed(contact_number="+15550100")
+    centre.change(corrected, customer="+15550177")
+    theirs = centre.seed(contact_number="+15550177", from_number_e164="+15550177")
+    centre.tend()
+    assert [centre.org.org.tasks[str(one)]["WhoId"] for one in (corrected, theirs)] == ["003B", "003B"]
+
+
 def test_a_call_that_is_refused_is_a_persons_matter_and_the_others_go(centre, capsys):
     centre.begin("salesforce", "webhook", unredacted=True)
     said = {"headline": "planted-headline", "summary": "planted-summary"}

@@ -133,6 +133,10 @@ def test_a_call_is_given_to_another_customer_and_the_page_leads_there(hall, call
         other = connection.execute(wanted).scalar_one()
         assert connection.execute(sa.select(call.c.contact_id).where(call.c.id == call_id)).scalar_one() == other
     assert f'href="/customers/{other}"' in page_of(hall, call_id)
+    answer = correct(hall, call_id, customer="", names_customer="true")
+    assert answer.headers["location"] == f"/calls/{call_id}?said=corrected"
+    with hall.wiring.database.read() as connection:
+        assert connection.execute(sa.select(call.c.contact_id).where(call.c.id == call_id)).scalar_one() is None
 
 
 def test_a_form_leads_back_to_where_it_came_from_and_nowhere_else(hall, call_id):
