@@ -21,7 +21,9 @@ _GENERAL_LABELS = Taxonomy(version="", reasons=())
 
 @dataclass(frozen=True)
 class CallLine:
-    """One call. `customer_number` is E.164 text; `is_demo` says that a demo engine heard or understood the call."""
+    """One call. Numbers are E.164 text: `told_number` is the customer's as telephony told it, `customer_number` that of
+    whom the call is filed with. `is_demo` says that a demo engine heard or understood the call.
+    """
 
     id: UUID
     contact_id: UUID | None
@@ -51,6 +53,7 @@ class CallLine:
     is_demo: bool
     is_sample: bool
     is_truncated: bool
+    told_number: str | None = None
 
 
 def label_of(code: str | None, label: str | None) -> str | None:
@@ -108,6 +111,7 @@ def _lines(source: sa.FromClause) -> sa.Select[Any]:
             queue.c.name.label("queue"),
             contact.c.first_name,
             contact.c.last_name,
+            contact.c.phone_e164.label("contact_number"),
             *(call_analysis.c[name] for name in _OF_ANALYSIS),
             reason.c.label.label("reason_label"),
             sa.func.coalesce(call_analysis.c.is_demo, sa.false()).label("analysis_is_demo"),
@@ -170,14 +174,17 @@ _AS_THEY_ARE = (
 def line_of(row: sa.Row[Any]) -> CallLine:
     """One row of `select_lines` as a value."""
     contact_name = " ".join(part for part in (row.first_name, row.last_name) if part)
-    outbound = row.direction == Direction.OUTBOUND
+    number = row.to_number_e164 if row.direction == Direction.OUTBOUND else row.from_number_e164
+    # A person may have said that it is another customer's call than whom telephony named.
+    is_anothers = row.contact_number not in {None, row.from_number_e164, row.to_number_e164}
     return CallLine(
         **{name: getattr(row, name) for name in _AS_THEY_ARE},
         agent=row.agent,
         team=row.team,
         queue=row.queue,
-        customer_name=contact_name or row.customer_name,
-        customer_number=row.to_number_e164 if outbound else row.from_number_e164,
+        customer_name=contact_name or (None if is_anothers else row.customer_name),
+        customer_number=row.contact_number if is_anothers else number,
+        told_number=number,
         reason_label=label_of(row.reason_code, row.reason_label),
         is_demo=bool(row.analysis_is_demo or row.transcript_is_demo),
         is_truncated=any(item["code"] == "truncated" for item in row.transcript_skipped or ()),

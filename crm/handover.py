@@ -17,7 +17,7 @@ from crm.corrections import approval_of
 from crm.crm_links import CrmLink, Entity, linked
 from crm.redacted import shown_line, shown_number, shown_text
 from crm.reviews import NotUnderstood, reviews_of
-from crm.tables import agent, call, call_analysis, contact
+from crm.tables import agent, call, call_analysis
 
 # Whose eyes a CRM's are, unless the owner lets it have the words as they were said.
 MARKED = Viewer("handover", Role.ADMIN, scopes=frozenset({Permission.READ_CALLS}))
@@ -80,7 +80,6 @@ def handed_call(
         *(call.c[name] for name in _OF_CALL),
         *(call_analysis.c[name] for name in _OF_ANALYSIS),
         agent.c.email.label("agent_email"),
-        contact.c.phone_e164.label("contact_number"),
     )
     row = connection.execute(query.where(call.c.id == call_id, visible_calls(viewer))).one_or_none()
     if row is None:

@@ -156,12 +156,13 @@ def shown_line(viewer: Viewer, line: "CallLine", find: SensitiveFinder = find_se
     """One call of a list."""
     if not is_redacted(viewer):
         return line
-    numbers = [line.customer_number]
+    numbers = [line.customer_number, line.told_number]
     return replace(
         line,
         headline=line.headline and shown_text(viewer, line.headline, find),
         customer_name=line.customer_name if sees_names(viewer) else None,
         customer_number=shown_number(viewer, line.customer_number),
+        told_number=shown_number(viewer, line.told_number),
         external_call_id=_without(line.external_call_id, numbers),
     )
 

@@ -132,7 +132,10 @@ def test_a_call_is_given_to_another_customer_and_the_page_leads_there(hall, call
         wanted = sa.select(contact.c.id).where(contact.c.phone_e164 == "+15550177")
         other = connection.execute(wanted).scalar_one()
         assert connection.execute(sa.select(call.c.contact_id).where(call.c.id == call_id)).scalar_one() == other
-    assert f'href="/customers/{other}"' in page_of(hall, call_id)
+    page = page_of(hall, call_id)
+    assert f'<a href="/customers/{other}">+15550177</a>' in page
+    # That was whom telephony named.
+    assert "Rosa Diaz" not in page
     answer = correct(hall, call_id, customer="", names_customer="true")
     assert answer.headers["location"] == f"/calls/{call_id}?said=corrected"
     with hall.wiring.database.read() as connection:

@@ -12,7 +12,7 @@ from calls.transcript import Speaker, Utterance, Word, group_turns, take_turns
 from crm.access import Permission, Role, Viewer
 from crm.call_lines import CallLine
 from crm.one_call import AnalysisRow, Attempt, CallInFull, RecordingRow, TranscriptRow
-from crm.redacted import shown_call, shown_number, shown_text, shown_turns
+from crm.redacted import shown_call, shown_line, shown_number, shown_text, shown_turns
 from crm.reviews import Review
 
 NOW = datetime(2026, 3, 14, 9, tzinfo=UTC)
@@ -153,3 +153,10 @@ def test_numbers_are_shown_by_their_end_and_texts_alone() -> None:
     assert shown_number(agent, None) is None
     assert shown_text(agent, f"card {CARD}") == "card [CARD]"
     assert shown_text(Viewer("x", Role.LEAD), f"card {CARD}") == f"card {CARD}"
+
+
+def test_the_number_that_called_is_hidden_in_ids_also_where_the_call_is_another_customers():
+    line = replace(_call().line, customer_number="+15550177", told_number=NUMBER)
+    shown = shown_line(Viewer("ana", Role.ANALYST), line)
+    assert (shown.customer_number, shown.told_number) == ("…0177", "…5678")
+    assert not any(secret in shown.external_call_id for secret in SECRETS)
