@@ -301,7 +301,9 @@ def _contact(connection: sa.Connection, said: str) -> UUID | None:
         wanted = UUID(said)
     except ValueError:
         raise WrongCorrection("the customer is neither a contact's id nor a number such as +15550100") from None
-    found: UUID | None = connection.execute(sa.select(contact.c.id).where(contact.c.id == wanted)).scalar_one_or_none()
+    # With whom was erased nothing is filed: it would tell who that was.
+    known = sa.select(contact.c.id).where(contact.c.id == wanted, contact.c.anonymized_at.is_(None))
+    found: UUID | None = connection.execute(known).scalar_one_or_none()
     if found is None:
         raise WrongCorrection("no customer has that id")
     return found

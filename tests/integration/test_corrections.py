@@ -276,6 +276,14 @@ def test_a_call_moves_to_another_customer_and_out_of_the_chain_of_the_first(fill
     assert chain == {first: None, last: first, moved: None, others: None}
 
 
+def test_nothing_is_filed_with_a_customer_who_was_erased(filled, call_id):
+    with filled.write() as connection:
+        erased = uuid4()
+        connection.execute(sa.insert(contact).values(id=erased, anonymized_at=NOW))
+    with pytest.raises(WrongCorrection, match="no customer has that id"):
+        say(filled, call_id, customer=str(erased))
+
+
 def test_a_customer_who_is_gone_leaves_the_call_with_nobody(filled, call_id):
     say(filled, call_id, customer="+15550177")
     with filled.write() as connection:
