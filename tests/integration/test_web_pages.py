@@ -70,6 +70,13 @@ def test_the_next_page_keeps_the_filters(hall):
     assert hall.client.get(address).text.count('class="headline"') == 2
 
 
+def test_a_filter_that_the_list_does_not_offer_is_not_lost_with_the_next_one(hall):
+    page = hall.client.get("/calls?reason=gone&agent=ann+who&outcome=resolved").text
+    assert '<option value="gone" selected>gone</option>' in page
+    assert '<option value="ann who" selected>ann who</option>' in page
+    assert page.count('<option value="resolved"') == 1
+
+
 def test_filters_stay_filled_in_and_an_empty_result_says_so(hall):
     page = hall.client.get("/calls?text=%22quoted%22&stage=failed&since=2026-03-01").text
     assert 'value="&#34;quoted&#34;"' in page
