@@ -61,6 +61,7 @@ class House:
                 happened_at=NOW - days * DAY,
                 queue=queue,
                 contact_number=f"+4915{days:08}",
+                from_number_e164=f"+4915{days:08}",
                 recording={"object_key": f"in/{name}.wav", "etag": stored.ref.etag},
                 transcript={"agent_channel": 1},
             )
