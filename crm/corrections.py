@@ -251,9 +251,8 @@ def _require_current(connection: sa.Connection, call_id: UUID, revision: int) ->
         for moment in connection.execute(sa.select(table.c.created_at).where(table.c.call_id == call_id)).scalars()
     ]
     # What came after the last word of a person is an engine's.
-    raise Conflict(
-        current, said.reviewed_by if said and said.reviewed_at >= max(made, default=said.reviewed_at) else None
-    )
+    by = said.reviewed_by if said and said.reviewed_at >= max(made, default=said.reviewed_at) else None
+    raise Conflict(current, by)
 
 
 def _correct_analysis(saying: _Saying, before: Mapping[str, Any], words: Mapping[Field, str]) -> None:
