@@ -24,8 +24,8 @@ def one_voice() -> ChannelAudio:
 
 
 def second_channel_only() -> ChannelAudio:
-    """Two channels, of which the first is silent."""
-    both = two_voices().samples
+    """Two channels, of which the first is silent, and the second speaks twice."""
+    both = two_voices(20).samples
     return ChannelAudio(np.stack([np.zeros_like(both[1]), both[1]]))
 
 
