@@ -1,8 +1,8 @@
-"""No process is forked while it works with SQLite.
+"""No process is forked while a thread of it holds what the child would find held for ever, by a thread it has not got.
 
-SQLite keeps a process's own locks in its memory, for all connections to a file: a child that is forked while another
-thread holds one finds it held for ever, by a thread that it has not got, and never writes.
-https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_across_a_fork_
+So with SQLite, which keeps a process's own locks in its memory, for all connections to a file: the child would never
+write (https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_across_a_fork_). So with a line of the log
+that is being written: the child would wait with its first line.
 """
 
 import os
