@@ -27,12 +27,12 @@ from calls.corrections import (
 from calls.errors import CallwiseError
 from crm import jobs
 from crm.access import Permission, Viewer, visible_calls
+from crm.analyses import analysis_of
 from crm.audit import Action, note
 from crm.calls import NoSuchCall
 from crm.erased import is_erased
 from crm.people import file_under_contact, leave_chain, match_contact
 from crm.reason_tables import review
-from crm.results import analysis_of
 from crm.reviews import (
     NotUnderstood,
     Review,

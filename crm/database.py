@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from calls.errors import CallwiseError, SettingsError, TransientError
+from crm.forks import UNFORKED
 from crm.sqlite_log import TOO_LONG, LogKeeper
 
 IDLE_S = 1.0
@@ -131,6 +132,11 @@ class Database:
 
     @contextmanager
     def _connect(self) -> Iterator[sa.Connection]:
+        with UNFORKED if self.is_sqlite else nullcontext(), self._connected() as connection:
+            yield connection
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
         try:
             connection = self.engine.connect()
         except sa.exc.DBAPIError as error:

@@ -101,7 +101,7 @@ def words_are_gone() -> sa.ColumnElement[bool]:
 
 
 def what_is_gone(connection: sa.Connection, call_id: UUID) -> str:
-    """What of a call is gone: "call" for one that was erased, "words" where its words are not kept any more, else ""."""
+    """What of a call is gone: "call" for one that was erased, "words" where these alone are not kept, else ""."""
     told = sa.select(is_erased(), sa.and_(call.c.is_sample.is_(False), words_are_gone())).where(call.c.id == call_id)
     found = connection.execute(told).one_or_none()
     if found is None:

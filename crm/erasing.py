@@ -18,8 +18,8 @@ from calls.recording import OWN_KINDS, own_key
 from calls.telling import call_subject, object_subject
 from crm import jobs
 from crm.anonymizing import anonymize_lonely, crm_objects, forget_kept_answers
+from crm.batch_questions import forget_questions
 from crm.batch_tables import batch_question
-from crm.batches import forget_questions
 from crm.bulk import among
 from crm.database import insert
 from crm.erased import doom, erased_among, mark_of

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from calls.pipeline import TERMINAL_STAGES
 from calls.recording import OWN_KINDS, own_key
 from crm import jobs
-from crm.batches import forget_questions
+from crm.batch_questions import forget_questions
 from crm.bulk import among
 from crm.database import insert
 from crm.erased import doom, is_erased

@@ -15,12 +15,13 @@ from calls.redaction import SensitiveFinder, find_sensitive
 from calls.timing import Timing
 from calls.transcript import Speaker, Turn, Utterance, group_turns, turns_of
 from crm.access import Viewer
+from crm.analyses import analysis_of
 from crm.call_lines import CallLine, label_of
 from crm.calls import NoSuchCall
 from crm.findings import recall
 from crm.one_call_rows import WholeRow, read_labels, read_recording, read_said, read_whole
 from crm.redacted import is_redacted, shown_call
-from crm.results import GIVEN, analysis_of
+from crm.results import GIVEN
 from crm.reviews import Review, reviews_of
 from crm.taxonomies import known_successors
 

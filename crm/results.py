@@ -2,21 +2,22 @@
 CRM.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from calls.analysis import Analysis, AnsweredBy, Evidence, NextStep, Outcome, Sentiment, SkippedFeature
+from calls.analysis import Analysis, AnsweredBy, SkippedFeature
 from calls.corrections import Field
 from calls.errors import TerminalError
 from calls.pipeline import Lane
 from calls.recording import Direction, ObjectRef
 from calls.sides import Sides
 from calls.transcript import Speaker, Utterance, Word
+from crm.analyses import analysis_columns, skipped_rows, write_analysis
 from crm.people import file_under_contact, leave_chain, link_into_chain, match_contact
 from crm.reason_tables import review
 from crm.tables import call, call_analysis, job, recording, transcript, utterance
@@ -81,11 +82,8 @@ _CUSTOMER = (
     .where(call.c.id == _OF_CALL)
     .with_for_update(of=call)
 )
-_PAST = {
-    table: sa.update(table).where(table.c.call_id == _OF_CALL, table.c.is_current)
-    for table in (transcript, call_analysis)
-}
-_NEW = {table: sa.insert(table) for table in (transcript, utterance, call_analysis)}
+_PAST = sa.update(transcript).where(transcript.c.call_id == _OF_CALL, transcript.c.is_current)
+_NEW = {table: sa.insert(table) for table in (transcript, utterance)}
 
 
 @dataclass(frozen=True)
@@ -199,9 +197,10 @@ def save_transcript(connection: sa.Connection, work: Work, given: NewTranscript,
         "created_at": now,
         "agent_channel": given.sides.agent_channel,
         "turn_count": given.sides.turn_count,
-        "skipped": _features([*given.skipped, *given.sides.doubts]),
+        "skipped": skipped_rows([*given.skipped, *given.sides.doubts]),
     }
-    _retire(connection, transcript, work.call_id, work.transcript_revision)
+    if work.transcript_revision:
+        connection.execute(_PAST, {"of_call": work.call_id, "is_current": False})
     connection.execute(_NEW[transcript], row | asdict(given.sides.timing))
     if given.sides.utterances:
         rows = [_utterance_row(transcript_id, seq, said) for seq, said in enumerate(given.sides.utterances)]
@@ -270,61 +269,6 @@ def save_analysis(
     write_analysis(connection, row)
 
 
-def write_analysis(connection: sa.Connection, row: Mapping[str, Any]) -> None:
-    """Store this row of `call_analysis` and make it the current one of its call: every revision comes through here."""
-    if row["revision"] > 1:
-        connection.execute(_PAST[call_analysis], {"of_call": row["call_id"], "is_current": False})
-    connection.execute(_NEW[call_analysis], row)
-
-
-def analysis_columns(given: Analysis) -> dict[str, Any]:
-    """The columns of `call_analysis` that hold what was understood."""
-    return {
-        "headline": given.headline,
-        "summary": given.summary,
-        "summary_kind": given.summary_kind,
-        "subject": given.subject,
-        "reason_code": given.reason_code,
-        "reason_confidence": given.reason_confidence,
-        "secondary_reason_codes": list(given.secondary_reason_codes),
-        "outcome": given.outcome,
-        "is_resolved": given.is_resolved,
-        "next_steps": [
-            {"text": step.text, "owner": step.owner, "due_on": step.due_on.isoformat() if step.due_on else None}
-            for step in given.next_steps
-        ],
-        "evidence": [asdict(quoted) for quoted in given.evidence],
-        "answers": dict(given.answers),
-        "skipped": _features(given.skipped),
-        "sentiment_customer": given.sentiment.overall,
-        "sentiment_customer_start": given.sentiment.start,
-        "sentiment_customer_end": given.sentiment.end,
-    }
-
-
-def analysis_of(row: Mapping[str, Any]) -> Analysis:
-    """What `analysis_columns` made a row of `call_analysis` of."""
-    return Analysis(
-        headline=row["headline"],
-        summary=row["summary"],
-        summary_kind=row["summary_kind"],
-        subject=row["subject"],
-        reason_code=row["reason_code"],
-        reason_confidence=row["reason_confidence"],
-        secondary_reason_codes=tuple(row["secondary_reason_codes"]),
-        outcome=Outcome(row["outcome"]),
-        is_resolved=row["is_resolved"],
-        next_steps=tuple(
-            NextStep(step["text"], step["owner"], date.fromisoformat(step["due_on"]) if step["due_on"] else None)
-            for step in row["next_steps"]
-        ),
-        evidence=tuple(Evidence(item["field"], item["turn"], item["quote"]) for item in row["evidence"]),
-        answers=row["answers"],
-        skipped=tuple(SkippedFeature(item["feature"], item["code"]) for item in row["skipped"]),
-        sentiment=Sentiment(row["sentiment_customer_start"], row["sentiment_customer_end"], row["sentiment_customer"]),
-    )
-
-
 def file_call(connection: sa.Connection, call_id: UUID) -> None:
     """Put the call where a CRM user looks for it: with its customer, behind the customer's earlier call.
 
@@ -347,17 +291,8 @@ def file_call(connection: sa.Connection, call_id: UUID) -> None:
     link_into_chain(connection, call_id, contact_id, row.happened_at)
 
 
-def _retire(connection: sa.Connection, table: sa.Table, call_id: UUID, latest: int) -> None:
-    if latest:
-        connection.execute(_PAST[table], {"of_call": call_id, "is_current": False})
-
-
 def _translation(said: Sequence[Utterance] | None) -> list[list[object]] | None:
     return None if said is None else [[one.channel, one.start_s, one.end_s, one.text] for one in said]
-
-
-def _features(skipped: Sequence[SkippedFeature]) -> list[dict[str, str]]:
-    return [asdict(item) for item in skipped]
 
 
 def _utterance_row(transcript_id: UUID, seq: int, said: Utterance) -> dict[str, Any]:

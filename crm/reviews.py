@@ -13,8 +13,9 @@ from calls.corrections import OF_ANALYSIS, Field, under_reason, with_word
 from calls.errors import CallwiseError
 from calls.reasons import Taxonomy
 from crm import jobs
+from crm.analyses import analysis_columns, analysis_of, write_analysis
 from crm.reason_tables import review
-from crm.results import Work, analysis_columns, analysis_of, write_analysis
+from crm.results import Work
 from crm.tables import call, call_analysis
 from crm.taxonomies import current_taxonomy, known_successors
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
 
+from crm.forks import UNFORKED
+
 # A page that several batches write goes into the database once: the log grows to so many pages, 64 MB, in place of
 # SQLite's 1000.
 LONG = 4000
@@ -52,7 +54,7 @@ class LogKeeper:
     def _write(self) -> None:
         address = f"{self._database.as_uri()}?mode=rw"
         # A full disk, say: those who write will meet it, and tell.
-        with suppress(sqlite3.Error), closing(sqlite3.connect(address, uri=True)) as connection:
+        with UNFORKED, suppress(sqlite3.Error), closing(sqlite3.connect(address, uri=True)) as connection:
             for _ in range(_ROUNDS):
                 # PASSIVE keeps nobody from reading or writing.
                 is_busy, page_count, written_count = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

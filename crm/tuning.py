@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from calls.analysis import Analysis
 from calls.recording import Direction
 from calls.transcript import Utterance
-from crm.results import analysis_of, current_transcript
+from crm.analyses import analysis_of
+from crm.results import current_transcript
 from crm.reviews import corrected_calls, current_analysis
 from crm.tables import call
 

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from calls.errors import CallwiseError
+from crm.forks import UNFORKED
 
 _LONGEST = 400
 _WITHHELD = "[withheld]"
@@ -46,12 +47,21 @@ def set_up_logs(level: str = "info", *, as_json: bool | None = None) -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _Lines(sys.stderr),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True
     )
+
+
+class _Lines(structlog.WriteLogger):
+    def msg(self, message: str) -> None:
+        with UNFORKED:
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def show_where_it_broke(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

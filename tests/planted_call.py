@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from calls.recording import OWN_KINDS, own_key
 from crm.awaited import Awaited, await_objects
-from crm.batches import NewQuestion, put_question
+from crm.batch_questions import NewQuestion, put_question
 from crm.handover_tables import crm_link
 from crm.heard_pieces import keep_answer
 from crm.intake import note_unreadable

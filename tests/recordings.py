@@ -13,9 +13,9 @@ WHOLE_CALL = Path(samples.__file__).parent / "recordings" / "01-dishwasher-is-la
 
 
 @cache
-def two_voices() -> ChannelAudio:
-    """The first 20 s of a two-channel call: both channels speak."""
-    return ChannelAudio(decode(WHOLE_CALL).audio.samples[:, : 20 * SPEECH_RATE_HZ].copy())
+def two_voices(duration_s: int = 14) -> ChannelAudio:
+    """The beginning of a two-channel call: both channels speak, one after the other; each twice in 20 s."""
+    return ChannelAudio(decode(WHOLE_CALL).audio.samples[:, : duration_s * SPEECH_RATE_HZ].copy())
 
 
 def one_voice() -> ChannelAudio:
@@ -24,8 +24,8 @@ def one_voice() -> ChannelAudio:
 
 
 def second_channel_only() -> ChannelAudio:
-    """Two channels, of which the first is silent."""
-    both = two_voices().samples
+    """Two channels, of which the first is silent, and the second speaks twice."""
+    both = two_voices(20).samples
     return ChannelAudio(np.stack([np.zeros_like(both[1]), both[1]]))
 
 

@@ -1,11 +1,13 @@
 """Tiny Whisper checkpoints that always hear the same words, for both libraries, made without a network.
 
 A true checkpoint cannot be fetched in a test. These have Whisper's architecture, files and tokens, but their decoder is
-a chain: each token leads to the next one of the script, whatever is heard. So everything around the weights is tested
-as it is: loading, windows, language detection, decoding with its rules, word times, mapping back to the recording.
+a chain: each token leads to the next one of the script, whatever is heard, and listens to the script's moment. So
+everything around the weights is tested as it is: loading, windows, language detection, decoding with its rules, word
+times, mapping back to the recording.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
@@ -14,13 +16,16 @@ from typing import Any
 
 Segment = tuple[float, float, str]
 
-DEFAULT_SCRIPT: tuple[Segment, ...] = ((0.0, 1.8, " Thank you for calling, how can I help?"),)
+DEFAULT_SCRIPT: tuple[Segment, ...] = ((0.0, 8.0, " Thank you for calling, how can I help?"),)
 
 _VOCABULARY_SIZE = 51865
 _TEXT_CONTEXT = 448
-_HEAR_STRENGTH = 0.05
 _TOKEN_STRENGTH = 8.0
 _NEXT_STRENGTH = 100.0
+_HEAR_STRENGTH = 4.0
+_FRAME_S = 0.02
+# Waves shorter than half a second make of a look at a moment a peak that the smoothing of word times takes away.
+_LONGEST_WAVE_LEFT_OUT_S = 0.5
 
 
 def write_checkpoint(path: Path, script: Sequence[Segment] = DEFAULT_SCRIPT, *, language: str = "en") -> Path:
@@ -48,13 +53,13 @@ def write_checkpoint(path: Path, script: Sequence[Segment] = DEFAULT_SCRIPT, *, 
         n_text_head=1,
         n_text_layer=1,
     )
-    torch.manual_seed(0)
     model = Whisper(sizes)
     with torch.no_grad():
-        for name, weights in model.decoder.named_parameters():
+        for name, weights in model.named_parameters():
             if "ln" not in name:
-                weights.normal_(0, _HEAR_STRENGTH if "cross_attn" in name and "out" not in name else 1e-4)
+                weights.zero_()
         _write_chain(model.decoder, following, axes)
+        _write_hearing(model, {axes[token]: moment for token, moment in _moments(tokenizer, script).items()})
     weights_by_name = {name: weights.half() for name, weights in model.state_dict().items()}
     torch.save({"dims": asdict(sizes), "model_state_dict": weights_by_name}, path)
     return path
@@ -63,9 +68,9 @@ def write_checkpoint(path: Path, script: Sequence[Segment] = DEFAULT_SCRIPT, *, 
 def _chain(tokenizer: Any, script: Sequence[Segment], language: str) -> dict[int, int]:
     """What follows each token, from the start of a transcript to its end."""
     spoken: list[int] = []
-    for start_s, end_s, text in script:
-        first, last = (tokenizer.timestamp_begin + round(moment / 0.02) for moment in (start_s, end_s))
-        spoken += [first, *tokenizer.encode(text), last]
+    for segment in script:
+        first, last = (tokenizer.timestamp_begin + round(moment / _FRAME_S) for moment in segment[:2])
+        spoken += [first, *tokenizer.encode(segment[2]), last]
     if len(set(spoken)) != len(spoken):
         raise ValueError("a token comes twice in the script")
     chain = [tokenizer.sot, tokenizer.to_language_token(language), tokenizer.transcribe, *spoken, tokenizer.eot]
@@ -77,20 +82,48 @@ def _chain(tokenizer: Any, script: Sequence[Segment], language: str) -> dict[int
     }
 
 
+def _moments(tokenizer: Any, script: Sequence[Segment]) -> dict[int, float]:
+    """The moment (seconds of the window) that is listened to after each token: where the next one is heard."""
+    moments: dict[int, float] = {}
+    before = tokenizer.no_timestamps
+    for start_s, end_s, text in script:
+        tokens = tokenizer.encode(text)
+        for number, token in enumerate(tokens):
+            moments[before] = start_s + (number + 0.5) / len(tokens) * (end_s - start_s)
+            before = token
+        moments[before] = end_s
+    return moments
+
+
 def _write_chain(decoder: Any, following: dict[int, int], axes: dict[int, int]) -> None:
     """Each token is an axis of its own; the one layer's feed-forward part turns a token's axis into the next one's."""
-    decoder.token_embedding.weight.zero_()
-    decoder.positional_embedding.zero_()
     for token, axis in axes.items():
         decoder.token_embedding.weight[token, axis] = _TOKEN_STRENGTH
     into, _, out = decoder.blocks[0].mlp
-    into.weight.zero_()
     # After the layer's normalisation the token's own axis is near sqrt(width), all others are below zero: one passes.
     into.bias.fill_(-1.0)
-    out.weight.zero_()
     for unit, (token, next_token) in enumerate(following.items()):
         into.weight[unit, axes[token]] = 1.0
         out.weight[axes[next_token], unit] = _NEXT_STRENGTH
+
+
+def _write_hearing(model: Any, moments: dict[int, float]) -> None:
+    """What the encoder tells of a frame is its place; a token's axis asks for the place of its moment.
+
+    So words lie at the same times whatever the library and the processor round.
+    """
+    import torch
+
+    hearing = model.decoder.blocks[0].cross_attn
+    places = model.encoder.ln_post(model.encoder.positional_embedding)
+    width = places.shape[1]
+    hearing.key.weight.fill_diagonal_(1.0)
+    wave_s = 2 * math.pi * _FRAME_S * 10_000 ** (torch.arange(width // 2) / (width // 2 - 1))
+    is_kept = (wave_s > _LONGEST_WAVE_LEFT_OUT_S).repeat(2)
+    for axis, moment in moments.items():
+        hearing.query.weight[:, axis] = _HEAR_STRENGTH * is_kept * places[round(moment / _FRAME_S)]
+    # Normalised, the axes of all other tokens are a little below zero.
+    hearing.query.bias.copy_(hearing.query.weight.sum(1) / math.sqrt(width - 1))
 
 
 def convert_checkpoint(checkpoint: Path, folder: Path) -> Path:

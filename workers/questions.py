@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from crm import batches
+from crm import batch_questions
 from crm.database import Database
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ class StoredQuestions:
         from engines.batched_requests import KeptQuestion, read_kept
 
         with self.database.read() as connection:
-            row = batches.find_question(connection, f"{self.subject}/{key}")
+            row = batch_questions.find_question(connection, f"{self.subject}/{key}")
         if row is None:
             return None
         return KeptQuestion(read_kept(row.answer) if row.answer else None, row.is_sent, row.is_given_up)
 
     def put(self, question: "Question") -> None:
         """See Questions."""
-        row = batches.NewQuestion(
+        row = batch_questions.NewQuestion(
             key=f"{self.subject}/{question.key}",
             deployment=question.deployment,
             body=question.body,
@@ -45,4 +45,4 @@ class StoredQuestions:
             max_output_tokens=question.max_output_tokens,
         )
         with self.database.write() as connection:
-            batches.put_question(connection, self.call_id, row, now=datetime.now(UTC))
+            batch_questions.put_question(connection, self.call_id, row, now=datetime.now(UTC))

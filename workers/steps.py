@@ -19,7 +19,7 @@ import structlog
 from calls.errors import CallwiseError, NotYet, Paced, SetupBroken, TerminalError, TransientError
 from calls.pipeline import FETCH, RECLASSIFY, Step
 from crm import jobs, results
-from crm.batches import forget_questions
+from crm.batch_questions import forget_questions
 from crm.reclassify import note_ended
 from workers.fetching import fetch
 from workers.parts import Parts, Write

@@ -19,6 +19,7 @@ from calls.errors import CallwiseError
 from calls.pipeline import QUEUES, Lane, Step
 from crm import batches, waiting
 from crm.database import Database
+from crm.forks import UNFORKED
 from runtime.settings import Settings
 from runtime.wiring import Wiring
 from workers.strokes import due, strokes
@@ -203,18 +204,22 @@ class EmbeddedSweep:
         while not self._ended.wait(EMBEDDED_SWEEP_S):
             count += 1
             try:
-                sweep(self._wired.database, self._app, backfill_limit=drip_now(self._wired.settings, EMBEDDED_SWEEP_S))
-                if count % sweeps_per_poll == 0:
-                    # A server that takes its time must not hold up the sweep.
-                    self._app.send_task("work.batches", queue="language", ignore_result=True)
-                for one in due(rounds, count, EMBEDDED_SWEEP_S):
-                    self._app.send_task(one.task, queue="language", ignore_result=True)
-                if count % sweeps_per_roll_up == 0:
-                    roll_up(self._wired)
-                    wake_parked(self._wired)
-                    if pool.is_stuck():
-                        log.error("pool_stuck")
-                        _die()
+                # A process of the pool that is forked meanwhile would find whatever is locked here locked for ever.
+                with UNFORKED:
+                    sweep(
+                        self._wired.database, self._app, backfill_limit=drip_now(self._wired.settings, EMBEDDED_SWEEP_S)
+                    )
+                    if count % sweeps_per_poll == 0:
+                        # A server that takes its time must not hold up the sweep.
+                        self._app.send_task("work.batches", queue="language", ignore_result=True)
+                    for one in due(rounds, count, EMBEDDED_SWEEP_S):
+                        self._app.send_task(one.task, queue="language", ignore_result=True)
+                    if count % sweeps_per_roll_up == 0:
+                        roll_up(self._wired)
+                        wake_parked(self._wired)
+                        if pool.is_stuck():
+                            log.error("pool_stuck")
+                            _die()
             except CallwiseError as error:
                 log.warning("sweep_postponed", code=error.code)
             except Exception:

@@ -12,7 +12,7 @@ from calls.prompts import PROMPT_VERSION
 from calls.redaction import find_in_turns, mark_turns, redact_turns
 from calls.transcript import take_turns
 from crm import results
-from crm.batches import forget_questions
+from crm.batch_questions import forget_questions
 from crm.findings import save_findings
 from crm.reclassify import KEPT_BY_PERSON, note_ended, settle
 from crm.review_examples import with_reviewed_calls

@@ -41,7 +41,7 @@ def test_flac_keeps_every_sample() -> None:
 
 
 def test_only_speech_is_sent_and_each_channel_by_itself(openai_server: OpenAIServer) -> None:
-    audio = two_voices()
+    audio = two_voices(20)
     hear(engine(openai_server, "whisper-1"), audio)
     expected = [
         np.concatenate([audio.samples[channel, round(a * 16_000) : round(b * 16_000)] for a, b in spans])
@@ -86,7 +86,7 @@ def test_times_beyond_the_piece_stay_in_its_last_stretch(openai_server: OpenAISe
 
 
 def test_a_model_without_times_is_asked_turn_by_turn(openai_server: OpenAIServer) -> None:
-    audio = two_voices()
+    audio = two_voices(20)
     openai_server.reply_always(lambda request: says(f"{request.audio_s:.1f} seconds")(request))
     heard, _ = hear(engine(openai_server, "gpt-4o-transcribe"), audio)
     assert len(openai_server.requests) == len(heard.utterances) >= 3
@@ -189,7 +189,7 @@ def test_what_was_answered_before_a_failure_is_charged_all_the_same(openai_serve
     charges: list[Charge] = []
     openai_server.reply(says("One."), says("Two."), fails(500))
     with pytest.raises(TransientError):
-        engine(openai_server, "gpt-4o-transcribe").transcribe(two_voices(), SpeechHints(), charges.append)
+        engine(openai_server, "gpt-4o-transcribe").transcribe(two_voices(20), SpeechHints(), charges.append)
     answered = len(openai_server.requests) - 1
     assert len(charges) == answered >= 2
 

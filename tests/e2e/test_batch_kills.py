@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from crm import batches
+from crm import batch_questions
 from crm.batch_tables import batch_question, language_batch
 from crm.tables import paid_request
 from tests.seeds import seed_call, seed_taxonomy
@@ -25,8 +25,8 @@ def put_questions(database, count):
         for number in range(count):
             call_id = seed_call(connection, stage="transcribed", with_analysis=False, said=None)
             messages = '[{"role": "user", "content": "hello"}]'
-            question = batches.NewQuestion(f"q{number}", "openai/gpt-5.4-mini", SCHEMA, messages, 100)
-            batches.put_question(connection, call_id, question, now=datetime.now(UTC))
+            question = batch_questions.NewQuestion(f"q{number}", "openai/gpt-5.4-mini", SCHEMA, messages, 100)
+            batch_questions.put_question(connection, call_id, question, now=datetime.now(UTC))
 
 
 def tend(database, server, moment):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from calls.errors import InBatch, TransientError, UnusableAnswer
 from calls.pipeline import UNDERSTAND, Lane
 from calls.prices import Price
-from crm import batches, jobs, waiting
+from crm import batch_questions, batches, jobs, waiting
 from crm.batch_tables import batch_prompt, batch_question, language_batch
 from crm.tables import job, paid_request
 from engines.batched_requests import BatchedRequests
@@ -230,7 +230,7 @@ def test_what_an_expired_or_cancelled_batch_left_unanswered_goes_in_the_next_one
 def test_a_question_that_no_batch_answers_is_asked_directly_in_the_end(lane, shelf, openai_server):
     call_id = lane.call()
     lane.ask(call_id)
-    for _ in range(batches.MOST_MISSES):
+    for _ in range(batch_questions.MOST_MISSES):
         tend(lane.work())
         shelf.end(fate=lambda _, request: fails(500, "server_error")(request))
         tend(lane.work())
@@ -256,7 +256,7 @@ def test_an_error_against_which_nothing_helps_is_the_one_that_a_direct_question_
 
 def test_a_full_queue_of_the_servers_is_waited_for_and_held_against_no_question(lane, shelf):
     lane.ask(lane.call())
-    for _ in range(batches.MOST_MISSES + 1):
+    for _ in range(batch_questions.MOST_MISSES + 1):
         shelf.refusals.append("token_limit_exceeded")
         tend(lane.work())
         tend(lane.work())
@@ -379,8 +379,8 @@ def test_questions_go_with_the_analysis_and_an_answer_that_comes_later_is_still_
     lane.ask(late)
     tend(lane.work())
     with lane.database.write() as connection:
-        batches.forget_questions(connection, answered)
-        batches.forget_questions(connection, late)
+        batch_questions.forget_questions(connection, answered)
+        batch_questions.forget_questions(connection, late)
     [left] = lane.rows(batch_question)
     assert (left.call_id, left.messages) == (late, None)
     shelf.end()

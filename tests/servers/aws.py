@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import boto3
@@ -21,6 +22,7 @@ class Aws:
     access_key: str = "test"
     secret_key: str = "test"
 
+    @cache  # noqa: B019 - there is one server, and to make a client takes a tenth of a second
     def client(self, service: str) -> Any:
         """A boto3 client of `s3` or `sqs`."""
         return boto3.session.Session().client(
