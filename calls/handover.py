@@ -33,6 +33,7 @@ class State(StrEnum):
 
 NOT_APPROVED = "not_approved"
 DEMO_RESULT = "demo_result"
+WORDS_GONE = "words_gone"
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ _DOUBTS = {
 _HANDOVERS = {
     "not_approved": "somebody has to approve the summary first",
     "demo_result": "a demonstration engine wrote it",
+    "words_gone": "its words are not kept any more",
     "rate_limited": "the limit of requests there is reached",
     "wrong_credentials": "it refuses the credentials that are set",
     "no_permission": "its user may not do this there",

@@ -13,11 +13,12 @@ from uuid import UUID
 import structlog
 
 from calls.errors import SetupBroken, TransientError
-from calls.handover import State, first_state, payload_hash
+from calls.handover import WORDS_GONE, State, first_state, payload_hash
 from crm import handover_claims, handover_queue
 from crm.calls import NoSuchCall
 from crm.crm_links import Entity, link, unlink
 from crm.database import Database
+from crm.erased import what_is_gone
 from crm.handover import Handed, call_link, handed_call, ids_in
 from crm.handover_claims import Claim
 from crm.reviews import NotUnderstood
@@ -129,6 +130,9 @@ def _read(work: HandoverWork, claims: Sequence[Claim]) -> list[tuple[Claim, Hand
                 is_approved=handed.is_approved,
                 rules=handovers.rules,
             )
+            if what_is_gone(connection, one.call_id):
+                # Their time was over while it waited: a CRM keeps the summary that it has.
+                told = State.LEFT, WORDS_GONE
             if told is None or told[0] is not State.WAITING:
                 others.append((one, told))
             else:

@@ -21,7 +21,7 @@ from crm.database import Database
 from crm.destinations import destinations_document
 from crm.handover_status import NotApproved, ask_for, failed_handovers, resume, standings
 from crm.handover_tables import crm_link, handover
-from crm.tables import agent, call
+from crm.tables import agent, call, transcript
 from runtime.handover import Handovers
 from runtime.settings import Settings
 from runtime.settings_outgoing import HandoverSettings, HubSpotSettings, SalesforceSettings, WebhookSettings
@@ -471,6 +471,18 @@ def test_people_are_found_there_once_and_looked_for_again_when_they_are_gone(cen
     assert centre.tend() == 0
     assert centre.tend(31) == 1
     assert centre.org.org.tasks[str(third)]["WhoId"] == "003B"
+
+
+def test_a_call_whose_words_are_deleted_while_it_waits_is_not_sent(centre):
+    centre.begin("webhook")
+    centre.receiver.trouble(webhook_receiver.Trouble(500))
+    call_id = centre.seed()
+    centre.tend()
+    with centre.database.write() as connection:
+        connection.execute(sa.update(transcript).values(recording_id=None))
+    centre.tend(3600)
+    assert (len(centre.receiver.came), centre.receiver.taken) == (1, {})
+    assert centre.state(call_id, "hook") is State.LEFT
 
 
 def test_a_call_of_another_customer_is_not_filed_with_whoever_called(centre):
