@@ -270,11 +270,16 @@ def _names(connection: sa.Connection, column: sa.Column[Any], *conditions: sa.Co
 
 def key_of(line: CallLine | sa.Row[Any]) -> str:
     """The key of the page behind this call: of a line, or of whatever else has its `happened_at` and `id`."""
-    return f"{line.happened_at.astimezone(UTC).strftime('%Y%m%dT%H%M%S.%f')}-{line.id.hex}"
+    return key_at(line.happened_at, line.id)
+
+
+def key_at(moment: datetime, identity: UUID) -> str:
+    """The key of the page behind whatever stands at this place in a list by time and id."""
+    return f"{moment.astimezone(UTC).strftime('%Y%m%dT%H%M%S.%f')}-{identity.hex}"
 
 
 def position_of(key: str) -> sa.Tuple:
-    """The place in a list by (happened_at, id) that a page's key names. Raises WrongQuery."""
+    """The place in a list by time and id that a page's key names. Raises WrongQuery."""
     moment, _, hexed = key.partition("-")
     try:
         happened_at = datetime.strptime(moment, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)

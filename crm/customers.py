@@ -12,7 +12,7 @@ from calls.reasons import INSUFFICIENT, OTHER
 from calls.redaction import SensitiveFinder, find_sensitive
 from crm.access import Viewer, visible_calls
 from crm.call_lines import CallLine, label_of, line_of, select_lines
-from crm.calls import CallPage, NoSuchCall, key_of, position_of
+from crm.calls import CallPage, NoSuchCall, key_at, key_of, position_of
 from crm.customer_words import has_digits, has_name, has_words
 from crm.reason_tables import reason_successor
 from crm.redacted import is_redacted, sees_names, shown_line, shown_number, shown_text
@@ -69,10 +69,12 @@ class ReasonOfCustomer:
 
 @dataclass(frozen=True)
 class CustomerPage:
-    """Customers in order of their latest visible call, newest first; `has_more` says that the words fit others, too."""
+    """Customers in order of their latest visible call, newest first; `next_key` is the key of the page behind it, None
+    on the last one.
+    """
 
     customers: tuple[Customer, ...]
-    has_more: bool
+    next_key: str | None
 
 
 def customer_in_full(
@@ -91,25 +93,19 @@ def find_customers(
     words: str = "",
     *,
     limit: int = 50,
+    after: str = "",
     find: SensitiveFinder = find_sensitive,
 ) -> CustomerPage:
-    """Customers whose name, account, e-mail address or number has these words in it; "": those who called last.
+    """Customers whose name, account, e-mail address or number has these words in it, "": all, from behind `after` on.
 
-    Of more than _MATCHES that fit, which are shown is left open: the words have to say more.
+    Of more than _MATCHES that fit, which are shown is left open: the words have to say more. Raises WrongQuery.
     """
     words = words.strip()
     digits = "".join(letter for letter in words if letter.isdigit())
     # What fits either of them is wanted.
     fits: list[list[sa.ColumnElement[bool]]] = []
     if not words:
-        latest = (
-            sa.select(call.c.contact_id)
-            .where(call.c.contact_id.is_not(None), visible_calls(viewer))
-            .order_by(call.c.happened_at.desc(), call.c.id.desc())
-            .limit(_MATCHES)
-            .subquery()
-        )
-        fits.append([contact.c.id.in_(sa.select(latest.c.contact_id))])
+        fits.append([contact.c.id.in_(_who_called_last(connection, viewer, limit + 1, after))])
     elif len(digits) >= 3 and not any(letter.isalpha() for letter in words):
         fits.append([has_digits(viewer, contact.c.phone_e164, digits)])
     elif sees_names(viewer):
@@ -125,10 +121,33 @@ def find_customers(
         sa.select(sa.select(contact.c.id).where(*one, its_calls.exists()).limit(_MATCHES).subquery().c.id)
         for one in fits
     ]
-    found = _select_customers(viewer).where(contact.c.id.in_(sa.union(*matches)) if matches else sa.false())
-    rows = connection.execute(found.order_by(sa.desc("last_call_at"), contact.c.id).limit(limit + 1)).all()
+    found = (
+        _select_customers(viewer)
+        .where(contact.c.id.in_(sa.union(*matches)) if matches else sa.false())
+        .subquery("found")
+    )
+    in_order = sa.select(found).order_by(found.c.last_call_at.desc(), found.c.id.desc()).limit(limit + 1)
+    if after:
+        in_order = in_order.where(sa.tuple_(found.c.last_call_at, found.c.id) < position_of(after))
+    rows = connection.execute(in_order).all()
     customers = tuple(_shown(viewer, Customer(**row._mapping), find) for row in rows[:limit])
-    return CustomerPage(customers, len(rows) > limit)
+    last = rows[limit - 1] if len(rows) > limit else None
+    return CustomerPage(customers, None if last is None else key_at(last.last_call_at, last.id))
+
+
+def _who_called_last(connection: sa.Connection, viewer: Viewer, count: int, after: str) -> list[UUID]:
+    """The ids of the `count` customers behind that key, by their latest visible call."""
+    later = call.alias()
+    is_latest = ~sa.exists().where(
+        later.c.contact_id == call.c.contact_id,
+        visible_calls(viewer, later),
+        sa.tuple_(later.c.happened_at, later.c.id) > sa.tuple_(call.c.happened_at, call.c.id),
+    )
+    latest = sa.select(call.c.contact_id).where(call.c.contact_id.is_not(None), visible_calls(viewer), is_latest)
+    if after:
+        latest = latest.where(sa.tuple_(call.c.happened_at, call.c.contact_id) < position_of(after))
+    in_order = latest.order_by(call.c.happened_at.desc(), call.c.contact_id.desc()).limit(count)
+    return list(connection.execute(in_order).scalars())
 
 
 def calls_of_customer(

@@ -29,13 +29,14 @@ def customers(
     viewer: ApiViewer,
     text: Annotated[Words, Query(description="Part of a name, an account or a number.")] = "",
     limit: Annotated[int, Query(ge=1, le=100, description="Customers at once.")] = 50,
+    after: After = "",
 ) -> Response:
-    """Customers by name, account or number; without words, those who called last. There are no further pages: where
-    `has_more` says that others fit, too, more words find them.
+    """Customers by name, account or number, those who called last first; without words, all. Where words fit more than
+    500, some of them: more words find the others.
     """
     with site.wiring.database.read() as connection:
-        page = find_customers(connection, viewer, text.strip(), limit=limit, find=site.wiring.redaction)
-    return answer({"customers": [_customer(one) for one in page.customers], "has_more": page.has_more})
+        page = find_customers(connection, viewer, text.strip(), limit=limit, after=after, find=site.wiring.redaction)
+    return answer({"customers": [_customer(one) for one in page.customers], "next": page.next_key})
 
 
 @router.get(

@@ -45,12 +45,12 @@ class Customer(Model):
 
 
 class CustomerList(Model):
-    """Customers in order of their latest call; `has_more`: the words fit others, too."""
+    """Customers in order of their latest call; `next` is the key of the page behind these, null on the last one."""
 
-    model_config = example({"customers": [_CUSTOMER], "has_more": False})
+    model_config = example({"customers": [_CUSTOMER], "next": None})
 
     customers: list[Customer]
-    has_more: bool
+    next: str | None
 
 
 class ReasonOfCustomer(Model):

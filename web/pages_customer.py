@@ -15,16 +15,21 @@ from web.site import OurSite
 from web.timeline import draw_moods
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.READ_CALLS))])
+After = Annotated[str, Query(max_length=100)]
 _AT_ONCE = 50
 _MOODS_SHOWN = 12
 
 
 @router.get("/customers")
-def customers_page(request: Request, site: OurSite, visitor: PageVisitor, text: Words = "") -> Response:
-    """Customers by name, account or number; without words those who called last."""
+def customers_page(
+    request: Request, site: OurSite, visitor: PageVisitor, text: Words = "", after: After = ""
+) -> Response:
+    """Customers by name, account or number, those who called last first; without words all."""
     with site.wiring.database.read() as connection:
-        page = find_customers(connection, visitor.viewer, text.strip(), limit=_AT_ONCE, find=site.wiring.redaction)
-    context = {"visitor": visitor, "page": page, "text": text, "sees_names": sees_names(visitor.viewer)}
+        page = find_customers(
+            connection, visitor.viewer, text.strip(), limit=_AT_ONCE, after=after, find=site.wiring.redaction
+        )
+    context = {"visitor": visitor, "page": page, "text": text, "after": after, "sees_names": sees_names(visitor.viewer)}
     return site.templates.TemplateResponse(request, "customers.html", context)
 
 
@@ -34,7 +39,7 @@ def customer_page(
     site: OurSite,
     visitor: PageVisitor,
     contact_id: UUID,
-    after: Annotated[str, Query(max_length=100)] = "",
+    after: After = "",
 ) -> Response:
     """One customer: contact, account, all calls as a timeline, repeated calls by reason."""
     with site.wiring.database.read() as connection:

@@ -112,6 +112,35 @@ def test_nobody_finds_customers_whose_calls_are_not_theirs(shop):
     assert [(one.phone_e164, one.call_count) for one in found.customers] == [(f"…{ROSA[-4:]}", 2)]
 
 
+@pytest.mark.parametrize("words", ["", "0100"])
+@pytest.mark.parametrize("agent_name", [None, "Andrew K"])
+def test_page_by_page_each_customer_comes_once_by_their_latest_call(shop, words, agent_name):
+    """Nine more customers of two calls each, the later ones of three at the same moment."""
+    with shop.write() as connection:
+        for number in range(9):
+            for hours in (number // 3 + 2, 300 + number):
+                seed_call(
+                    connection,
+                    agent=("Andrew K", "Priya N")[number % 2],
+                    contact_number=f"+1555{number}0100",
+                    said=None,
+                    happened_at=NOW - timedelta(hours=hours),
+                )
+        viewer = agent_viewer(connection, agent_name) if agent_name else OPERATOR
+        pages, after = [], ""
+        while not pages or after:
+            page = find_customers(connection, viewer, words, limit=2, after=after)
+            pages.append(page.customers)
+            after = page.next_key
+        whole = find_customers(connection, viewer, words, limit=100)
+    assert whole.next_key is None
+    found = [one for customers in pages for one in customers]
+    assert tuple(found) == whole.customers
+    assert len(found) == len({one.id for one in found}) == (6 if agent_name else 10 if words else 11)
+    assert [one.last_call_at for one in found] == sorted((one.last_call_at for one in found), reverse=True)
+    assert [len(customers) for customers in pages[:-1]] == [2] * (len(pages) - 1)
+
+
 def test_nobody_finds_by_looking_what_they_are_not_shown(shop):
     """Digits from the middle of a number would tell the whole number, one by one; an analyst is told no names."""
     with shop.read() as connection:
