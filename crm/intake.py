@@ -261,7 +261,7 @@ def _renew(connection: sa.Connection, shared: Shared, arrival: Arrival, call_id:
     # With the content may come what names the call: its id, and who read it.
     conversation = arrival.facts.initial_call_id or before.initial_call_id
     facts = replace(arrival.facts, initial_call_id=conversation)
-    set_facts(connection, call_id, facts, now=now, profile=arrival.profile)
+    set_facts(connection, call_id, facts, now=now, profile=before.profile or arrival.profile)
     return Received(call_id.hex, is_new=True)
 
 

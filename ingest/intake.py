@@ -83,6 +83,7 @@ class Intake:
             answers = insert_ready_batch(connection, untold if arrivals is merging.untold else ready(arrivals))
             if heard or not all(received.is_new for received in answers):
                 new_keys = {a.ref.key for a, received in zip(arrivals, answers, strict=True) if received.is_new}
+                new_keys -= merging.joined
                 # Whoever brought a known one may have died before it looked again.
                 known_keys = {arrival.ref.key for arrival in arrivals} - new_keys
                 merging.retell(connection, heard, known=known_keys, but=new_keys, now=now)

@@ -14,7 +14,7 @@ from engines.objects import ObjectStore
 from ingest.contact_records import Record, read_records
 from ingest.conversations import HEAD_BYTES, MAX_BYTES, facts_of, kind_of
 from ingest.events import Announced
-from ingest.profiles import Profiles, Reading, stem_of, why_no_recording
+from ingest.profiles import PLAIN, Profiles, Reading, sidecar_key, stem_of, why_no_recording
 from ingest.sidecars import MAX_SIDECAR_BYTES
 from ingest.tellings import Concerned, concerned_by, concerned_call
 from ingest.told import NOTHING, Told
@@ -113,7 +113,7 @@ class Looker:
         meta = self.profiles.read_metadata(stored.metadata, tags) if stored.metadata or tags else NOTHING
         if meta != NOTHING:
             subject = object_subject(self.objects.bucket, key)
-            told = Telling("metadata", Rank.METADATA, meta.facts, source_system=meta.source_system)
+            told = Telling("metadata", Rank.METADATA, meta.facts, None, meta.source_system, PLAIN)
             heard.append(Heard(Concerned(subject, keys=(key,)), ToldOf(subject, told)))
         for companion in self.profiles.companions(key, named):
             try:
@@ -138,7 +138,7 @@ class Looker:
         if kind is not None and not self._is_beside_sound(key):
             told = Told(facts_of(key, raw, self.profiles.local), source_system=_SYSTEM_OF_KIND.get(kind))
             reading = self._text_reading(key, kind)
-            tellings = (*self._told_by_object(stored, told), *self._beside(stored, reading))
+            tellings = (*self._told_by_object(stored, told, kind), *self._beside(stored, reading))
             return Looked(announced, stored, reading, True, tellings)
         heard: list[Heard] = self._sidecar(stored, raw[: MAX_SIDECAR_BYTES + 1])
         records = read_records(raw, self.profiles.local) if key.lower().endswith(".json") else []
@@ -149,17 +149,17 @@ class Looker:
         return Looked(announced, tellings=tuple(heard), why_not="beside_recording" if kind else "sidecar")
 
     def _text_reading(self, key: str, kind: str) -> Reading:
-        reading = self.profiles.read_name(key)
+        # As the sound of the same base name is read: a pattern knows one suffix.
+        reading = self.profiles.read_name(sidecar_key(key))
         if reading.profile is not None:
             return reading
         return Reading(kind, _SYSTEM_OF_KIND.get(kind, reading.source_system), reading.facts)
 
-    def _told_by_object(self, stored: StoredObject, told: Told) -> tuple[Heard, ...]:
-        subject = object_subject(self.objects.bucket, stored.ref.key)
-        telling = Telling(
-            stored.ref.key, Rank.SIDECAR, told.facts, stored.last_modified_at, source_system=told.source_system
-        )
-        return (Heard(Concerned(subject, keys=(stored.ref.key,)), ToldOf(subject, telling, stored.ref.etag)),)
+    def _told_by_object(self, stored: StoredObject, told: Told, kind: str | None = None) -> tuple[Heard, ...]:
+        key = stored.ref.key
+        subject = object_subject(self.objects.bucket, key)
+        telling = Telling(key, Rank.SIDECAR, told.facts, stored.last_modified_at, told.source_system, kind)
+        return (Heard(Concerned(subject, keys=(key,)), ToldOf(subject, telling, stored.ref.etag)),)
 
     def _is_beside_sound(self, key: str) -> bool:
         """Whether a recording of the same base name lies beside this text: then the sound is what counts."""
@@ -178,6 +178,7 @@ class Looker:
             companion.told.facts,
             companion.as_of or stored.last_modified_at,
             source_system=companion.told.source_system,
+            profile=companion.profile,
         )
         return [Heard(concerned, ToldOf(concerned.subject, told, stored.ref.etag))]
 
