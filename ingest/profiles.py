@@ -110,7 +110,8 @@ class Profiles:
 
     def read_name(self, key: str) -> Reading:
         """What the name alone says."""
-        profile, found = self._profile_of(key)
+        # A pattern knows one suffix.
+        profile, found = self._profile_of(sidecar_key(key) if key.lower().endswith(_TWO_SUFFIXES) else key)
         if profile is None or found is None:
             return Reading(None, STORAGE, _UNREAD)
         told = storable(profile.read(found, self.local))
@@ -269,7 +270,7 @@ def _suffix(key: str) -> str:
 
 def stem_of(key: str) -> str:
     """The key without its suffix: what a recording and the documents beside it share."""
-    if key[-len(_TWO_SUFFIXES) :].lower() == _TWO_SUFFIXES:
+    if key.lower().endswith(_TWO_SUFFIXES):
         key = key[: -len(SIDECAR_SUFFIX)]
     point = key.rfind(".")
     return key[:point] if key.rfind("/") + 1 < point else key

@@ -378,6 +378,24 @@ def test_a_vcon_and_its_sound_are_one_call_in_whichever_order_they_come(desk, st
         [call_id] = connection.execute(sa.select(tables.call.c.id)).scalars()
     call = desk.call(call_id)
     assert (call.line.stage, call.recording.object_key) == ("done", f"{stem}.wav")
+    system = "vcon" if stem == "x" else "freepbx"
+    assert (call.source_system, call.line.profile) == (system, system)
+    assert (call.line.started_at, call.line.agent) == (
+        datetime(2026, 3, 14, 8, 25, 17, tzinfo=UTC),
+        "Maya Lindqvist",
+    )
+
+
+@pytest.mark.parametrize("order", [("x.wav", "x.json"), ("x.json", "x.wav")])
+def test_a_transcript_beside_its_sound_tells_the_contact_and_nothing_by_accident(desk, order):
+    for key in order:
+        raw = (FIXTURES / "contact_lens.json").read_bytes() if key == "x.json" else two_channel_wav(seconds=3)
+        desk.objects.put(key, raw)
+        desk.announce(key)
+    with desk.database.read() as connection:
+        [row] = connection.execute(sa.select(tables.call)).all()
+    assert (row.source_system, row.external_call_id) == ("connect", "c0ffee00-1111-4222-8333-444455556666")
+    assert (row.profile, row.attributes) == ("contact_lens", {})
 
 
 def test_a_text_waits_for_its_sound_and_for_the_document_that_names_it(desk):
