@@ -120,7 +120,12 @@ def _freepbx(found: Found, local: Locality) -> Told:
     # The unique id begins with the second of the start, in UTC; the date in the name is the server's local time.
     started_at = from_epoch(int(found["epoch"])) or read_stamp(found["date"] + found["time"], local.zone)
     queue = to if kind in {"q", "rg"} else None
-    extension = caller if direction is Direction.OUTBOUND else to
+    is_outbound = direction is Direction.OUTBOUND
+    # The centre's own side, and the other one where that is inside, too.
+    inside = {
+        "extension": caller if is_outbound else "" if queue else to,
+        "to_extension" if is_outbound else "from_extension": to if is_outbound else caller,
+    }
     outside = {"from_number_e164": caller, "to_number_e164": to}
     return tell(
         {"started_at": found["date"]} | {name: text for name, text in outside.items() if not read_extension(text)},
@@ -130,31 +135,38 @@ def _freepbx(found: Found, local: Locality) -> Told:
         to_number_e164=to_number,
         queue_name=queue,
         started_at=started_at,
-        attributes={"extension": extension} if read_extension(extension) and not queue else None,
+        attributes={name: text for name, text in inside.items() if read_extension(text)},
     )
 
 
 def _ringcentral(found: Found, local: Locality) -> Told:
     direction = read_direction(found["direction"])
-    number = read_number(found["phone"], local.region)
-    side = "to_number_e164" if direction is Direction.OUTBOUND else "from_number_e164"
+    phone, side = found["phone"], "to" if direction is Direction.OUTBOUND else "from"
+    is_inside = read_extension(phone) is not None
+    extensions = {"extension": found["extension"], f"{side}_extension": phone if is_inside else ""}
     return tell(
-        {"started_at": found["date"], "direction": found["direction"], side: found["phone"]},
+        {
+            "started_at": found["date"],
+            "direction": found["direction"],
+            f"{side}_number_e164": "" if is_inside else phone,
+        },
         external_call_id=found["id"],
         direction=direction,
         started_at=read_stamp(found["date"] + found["time"], local.zone),
-        attributes={"extension": found["extension"]} if found["extension"] else None,
-        **{side: number},
+        attributes={name: text for name, text in extensions.items() if text},
+        **{f"{side}_number_e164": read_number(phone, local.region)},
     )
 
 
 def _eightbyeight(found: Found, local: Locality) -> Told:
+    phone = found["phone"]
+    is_inside = read_extension(phone) is not None
     return tell(
-        {"from_number_e164": found["phone"], "started_at": found["started"]},
+        {"from_number_e164": "" if is_inside else phone, "started_at": found["started"]},
         external_call_id=f"{found['started']}-{found['call']}",
-        from_number_e164=read_number(found["phone"], local.region),
+        from_number_e164=read_number(phone, local.region),
         started_at=from_epoch(int(found["started"])),
-        attributes={"user_id": found["user"]},
+        attributes={"user_id": found["user"]} | ({"from_extension": phone} if is_inside else {}),
     )
 
 

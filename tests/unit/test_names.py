@@ -54,6 +54,21 @@ def test_the_customer_of_an_outbound_call_is_the_one_who_was_called():
     assert facts.attributes == {"extension": "1001"}
 
 
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [
+        ("internal-1002-1001-20250327-092517-1743042317.1.wav", {"extension": "1002", "from_extension": "1001"}),
+        ("q-600-1001-20250327-092517-1743042317.1.wav", {"from_extension": "1001"}),
+        ("out-112-1001-20250327-092517-1743042317.1.wav", {"extension": "1001", "to_extension": "112"}),
+        ("20240115-143022_101_102_Internal_Auto_1234.mp3", {"extension": "101", "from_extension": "102"}),
+        ("users:7:1667337742543-1666686434952-7-1001_E.mp3", {"user_id": "7", "from_extension": "1001"}),
+    ],
+)
+def test_both_sides_of_a_call_inside_the_centre_are_told_and_nothing_is_missing(name, attributes):
+    reading = ALL.read(name)
+    assert (reading.facts.attributes, reading.unread) == (attributes, ())
+
+
 def test_a_pca_name_has_local_times_and_its_missing_parts_are_reported():
     reading = SEATTLE.read("Auto1_CUST_12345_GUID_001_AGENT_AndrewK_DT_2021-12-01T07-55-51.wav")
     assert reading.facts.started_at == datetime(2021, 12, 1, 15, 55, 51, tzinfo=UTC)
