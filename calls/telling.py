@@ -85,7 +85,7 @@ def system_told(tellings: Iterable[Telling]) -> str | None:
     in_order = sorted(tellings, key=_weight)
     ids = [one.facts.external_call_id for one in in_order if one.facts.external_call_id]
     said = [one for one in in_order if one.source_system]
-    # Sorted are they stably: of those with the id that counts, the strongest stands last.
+    # A stable sort: of those with the id that counts, the strongest stands last.
     said.sort(key=lambda one: one.facts.external_call_id in ids[-1:])
     return said[-1].source_system if said else None
 
