@@ -118,10 +118,10 @@ class Merging:
     def _retell(self, connection: sa.Connection, call_ids: Collection[UUID], now: datetime) -> int:
         calls = told_calls(connection, call_ids)
         voices = [self._voices_of_call(one) for one in calls]
-        kept = tellings_about(connection, {subject for voice in voices for subject in voice.subjects})
+        asked = {subject for voice in voices for subject in voice.subjects}
+        kept = tellings_about(connection, asked)
         voices = [_and_of_call(one, voice, kept) for one, voice in zip(calls, voices, strict=True)]
-        late = {subject for voice in voices for subject in voice.subjects if subject not in kept}
-        kept |= tellings_about(connection, late)
+        kept |= tellings_about(connection, {subject for voice in voices for subject in voice.subjects} - asked)
         changed = 0
         for one, voice in zip(calls, voices, strict=True):
             told = _of_subjects(kept, voice.subjects)
