@@ -12,7 +12,7 @@ from uuid import UUID
 # Objects under this prefix are ours (playback copies and the peaks of their sound): never recordings.
 OWN_PREFIX = ".callwise/"
 # What a conversation that comes as text is named: no player can play it.
-TEXT_SUFFIXES = (".json", ".vcon", ".vtt", ".srt")
+TEXT_SUFFIXES = (".json", ".vcon", ".vcon.json", ".vtt", ".srt")
 
 # The copy of a recording that every browser plays, and the outline of its sound.
 PLAYBACK = "playback"

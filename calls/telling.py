@@ -47,6 +47,8 @@ class Telling:
     as_of: datetime | None = None
     # The system whose call ids the source speaks of, where it says so.
     source_system: str | None = None
+    # The telephony profile that read it, where one did.
+    profile: str | None = None
 
 
 def object_subject(bucket: str, key: str) -> str:
@@ -67,13 +69,40 @@ def merge_tellings(tellings: Iterable[Telling]) -> CallFacts:
     """
     told: dict[str, object] = {}
     attributes: dict[str, str] = {}
-    for telling in sorted(tellings, key=lambda one: (one.rank, one.as_of or _LONG_AGO, one.origin)):
+    for telling in sorted(tellings, key=_weight):
         for name in _FACTS:
             value = getattr(telling.facts, name)
             if value is not None:
                 told[name] = value
         attributes |= telling.facts.attributes
     return CallFacts(**told, attributes=attributes)  # type: ignore[arg-type]
+
+
+def system_told(tellings: Iterable[Telling]) -> str | None:
+    """The system that the tellings give the call's id to: that of the source whose id counts, where it names one, else
+    the one that the strongest of them names; None where none does.
+    """
+    in_order = sorted(tellings, key=_weight)
+    ids = [one.facts.external_call_id for one in in_order if one.facts.external_call_id]
+    said = [one for one in in_order if one.source_system]
+    # A stable sort: of those with the id that counts, the strongest stands last.
+    said.sort(key=lambda one: one.facts.external_call_id in ids[-1:])
+    return said[-1].source_system if said else None
+
+
+def profile_told(tellings: Iterable[Telling], *, otherwise: str) -> str | None:
+    """The profile of the strongest source that says anything of the call and is no plain names and values; `otherwise`
+    where only such say something, None where nothing is said.
+    """
+    telling_something = [
+        one for one in sorted(tellings, key=_weight) if one.rank is not Rank.PERSON and says_something(one.facts)
+    ]
+    named = [one.profile for one in telling_something if one.profile not in (None, otherwise)]
+    return named[-1] if named else otherwise if telling_something else None
+
+
+def _weight(telling: Telling) -> tuple[Rank, datetime, str]:
+    return telling.rank, telling.as_of or _LONG_AGO, telling.origin
 
 
 def says_something(facts: CallFacts) -> bool:

@@ -36,6 +36,8 @@ _CAUSES = {
     "engine_misconfigured": "an engine's setting is wrong",
     "database_unreachable": "the database could not be reached",
     "store_unreachable": "the object store could not be reached",
+    "object_archived": "the recording is archived in the object store and has to be restored",
+    "object_refused": "the object store does not give out the recording",
     "object_replaced": "the recording was replaced in the object store",
     "rate_limited": "an engine's rate limit was reached",
     "quota_exhausted": "the account of an engine has no credit left",

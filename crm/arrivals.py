@@ -139,9 +139,13 @@ def key_of(placed: Placed) -> tuple[str, str]:
 
 
 def suffixed_id(arrival: Arrival) -> str:
+    """The external id of another recording of a known call."""
+    return second_id(arrival.external_id, arrival.ref)
+
+
+def second_id(external_id: str, ref: ObjectRef) -> str:
     """The external id of another recording of a known call: that of the call, with a mark of the recording's place."""
-    digest = sha256(arrival.ref.address.encode()).hexdigest()
-    return f"{arrival.external_id}~{digest[:12]}"
+    return f"{external_id}~{sha256(ref.address.encode()).hexdigest()[:12]}"
 
 
 def call_columns(shared: Shared, arrivals: Sequence[Arrival], hexes: Sequence[str], is_suffixed: bool) -> Columns:

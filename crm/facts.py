@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from calls.pipeline import FILE, Stage
 from calls.recording import CallFacts
-from calls.telling import says_something
 from crm import jobs
 from crm.database import insert
 from crm.results import file_call
@@ -106,24 +105,31 @@ def all_columns(facts: CallFacts, named: Named) -> dict[str, Any]:
 
 
 def set_facts(
-    connection: sa.Connection, call_id: UUID, facts: CallFacts, *, now: datetime, profile: str | None = None
+    connection: sa.Connection,
+    call_id: UUID,
+    facts: CallFacts,
+    *,
+    now: datetime,
+    profile: str | None = None,
+    source_system: str | None = None,
+    spare_id: str | None = None,
 ) -> bool:
     """Let these be the call's facts, all that telephony has said so far; returns whether anything changed.
 
     What follows from them follows at once: the call is marked for the roll-ups, a
     transcript whose agent is on the other channel than was thought gets its speakers renamed, and a finished call whose
-    customer, direction or time changed is filed again. `profile` names who read the facts, for a
-    call whose name nobody could read.
+    customer, direction or time changed is filed again. `profile` names who read the facts and `source_system` whose id
+    they tell, None where that stays as it is; `spare_id` is the call's where another one has that id.
     """
     before = connection.execute(sa.select(call).where(call.c.id == call_id).with_for_update()).mappings().one()
     told = all_columns(facts, upsert_named(connection, [facts])) | {"attributes": dict(facts.attributes)}
     told["happened_at"] = facts.started_at or before["received_at"]
-    if before["profile"] is None and profile is not None and says_something(facts):
+    if profile is not None:
         told["profile"] = profile
+    told |= _name(connection, before, facts, source_system, spare_id)
     changed = {name: value for name, value in told.items() if before[name] != value}
-    renamed = _take_external_id(connection, before, facts.external_call_id)
     if not changed:
-        return renamed
+        return False
     connection.execute(sa.update(call).where(call.c.id == call_id).values(**changed, modified_at=now))
     jobs.touch_call(connection, call_id)
     channel = facts.agent_channel if "agent_channel" in changed else None
@@ -136,19 +142,34 @@ def set_facts(
     return True
 
 
-def _take_external_id(connection: sa.Connection, before: sa.RowMapping, external_call_id: str | None) -> bool:
-    """Let people find the call under the id that telephony tells late, unless another call has it."""
-    known = before["external_call_id"]
-    if external_call_id is None or external_call_id == known or known.startswith(f"{external_call_id}~"):
-        return False
-    other = call.alias()
-    taken = sa.exists().where(
-        other.c.source_system == before["source_system"], other.c.external_call_id == external_call_id
+def _name(
+    connection: sa.Connection, before: sa.RowMapping, facts: CallFacts, source_system: str | None, spare_id: str | None
+) -> dict[str, str]:
+    """The columns that let people find the call under the id that telephony tells late; none where another call has it
+    and there is no other to take.
+    """
+    known, told = before["external_call_id"], facts.external_call_id
+    wanted = told or known
+    named = {"source_system": source_system or before["source_system"], "external_call_id": known}
+    is_named = known == wanted or known.startswith(f"{wanted}~")
+    if named["source_system"] != before["source_system"] or not is_named:
+        ids = (wanted, spare_id) if told else (wanted,)
+        free = (one for one in ids if one and not _is_taken(connection, before["id"], named["source_system"], one))
+        named["external_call_id"] = next(free, "")
+        if not named["external_call_id"]:
+            return {}
+    if named["external_call_id"] != wanted:
+        # The recordings of one call find each other by it.
+        named["initial_call_id"] = facts.initial_call_id or wanted
+    return named
+
+
+def _is_taken(connection: sa.Connection, call_id: UUID, source_system: str, external_call_id: str) -> bool:
+    """Whether another call than this has the name."""
+    has_it = sa.and_(
+        call.c.source_system == source_system, call.c.external_call_id == external_call_id, call.c.id != call_id
     )
-    moved = connection.execute(
-        sa.update(call).where(call.c.id == before["id"], ~taken).values(external_call_id=external_call_id)
-    )
-    return moved.rowcount == 1
+    return bool(connection.execute(sa.select(sa.exists().where(has_it))).scalar_one())
 
 
 def _file_again(connection: sa.Connection, call_id: UUID, now: datetime) -> None:

@@ -240,6 +240,9 @@ def _renew(connection: sa.Connection, shared: Shared, arrival: Arrival, call_id:
     if before.contact_id is not None:
         # Whose call it is comes with its end: the new content may end as silence.
         leave_chain(connection, call_id, before.contact_id)
+    current = _current_of(connection, call_id)
+    # Who read the text that sound takes the place of says nothing of the sound's name.
+    is_other_kind = current is not None and current.is_text != arrival.is_text
     _make_current(connection, shared, arrival, call_id)
     connection.execute(
         sa.update(call)
@@ -252,6 +255,7 @@ def _renew(connection: sa.Connection, shared: Shared, arrival: Arrival, call_id:
             failed_detail=None,
             finished_at=None,
             duration_s=None,
+            profile=arrival.profile if is_other_kind else before.profile or arrival.profile,
             modified_at=now,
         )
     )
@@ -261,7 +265,7 @@ def _renew(connection: sa.Connection, shared: Shared, arrival: Arrival, call_id:
     # With the content may come what names the call: its id, and who read it.
     conversation = arrival.facts.initial_call_id or before.initial_call_id
     facts = replace(arrival.facts, initial_call_id=conversation)
-    set_facts(connection, call_id, facts, now=now, profile=arrival.profile)
+    set_facts(connection, call_id, facts, now=now)
     return Received(call_id.hex, is_new=True)
 
 

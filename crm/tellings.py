@@ -17,6 +17,8 @@ from crm.erased import erased_subjects
 from crm.tables import telling
 
 _IS_ANY = sa.select(sa.exists().select_from(telling))
+# Kept among the facts: whose call ids these are, and who read them.
+_BY = ("source_system", "profile")
 _TIMES = ("queued_at", "started_at", "answered_at", "ended_at")
 
 
@@ -66,7 +68,8 @@ def tellings_about(connection: sa.Connection, subjects: Collection[str]) -> dict
     if not subjects:
         return found
     for row in connection.execute(sa.select(telling).where(among(connection, telling.c.subject, subjects))):
-        found.setdefault(row.subject, []).append(Telling(row.origin, Rank(row.rank), _facts(row.facts), row.as_of))
+        facts, by = _facts(row.facts)
+        found.setdefault(row.subject, []).append(Telling(row.origin, Rank(row.rank), facts, row.as_of, **by))
     return found
 
 
@@ -89,18 +92,21 @@ def _row(told: ToldOf, now: datetime) -> dict[str, Any]:
         "as_of": told.telling.as_of,
         "told_at": now,
         "etag": told.etag,
-        "facts": _document(told.telling.facts),
+        "facts": _document(told.telling),
     }
 
 
-def _document(facts: CallFacts) -> dict[str, Any]:
-    said = {name: value for name, value in asdict(facts).items() if value is not None and value != {}}
+def _document(telling_: Telling) -> dict[str, Any]:
+    by = {name: getattr(telling_, name) for name in _BY}
+    said = {name: value for name, value in (asdict(telling_.facts) | by).items() if value is not None and value != {}}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in said.items()}
 
 
-def _facts(document: dict[str, Any]) -> CallFacts:
+def _facts(document: dict[str, Any]) -> tuple[CallFacts, dict[str, str | None]]:
+    """The facts, and whose they are."""
     said = dict(document)
+    by = {name: said.pop(name, None) for name in _BY}
     said |= {name: datetime.fromisoformat(said[name]) for name in _TIMES if name in said}
     if "direction" in said:
         said["direction"] = Direction(said["direction"])
-    return CallFacts(**said)
+    return CallFacts(**said), by

@@ -20,6 +20,7 @@ class ToldCall:
     id: UUID
     source_system: str
     external_call_id: str
+    profile: str | None
     bucket: str
     key: str
     stored_at: datetime
@@ -77,6 +78,7 @@ def told_calls(connection: sa.Connection, call_ids: Iterable[UUID]) -> list[Told
             call.c.id,
             call.c.source_system,
             call.c.external_call_id,
+            call.c.profile,
             call.c.received_at,
             recording.c.bucket,
             recording.c.object_key,
@@ -91,6 +93,7 @@ def told_calls(connection: sa.Connection, call_ids: Iterable[UUID]) -> list[Told
             row.id,
             row.source_system,
             row.external_call_id,
+            row.profile,
             row.bucket or "",
             row.object_key or "",
             row.stored_at or row.received_at,

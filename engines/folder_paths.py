@@ -21,14 +21,23 @@ PART_SUFFIX = ".part"
 
 _ESCAPED = "objects"
 _MAX_PART_BYTES = 200
+# File systems take no longer one.
+_LONGEST_NAME = 255
 _CHUNK = 200
 _FILE_END = ".object"
 _FOLDER_END = ".more"
 
 
 def is_plain(key: str) -> bool:
-    """Whether the key may keep its own name as a path below the root on every system."""
-    return all(_is_plain_part(part) for part in key.split("/")) and len(key.encode()) <= MAX_KEY_BYTES
+    """Whether we write the key under its own name: a path below the root that every system takes."""
+    return may_lie(key) and all(_is_plain_part(part) for part in key.split("/"))
+
+
+def may_lie(key: str) -> bool:
+    """Whether a file of the key's own name below the root is its object: whatever people and recorders call theirs, but
+    for hidden and unfinished files.
+    """
+    return all(_may_be_named(part) for part in key.split("/")) and len(key.encode()) <= MAX_KEY_BYTES
 
 
 def plain_path(root: Path, key: str) -> Path:
@@ -51,7 +60,7 @@ def key_of(root: Path, path: Path) -> str | None:
         if parts[:2] == (SIDE_FOLDER, _ESCAPED):
             return _unescape(parts[2:])
         key = "/".join(parts)
-        return key if parts and is_plain(key) else None
+        return key if parts and may_lie(key) else None
     except ValueError:
         # Not below the root, or a name that is no UTF-8 and so no key.
         return None
@@ -66,7 +75,7 @@ def prefix_of(root: Path, folder: Path) -> str | None:
 
 
 def walk(root: Path, prefix: bytes, after: bytes) -> Iterator[tuple[bytes, DirEntry[str]]]:
-    """The files with plain keys in order of key; memory is bounded by the largest folder. Links are left out."""
+    """The files under their own names in order of key; memory is bounded by the largest folder. Links are left out."""
     yield from _walk_plain(root, b"", prefix, after)
 
 
@@ -76,14 +85,12 @@ def walk_escaped(root: Path, prefix: bytes, after: bytes) -> Iterator[tuple[byte
 
 
 def _is_plain_part(part: str) -> bool:
-    return (
-        part != ""
-        and not part.startswith(".")
-        and not part.endswith(PART_SUFFIX)
-        and part.isprintable()
-        and "\\" not in part
-        and len(part.encode()) <= _MAX_PART_BYTES
-    )
+    return part.isprintable() and "\\" not in part and len(part.encode()) <= _MAX_PART_BYTES
+
+
+def _may_be_named(part: str) -> bool:
+    is_shown = part != "" and not part.startswith(".") and not part.endswith(PART_SUFFIX)
+    return is_shown and "\0" not in part and len(part.encode()) <= _LONGEST_NAME
 
 
 def _unescape(parts: tuple[str, ...]) -> str | None:
@@ -115,9 +122,11 @@ def _walk_plain(folder: Path | str, above: bytes, prefix: bytes, after: bytes) -
     named: list[tuple[bytes, DirEntry[str]]] = []
     for entry in _entries(folder):
         try:
-            if not _is_plain_part(entry.name):
+            if not _may_be_named(entry.name):
                 continue
         except UnicodeEncodeError:
+            # It can be no key: whoever wrote it has to rename it.
+            log.warning("name_not_utf8", folder=str(folder), name=ascii(entry.name))
             continue
         if entry.is_dir(follow_symlinks=False):
             # With its slash, a folder stands among its neighbours where its keys do.

@@ -93,9 +93,9 @@ class FolderStore:
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)
-            other = folder_paths.escaped_path(self.root, key)
-            if path != other:
-                other.unlink(missing_ok=True)
+            for other in self._places(key):
+                if other != path and self._lies(other):
+                    other.unlink(missing_ok=True)
             return self.head(key)
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[ObjectRef]:
@@ -130,10 +130,12 @@ class FolderStore:
         """Remove the object and what was noted about it."""
         with _translated():
             try:
-                path, _ = self._find(key)
+                self._find(key)
             except ObjectGone:
                 return
-            path.unlink(missing_ok=True)
+            for path in self._places(key):
+                if self._lies(path):
+                    path.unlink(missing_ok=True)
             self._note_path(key).unlink(missing_ok=True)
 
     def erase(self, key: str) -> None:
@@ -175,14 +177,21 @@ class FolderStore:
 
     def _find(self, key: str) -> tuple[Path, os.stat_result]:
         check_key(key)
-        places = [folder_paths.plain_path(self.root, key)] if folder_paths.is_plain(key) else []
-        places.append(folder_paths.escaped_path(self.root, key))
-        for path in places:
-            # A link could lead out of the folder: neither the file nor a folder above it may be one.
-            if path.is_file() and path.resolve() == self.root.resolve() / path.relative_to(self.root):
+        for path in self._places(key):
+            if self._lies(path):
                 return path, path.stat()
         self._require_root()
         raise ObjectGone(f"{self.bucket} has no such object")
+
+    def _places(self, key: str) -> Iterator[Path]:
+        """Where the object may lie."""
+        if folder_paths.may_lie(key):
+            yield folder_paths.plain_path(self.root, key)
+        yield folder_paths.escaped_path(self.root, key)
+
+    def _lies(self, path: Path) -> bool:
+        # A link could lead out of the folder: neither the file nor a folder above it may be one.
+        return path.is_file() and path.resolve() == self.root.resolve() / path.relative_to(self.root)
 
     def _require_root(self) -> None:
         """Raise EngineMisconfigured when the folder is not there, and PermissionError when it may not be read."""

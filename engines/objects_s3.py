@@ -1,7 +1,7 @@
 """An object store that speaks S3: AWS, MinIO, RustFS, Ceph, Garage and others, by endpoint."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from email.header import Header, decode_header, make_header
 from pathlib import Path
 from secrets import token_hex
@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from calls.errors import EngineMisconfigured, ObjectGone
-from calls.recording import ObjectRef, StoredObject
+from calls.errors import EngineMisconfigured, ObjectGone, TerminalError
+from calls.recording import OWN_PREFIX, ObjectRef, StoredObject
 from engines.aws import AwsClient, error_code, translated
 from engines.object_keys import check_key
 
@@ -19,6 +19,9 @@ _BLOCK = 1 << 20
 # How stores say that they do not do this at all: asking again cannot help.
 _NO_TAGS = {"NotImplemented", "501"}
 _NO_VERSIONS = _NO_TAGS
+# What stores say where nobody may ask them anything, and of one object that is encrypted or shut away.
+_REFUSALS = {"400", "403", "AccessDenied", "BadRequest", "InvalidRequest"}
+_NOBODYS_KEY = f"{OWN_PREFIX}doctor"
 
 
 class S3Store:
@@ -47,7 +50,7 @@ class S3Store:
         """What the store says of the object, or of one version of it."""
         check_key(key)
         chosen = {"VersionId": version_id} if version_id else {}
-        with translated(_SETTINGS):
+        with self._asking():
             try:
                 answer = self._aws.get().head_object(Bucket=self.bucket, Key=key, **chosen)
             except ClientError as error:
@@ -84,7 +87,7 @@ class S3Store:
             chosen["IfMatch"] = f'"{ref.etag}"'
         part = into.with_name(f".{token_hex(8)}.part")
         try:
-            with translated(_SETTINGS), part.open("wb") as file:
+            with self._asking(), part.open("wb") as file:
                 answer = self._aws.get().get_object(Bucket=self.bucket, Key=ref.key, **chosen)
                 # Raises when the connection ends before the announced length.
                 for block in answer["Body"].iter_chunks(_BLOCK):
@@ -98,7 +101,7 @@ class S3Store:
         check_key(key)
         if length <= 0:
             return b""
-        with translated(_SETTINGS):
+        with self._asking():
             try:
                 answer = self._aws.get().get_object(
                     Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + length - 1}"
@@ -168,6 +171,34 @@ class S3Store:
             if any(version["Key"] != key for version in found):
                 # The key itself comes first of all that begin with it.
                 return
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Of one object: what the store refuses of it alone is no fault of the settings, and nothing else waits for it.
+
+        Raises TerminalError (`object_refused`, `object_archived`), and as `translated`.
+        """
+        with translated(_SETTINGS):
+            try:
+                yield
+            except ClientError as error:
+                code = error_code(error)
+                if code == "InvalidObjectState":
+                    raise TerminalError("the object is archived: restore it", code="object_archived") from error
+                if (code in _REFUSALS or code.startswith("KMS.")) and self._answers():
+                    raise TerminalError(
+                        f"the store refuses this object alone ({code}): look at its rights and its encryption",
+                        code="object_refused",
+                    ) from error
+                raise
+
+    def _answers(self) -> bool:
+        """Whether the store tells us of other objects."""
+        try:
+            self._aws.get().head_object(Bucket=self.bucket, Key=_NOBODYS_KEY)
+        except ClientError as error:
+            return error_code(error) == "404"
+        return True
 
     def _require_bucket(self) -> None:
         try:

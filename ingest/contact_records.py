@@ -112,7 +112,7 @@ def _record(document: object, local: Locality) -> Record | None:
     if not told.facts.external_call_id:
         return None
     as_of = read_moment(document.get("LastUpdateTimestamp"), local.zone)
-    return Record(SYSTEM, told.facts.external_call_id, Telling(_ORIGIN, Rank.RECORD, told.facts, as_of))
+    return Record(SYSTEM, told.facts.external_call_id, Telling(_ORIGIN, Rank.RECORD, told.facts, as_of, SYSTEM, SYSTEM))
 
 
 def _documents(raw: bytes) -> Iterator[object]:

@@ -20,7 +20,8 @@ _RAW_SOURCE = "ceph:s3"
 # A data lake tells of a file when it is opened for writing; a second event, FlushWithClose or SftpCommit, ends it.
 _OPENING_CALLS = frozenset({"CreateFile", "SftpCreate"})
 _CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
-_BLOB_CREATED = "Microsoft.Storage.BlobCreated"
+# In a data lake a file may get its name when it is whole: the rename is all that tells of it.
+_BLOB_EVENTS = frozenset({"Microsoft.Storage.BlobCreated", "Microsoft.Storage.BlobRenamed"})
 _CONTAINERS, _BLOBS = "/blobServices/default/containers/", "/blobs/"
 
 
@@ -65,14 +66,14 @@ def read_eventbridge(message: Mapping[str, Any]) -> tuple[ObjectRef, ...]:
 
 def read_blob_event(event: Mapping[str, Any]) -> tuple[ObjectRef, ...]:
     """One event of Azure Storage by way of Event Grid, in its own schema or as a CloudEvent."""
-    if event_type(event) != _BLOB_CREATED:
+    if event_type(event) not in _BLOB_EVENTS:
         raise NothingAnnounced("not_created")
     told = mapping_of(event.get("data"))
     size = told.get("contentLength")
     if text_of(told.get("api")) in _OPENING_CALLS and not _size(size):
         raise NothingAnnounced("not_finished")
     container, path = _subject_parts(text_of(event.get("subject")))
-    container, in_url = _url_parts(text_of(told.get("url")), container)
+    container, in_url = _url_parts(text_of(told.get("destinationUrl") or told.get("url")), container)
     # The URL is encoded by definition, the subject is not; whoever writes either differently is found by the rest.
     keys = [unquote(in_url), path, unquote(path), in_url]
     return _named(container, keys, size, told.get("eTag"), None)

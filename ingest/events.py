@@ -125,7 +125,8 @@ def _decode(body: bytes | str) -> object:
     try:
         # In half the time of the standard library's: what it refuses, that one says.
         return from_json(body)
-    except ValueError:
+    except (ValueError, TypeError):
+        # TypeError: text with half of a surrogate pair, which JSON in JSON can write.
         pass
     try:
         text = body.decode("utf-8") if isinstance(body, bytes) else body

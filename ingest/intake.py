@@ -26,6 +26,7 @@ from ingest.events import Announced, Announcement, Body, UnreadableEvent, read_e
 from ingest.looking import Heard, Looked, Looker, heard_record
 from ingest.merging import Merging
 from ingest.profiles import Profiles
+from ingest.values import Locality
 
 log = structlog.get_logger()
 
@@ -82,6 +83,7 @@ class Intake:
             answers = insert_ready_batch(connection, untold if arrivals is merging.untold else ready(arrivals))
             if heard or not all(received.is_new for received in answers):
                 new_keys = {a.ref.key for a, received in zip(arrivals, answers, strict=True) if received.is_new}
+                new_keys -= merging.joined
                 # Whoever brought a known one may have died before it looked again.
                 known_keys = {arrival.ref.key for arrival in arrivals} - new_keys
                 merging.retell(connection, heard, known=known_keys, but=new_keys, now=now)
@@ -142,14 +144,10 @@ def take_messages(intake: Intake, source: str, bodies: Sequence[Body]) -> int:
     unread: list[tuple[str, Body]] = []
     for body in bodies:
         try:
-            read_event(body, said)
-        except UnreadableEvent as error:
-            said.unreadable.append(error.code)
-        for document in said.records:
-            records = read_records(document, intake.profiles.local)
-            heard += [heard_record(record) for record in records]
-            if not records:
-                said.unreadable.append("bad_record")
+            heard += _heard_in(body, said, intake.profiles.local)
+        except Exception:
+            log.exception("event_broke", source=source)
+            said.unreadable.append("unexpected_error")
         said.records.clear()
         if said.unreadable:
             # However many of its records are bad, a message is kept once for each reason.
@@ -161,6 +159,21 @@ def take_messages(intake: Intake, source: str, bodies: Sequence[Body]) -> int:
         keep_unreadable(intake.database, source, code, body)
     _tell_ignored(source, taken)
     return len(taken.new)
+
+
+def _heard_in(body: Body, said: Announcement, local: Locality) -> list[Heard]:
+    """Read one message into `said`; what its contact records say."""
+    try:
+        read_event(body, said)
+    except UnreadableEvent as error:
+        said.unreadable.append(error.code)
+    heard: list[Heard] = []
+    for document in said.records:
+        records = read_records(document, local)
+        heard += [heard_record(record) for record in records]
+        if not records:
+            said.unreadable.append("bad_record")
+    return heard
 
 
 def take_objects(intake: Intake, source: str, announced: Iterable[Announced]) -> int:
@@ -197,7 +210,7 @@ def take_surely(intake: Intake, source: str, announced: Sequence[Announced], hea
 
 def keep_unreadable(database: Database, source: str, code: str, body: Body) -> None:
     """Keep a message that nobody can read where a person sees it."""
-    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body).encode(errors="replace").decode()
     with database.write() as connection:
         note_unreadable(connection, source=source, code=code, body=text, now=datetime.now(UTC))
     log.warning("event_unreadable", source=source, code=code)

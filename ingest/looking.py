@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,9 +15,9 @@ from engines.objects import ObjectStore
 from ingest.contact_records import Record, read_records
 from ingest.conversations import HEAD_BYTES, MAX_BYTES, facts_of, kind_of
 from ingest.events import Announced
-from ingest.profiles import Profiles, Reading, stem_of, why_no_recording
-from ingest.sidecars import MAX_SIDECAR_BYTES
-from ingest.tellings import Concerned, concerned_by, concerned_call
+from ingest.profiles import PLAIN, Profiles, Reading, stem_of, why_no_recording
+from ingest.sidecars import MAX_SIDECAR_BYTES, Companion
+from ingest.tellings import Concerned, concerned_by, concerned_call, stem_subject
 from ingest.told import NOTHING, Told
 
 # Documents of many contact records are larger than one beside a recording; what is larger than a conversation is none.
@@ -24,6 +25,7 @@ _MAX_RECORDS_BYTES = 8 << 20
 # How many objects of one base name are looked at to find the sound beside a text.
 _BESIDE = 20
 _SYSTEM_OF_KIND = {"vcon": "vcon", "contact_lens": "connect"}
+_TRANSCRIPTS = ("contact_lens", "transcribe")
 _TOLD_BY_NAME = (".json", ".csv", ".vcon", ".vtt", ".srt")
 
 
@@ -113,7 +115,7 @@ class Looker:
         meta = self.profiles.read_metadata(stored.metadata, tags) if stored.metadata or tags else NOTHING
         if meta != NOTHING:
             subject = object_subject(self.objects.bucket, key)
-            told = Telling("metadata", Rank.METADATA, meta.facts, source_system=meta.source_system)
+            told = Telling("metadata", Rank.METADATA, meta.facts, None, meta.source_system, PLAIN)
             heard.append(Heard(Concerned(subject, keys=(key,)), ToldOf(subject, told)))
         for companion in self.profiles.companions(key, named):
             try:
@@ -138,7 +140,9 @@ class Looker:
         if kind is not None and not self._is_beside_sound(key):
             told = Told(facts_of(key, raw, self.profiles.local), source_system=_SYSTEM_OF_KIND.get(kind))
             reading = self._text_reading(key, kind)
-            tellings = (*self._told_by_object(stored, told), *self._beside(stored, reading))
+            # A vCon says when it was written, here as beside its sound.
+            as_of = self.profiles.read_companion(key, raw[: MAX_SIDECAR_BYTES + 1]).as_of if kind == "vcon" else None
+            tellings = (*self._told_by_object(stored, told, kind, as_of), *self._beside(stored, reading))
             return Looked(announced, stored, reading, True, tellings)
         heard: list[Heard] = self._sidecar(stored, raw[: MAX_SIDECAR_BYTES + 1])
         records = read_records(raw, self.profiles.local) if key.lower().endswith(".json") else []
@@ -154,12 +158,14 @@ class Looker:
             return reading
         return Reading(kind, _SYSTEM_OF_KIND.get(kind, reading.source_system), reading.facts)
 
-    def _told_by_object(self, stored: StoredObject, told: Told) -> tuple[Heard, ...]:
-        subject = object_subject(self.objects.bucket, stored.ref.key)
-        telling = Telling(
-            stored.ref.key, Rank.SIDECAR, told.facts, stored.last_modified_at, source_system=told.source_system
-        )
-        return (Heard(Concerned(subject, keys=(stored.ref.key,)), ToldOf(subject, telling, stored.ref.etag)),)
+    def _told_by_object(
+        self, stored: StoredObject, told: Told, kind: str | None = None, as_of: datetime | None = None
+    ) -> tuple[Heard, ...]:
+        key = stored.ref.key
+        # What a conversation says counts for its sound as well, where that comes later.
+        subject = stem_subject(self.objects.bucket, key) if kind else object_subject(self.objects.bucket, key)
+        telling = Telling(key, Rank.SIDECAR, told.facts, as_of or stored.last_modified_at, told.source_system, kind)
+        return (Heard(Concerned(subject, keys=(key,)), ToldOf(subject, telling, stored.ref.etag)),)
 
     def _is_beside_sound(self, key: str) -> bool:
         """Whether a recording of the same base name lies beside this text: then the sound is what counts."""
@@ -171,13 +177,20 @@ class Looker:
         if addressees is None:
             return []
         concerned = concerned_by(self.objects.bucket, addressees)
-        companion = self.profiles.read_companion(stored.ref.key, raw)
+        kind = kind_of(stored.ref.key, raw)
+        if kind in _TRANSCRIPTS:
+            # Its names are not those of a sidecar.
+            facts = facts_of(stored.ref.key, raw, self.profiles.local)
+            companion = Companion(Told(facts, source_system=_SYSTEM_OF_KIND.get(kind)), profile=kind)
+        else:
+            companion = self.profiles.read_companion(stored.ref.key, raw)
         told = Telling(
             stored.ref.key,
             companion.rank,
             companion.told.facts,
             companion.as_of or stored.last_modified_at,
             source_system=companion.told.source_system,
+            profile=companion.profile,
         )
         return [Heard(concerned, ToldOf(concerned.subject, told, stored.ref.etag))]
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from calls.recording import TEXT_SUFFIXES, CallFacts, StoredObject
+from calls.recording import TEXT_SUFFIXES, CallFacts, ObjectRef, StoredObject
 from calls.telling import (
     Rank,
     Telling,
@@ -16,18 +16,16 @@ from calls.telling import (
     call_subject,
     merge_tellings,
     object_subject,
-    says_something,
+    profile_told,
+    system_told,
 )
-from crm.arrivals import Arrival
+from crm.arrivals import Arrival, second_id
 from crm.facts import set_facts
 from crm.tellings import is_anything_told, tellings_about
 from crm.told_calls import ToldCall, calls_of, texts_under, told_calls
 from ingest.looking import Heard, Looked
 from ingest.profiles import PLAIN, Profiles, Reading, stem_of
 from ingest.tellings import conversation_subject, stem_subject
-
-# A vCon may also call itself JSON.
-_OF_TEXTS = (*TEXT_SUFFIXES, ".vcon.json")
 
 
 class _Voices(NamedTuple):
@@ -55,9 +53,11 @@ class Merging:
         self._bucket = bucket
         self._now = now
         self._merged: dict[str, list[Telling]] = {}
+        # The keys of those that belong to the call of a text beside them, whatever id they are told.
+        self.joined: set[str] = set()
         self._came = [_Came(one, one.stored, one.reading) for one in looked if one.stored and one.reading]
         # The recordings by what their names say alone.
-        self.untold: Sequence[Arrival] = [_arrival(came, came.reading.facts, now) for came in self._came]
+        self.untold: Sequence[Arrival] = [_arrival(came, (), now) for came in self._came]
 
     def arrivals(self, connection: sa.Connection) -> Sequence[Arrival]:
         """The recordings that come, with all that was told of their calls before, and with them: `untold` itself where
@@ -67,7 +67,7 @@ class Merging:
         made = self.untold
         if self._merged:
             made = [
-                _arrival(came, _merge(came.reading, _of_subjects(self._merged, voice.subjects)), self._now)
+                _arrival(came, _of_subjects(self._merged, voice.subjects), self._now)
                 for came, voice in zip(self._came, voices, strict=True)
             ]
         return self._beside_texts(connection, made)
@@ -118,14 +118,25 @@ class Merging:
     def _retell(self, connection: sa.Connection, call_ids: Collection[UUID], now: datetime) -> int:
         calls = told_calls(connection, call_ids)
         voices = [self._voices_of_call(one) for one in calls]
-        kept = tellings_about(connection, {subject for voice in voices for subject in voice.subjects})
+        asked = {subject for voice in voices for subject in voice.subjects}
+        kept = tellings_about(connection, asked)
+        voices = [_and_of_call(one, voice, kept) for one, voice in zip(calls, voices, strict=True)]
+        kept |= tellings_about(connection, {subject for voice in voices for subject in voice.subjects} - asked)
         changed = 0
         for one, voice in zip(calls, voices, strict=True):
             told = _of_subjects(kept, voice.subjects)
             facts = believable(_merge(voice.reading, told), one.stored_at)
-            if facts.initial_call_id is None and "~" in one.external_call_id:
-                facts = replace(facts, initial_call_id=one.external_call_id.rpartition("~")[0])
-            changed += set_facts(connection, one.id, facts, profile=PLAIN, now=now)
+            is_read = one.profile not in {None, PLAIN}
+            changed += set_facts(
+                connection,
+                one.id,
+                facts,
+                profile=None if is_read else profile_told(told, otherwise=PLAIN),
+                # A name with an id says whose id it is; what is told later cannot change which call this is.
+                source_system=None if voice.reading.facts.external_call_id else system_told(told),
+                spare_id=second_id(facts.external_call_id or "", ObjectRef(one.bucket, one.key)) if one.key else None,
+                now=now,
+            )
         return changed
 
     def _voices_of_call(self, one: ToldCall) -> _Voices:
@@ -137,8 +148,8 @@ class Merging:
         return voice._replace(subjects=tuple(dict.fromkeys([*voice.subjects, own])))
 
     def _voices_of(self, key: str, reading: Reading, tellings: Sequence[Heard] = ()) -> _Voices:
-        system = _system_of(reading, tellings)
-        facts = _merge(reading, [one.told.telling for one in tellings])
+        told = [one.told.telling for one in tellings]
+        system, facts = _system_of(reading, told), _merge(reading, told)
         subjects = [object_subject(self._bucket, key), stem_subject(self._bucket, key)]
         if facts.external_call_id:
             subjects.append(call_subject(system, facts.external_call_id))
@@ -147,24 +158,26 @@ class Merging:
         return _Voices(key, reading, tuple(subjects))
 
     def _beside_texts(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
-        """Sound whose call nobody names, beside a text that is a call already, is that call's."""
-        nameless = {a.ref.key: stem_of(a.ref.key) for a in arrivals if not a.is_text and not a.facts.external_call_id}
+        """Sound whose name tells no id, beside a text that is a call already, is that call's."""
+        nameless = {
+            arrival.ref.key: stem_of(arrival.ref.key)
+            for came, arrival in zip(self._came, arrivals, strict=True)
+            if not arrival.is_text and not came.reading.facts.external_call_id
+        }
         if not nameless:
             return arrivals
         texts = texts_under(
-            connection, self._bucket, [stem + suffix for stem in nameless.values() for suffix in _OF_TEXTS]
+            connection, self._bucket, [stem + suffix for stem in nameless.values() for suffix in TEXT_SUFFIXES]
         )
         if not texts:
             return arrivals
-        by_stem = {
-            stem_of(key.removesuffix(".json")) if key.endswith(".vcon.json") else stem_of(key): found
-            for key, found in texts.items()
-        }
+        by_stem = {stem_of(key): found for key, found in texts.items()}
         made = []
         for arrival in arrivals:
             found = by_stem.get(nameless.get(arrival.ref.key, ""))
             if found:
                 system, external_id = found
+                self.joined.add(arrival.ref.key)
                 arrival = arrival._replace(  # noqa: PLW2901
                     source_system=system, facts=replace(arrival.facts, external_call_id=external_id)
                 )
@@ -172,11 +185,21 @@ class Merging:
         return made
 
 
-def _arrival(came: _Came, facts: CallFacts, now: datetime) -> Arrival:
+def _and_of_call(one: ToldCall, voice: _Voices, kept: Mapping[str, Sequence[Telling]]) -> _Voices:
+    """With what is told of the call by the id that is told of it only now."""
+    told = _of_subjects(kept, voice.subjects)
+    facts = _merge(voice.reading, told)
+    if not facts.external_call_id or voice.reading.facts.external_call_id:
+        return voice
+    subject = call_subject(system_told(told) or one.source_system, facts.external_call_id)
+    return voice._replace(subjects=tuple(dict.fromkeys([*voice.subjects, subject])))
+
+
+def _arrival(came: _Came, told: Sequence[Telling], now: datetime) -> Arrival:
     looked, stored, reading = came
-    facts = believable(facts, stored.last_modified_at or now)
-    profile = reading.profile or (PLAIN if says_something(facts) else None)
-    return Arrival(stored, facts, _system_of(reading, looked.tellings), profile, looked.is_text)
+    facts = believable(_merge(reading, told), stored.last_modified_at or now)
+    profile = reading.profile or profile_told(told, otherwise=PLAIN)
+    return Arrival(stored, facts, _system_of(reading, told), profile, looked.is_text)
 
 
 def _of_subjects(kept: Mapping[str, Sequence[Telling]], subjects: Iterable[str]) -> list[Telling]:
@@ -192,12 +215,6 @@ def _merge(reading: Reading, told: Sequence[Telling]) -> CallFacts:
     return replace(facts, external_call_id=own_id) if own_id else facts
 
 
-def _system_of(reading: Reading, tellings: Sequence[Heard]) -> str:
+def _system_of(reading: Reading, told: Sequence[Telling]) -> str:
     """Whose ids these are: what a source says of itself counts where the name gives no id."""
-    if reading.facts.external_call_id:
-        return reading.source_system
-    if not tellings:
-        return reading.source_system
-    said = [one.told.telling for one in tellings if one.told.telling.source_system]
-    strongest = max(said, key=lambda one: (one.rank, one.origin), default=None)
-    return (strongest.source_system if strongest else None) or reading.source_system
+    return reading.source_system if reading.facts.external_call_id else system_told(told) or reading.source_system

@@ -31,7 +31,7 @@ Found = Mapping[str, str]
 class NameProfile:
     """One telephony system's names: `pattern` is searched in the key, `read` makes facts of what it finds.
 
-    `sign` is what each of these names contains: it is found sooner than the pattern is.
+    `signs` are such that each of these names contains one of them: they are found sooner than the pattern is.
     `sidecars` gives the names, in the recording's folder, of documents that the system itself writes beside it.
     `source_system` is whose call ids these are; empty: the profile's own name.
     """
@@ -41,21 +41,27 @@ class NameProfile:
     read: Callable[[Found, Locality], Told]
     sidecars: Callable[[Found], tuple[str, ...]] = lambda _: ()
     source_system: str = ""
-    sign: str = ""
+    signs: tuple[str, ...] = ("",)
 
     def find(self, key: str) -> Found | None:
         """The parts of the key by name, empty text for one that is not there; None when this is another's name."""
-        found = self.pattern.search(key) if self.sign in key else None
-        return found.groupdict("") if found else None
+        for sign in self.signs:
+            if sign in key:
+                found = self.pattern.search(key)
+                return found.groupdict("") if found else None
+        return None
+
+
+_PCA_TIME = r"(\d{4})-(\d{2})-(\d{2})T(\d{2})-(\d{2})-(\d{2})"
 
 
 def _pca(found: Found, local: Locality) -> Told:
     # The four parts come in any order, and each may be missing: amazon-transcribe-post-call-analytics reads them so.
     stem = found["stem"] + "_"
     guid, agent, customer = (_after(stem, word) for word in ("GUID", "AGENT", "CUST"))
-    stamp = re.search(r"(\d{4})-(\d{2})-(\d{2})T(\d{2})-(\d{2})-(\d{2})", stem)
+    stamp = re.search(_PCA_TIME, stem)
     number = read_certain_number(customer, local.region) if customer else None
-    named = (("agent_name", agent), ("customer", customer), ("started_at", stamp))
+    named = (("external_call_id", guid), ("agent_name", agent), ("customer", customer), ("started_at", stamp))
     return tell(
         {"started_at": stamp and stamp[0]},
         [name for name, text in named if not text],
@@ -114,7 +120,12 @@ def _freepbx(found: Found, local: Locality) -> Told:
     # The unique id begins with the second of the start, in UTC; the date in the name is the server's local time.
     started_at = from_epoch(int(found["epoch"])) or read_stamp(found["date"] + found["time"], local.zone)
     queue = to if kind in {"q", "rg"} else None
-    extension = caller if direction is Direction.OUTBOUND else to
+    is_outbound = direction is Direction.OUTBOUND
+    # The centre's own side, and the other one where that is inside, too.
+    inside = {
+        "extension": caller if is_outbound else "" if queue else to,
+        "to_extension" if is_outbound else "from_extension": to if is_outbound else caller,
+    }
     outside = {"from_number_e164": caller, "to_number_e164": to}
     return tell(
         {"started_at": found["date"]} | {name: text for name, text in outside.items() if not read_extension(text)},
@@ -124,31 +135,38 @@ def _freepbx(found: Found, local: Locality) -> Told:
         to_number_e164=to_number,
         queue_name=queue,
         started_at=started_at,
-        attributes={"extension": extension} if read_extension(extension) and not queue else None,
+        attributes={name: text for name, text in inside.items() if read_extension(text)},
     )
 
 
 def _ringcentral(found: Found, local: Locality) -> Told:
     direction = read_direction(found["direction"])
-    number = read_number(found["phone"], local.region)
-    side = "to_number_e164" if direction is Direction.OUTBOUND else "from_number_e164"
+    phone, side = found["phone"], "to" if direction is Direction.OUTBOUND else "from"
+    is_inside = read_extension(phone) is not None
+    extensions = {"extension": found["extension"], f"{side}_extension": phone if is_inside else ""}
     return tell(
-        {"started_at": found["date"], "direction": found["direction"], side: found["phone"]},
+        {
+            "started_at": found["date"],
+            "direction": found["direction"],
+            f"{side}_number_e164": "" if is_inside else phone,
+        },
         external_call_id=found["id"],
         direction=direction,
         started_at=read_stamp(found["date"] + found["time"], local.zone),
-        attributes={"extension": found["extension"]} if found["extension"] else None,
-        **{side: number},
+        attributes={name: text for name, text in extensions.items() if text},
+        **{f"{side}_number_e164": read_number(phone, local.region)},
     )
 
 
 def _eightbyeight(found: Found, local: Locality) -> Told:
+    phone = found["phone"]
+    is_inside = read_extension(phone) is not None
     return tell(
-        {"from_number_e164": found["phone"], "started_at": found["started"]},
+        {"from_number_e164": "" if is_inside else phone, "started_at": found["started"]},
         external_call_id=f"{found['started']}-{found['call']}",
-        from_number_e164=read_number(found["phone"], local.region),
+        from_number_e164=read_number(phone, local.region),
         started_at=from_epoch(int(found["started"])),
-        attributes={"user_id": found["user"]},
+        attributes={"user_id": found["user"]} | ({"from_extension": phone} if is_inside else {}),
     )
 
 
@@ -167,7 +185,15 @@ def _twilio(found: Found, _: Locality) -> Told:
 _UUID = r"[0-9a-fA-F][0-9a-fA-F]{7}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 
 _ALL = (
-    NameProfile("pca", re.compile(r"(?:^|/)(?=[^/]*?_GUID_[^/.])(?P<stem>[^/]+)\.\w+$"), _pca, sign="_GUID_"),
+    NameProfile(
+        "pca",
+        # By its id, or by one of the other parts together with the time.
+        re.compile(
+            rf"(?:^|/)(?=[^/]*?_GUID_[^/.]|(?=[^/]*?_(?:AGENT|CUST)_[^_/.])[^/]*?{_PCA_TIME})(?P<stem>[^/]+)\.\w+$"
+        ),
+        _pca,
+        signs=("_GUID_", "_AGENT_", "_CUST_"),
+    ),
     NameProfile(
         "connect",
         re.compile(
@@ -177,11 +203,11 @@ _ALL = (
         ),
         _connect,
     ),
-    NameProfile("genesys", genesys.RECORDING, _genesys, sidecars=genesys.sidecars, sign="conversation_id"),
+    NameProfile("genesys", genesys.RECORDING, _genesys, sidecars=genesys.sidecars, signs=("conversation_id",)),
     NameProfile(
         "freepbx",
         re.compile(
-            r"(?:^|/)(?P<kind>in|out|exten|internal|external|q|rg|conf|force)-(?P<to>[^-/]+)-(?P<caller>[^-/]+)"
+            r"(?:^|/)(?P<kind>in|out|exten|internal|external|q|rg|conf|force)-(?P<to>[^-/]+)-(?P<caller>[^-/]*)"
             r"-(?P<date>\d{8})-(?P<time>\d{6})-(?P<unique>(?:[\w.]+-)?(?P<epoch>\d{9,10})\.\d+)\.\w+$",
             re.ASCII,
         ),
@@ -203,7 +229,7 @@ _ALL = (
             re.ASCII,
         ),
         _eightbyeight,
-        sign="users:",
+        signs=("users:",),
     ),
     NameProfile(
         "twilio",

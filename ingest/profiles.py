@@ -37,11 +37,13 @@ _OTHER_SUFFIXES = frozenset({
 })
 # fmt: on
 SIDECAR_SUFFIX = ".json"
+# A vCon may also call itself JSON.
+_TWO_SUFFIXES = ".vcon.json"
 # What Amazon Connect itself writes into the metadata of a recording, whatever its name is now.
 _CONTACT_ID = "contact-id"
 SIDECAR_SUFFIXES = frozenset({SIDECAR_SUFFIX, ".csv", ".vcon"})
 # Stores mark folders with objects without a byte, but none under such a name.
-_NEVER_MARKERS = (*AUDIO_SUFFIXES, ".vcon.json", *(one for one in TEXT_SUFFIXES if one != SIDECAR_SUFFIX))
+_NEVER_MARKERS = (*AUDIO_SUFFIXES, *(one for one in TEXT_SUFFIXES if one != SIDECAR_SUFFIX))
 _NOBODY: Mapping[str, str] = MappingProxyType({})
 _UNREAD = CallFacts()
 
@@ -108,7 +110,8 @@ class Profiles:
 
     def read_name(self, key: str) -> Reading:
         """What the name alone says."""
-        profile, found = self._profile_of(key)
+        # A pattern knows one suffix.
+        profile, found = self._profile_of(sidecar_key(key) if key.lower().endswith(_TWO_SUFFIXES) else key)
         if profile is None or found is None:
             return Reading(None, STORAGE, _UNREAD)
         told = storable(profile.read(found, self.local))
@@ -267,5 +270,7 @@ def _suffix(key: str) -> str:
 
 def stem_of(key: str) -> str:
     """The key without its suffix: what a recording and the documents beside it share."""
+    if key.lower().endswith(_TWO_SUFFIXES):
+        key = key[: -len(SIDECAR_SUFFIX)]
     point = key.rfind(".")
     return key[:point] if key.rfind("/") + 1 < point else key

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 
-from calls.errors import ObjectGone
+from calls.errors import ObjectGone, TerminalError
 from calls.recording import ObjectRef
 from crm import retries
 from crm.database import Database
@@ -138,4 +138,7 @@ def _is_older(objects: ObjectStore, ref: ObjectRef, since: datetime) -> bool:
         stored_at = objects.head(ref.key).last_modified_at
     except ObjectGone:
         return True
+    except TerminalError:
+        # Whoever looks at it closer says why it is no call.
+        return False
     return stored_at is not None and stored_at < since

@@ -74,7 +74,11 @@ def read_companion(
     for shape in _SHAPES:
         if shape.profile in profiles and shape.fits(document):
             as_of = next((at for name in shape.written if (at := read_moment(document.get(name), local.zone))), None)
-            return Companion(storable(shape.read(document, local)), shape.rank, as_of, shape.profile)
+            told = storable(shape.read(document, local))
+            if told.facts.external_call_id:
+                # The document is of one system, and so are its ids.
+                told = told._replace(source_system=told.source_system or shape.profile)
+            return Companion(told, shape.rank, as_of, shape.profile)
     many = _of_many(raw, local, profiles, call_id)
     if many or plain.SYSTEM not in profiles:
         return many or _unread("sidecar: no profile reads it")
@@ -103,7 +107,7 @@ def _of_many(raw: bytes, local: Locality, profiles: Collection[str], call_id: st
     if not own:
         return _unread("sidecar: contact records of other calls")
     newest = max(own, key=lambda telling: telling.as_of.timestamp() if telling.as_of else 0.0)
-    return Companion(Told(newest.facts), newest.rank, newest.as_of, "connect")
+    return Companion(Told(newest.facts, (), newest.source_system), newest.rank, newest.as_of, "connect")
 
 
 def _unread(why: str) -> Companion:

@@ -23,6 +23,8 @@ _DIRECTIONS = {
 # From here on a number can only be milliseconds: as seconds it would be past the year 5000.
 _MILLISECONDS_FROM = 1e11
 _EPOCH = re.compile(r"\d{9,14}(\.\d{1,9})?")
+# Day, month and year in another order cannot be taken for this: no month is the 20th.
+_STAMP = re.compile(r"(\d{4})[-/.]?(\d\d)[-/.]?(\d\d)[ T_-]?(\d\d)[-:.]?(\d\d)[-:.]?(\d\d)", re.ASCII)
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2}(?:\.\d+)?)")
 # What is outside is a clock that was never set or a number of another kind: no recording is that old.
 _YEARS = range(1980, 2200)
@@ -91,12 +93,16 @@ def _bare_address(text: str) -> str:
 
 
 def read_moment(value: object, zone: tzinfo) -> datetime | None:
-    """The aware time of ISO text, or of seconds or milliseconds since 1970; text without a zone is in `zone`."""
+    """The aware time of ISO text, of fourteen digits YYYYMMDDHHMMSS with marks between them or without, or of seconds
+    or milliseconds since 1970; text without a zone is in `zone`.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return from_epoch(value)
     text = str(value).strip()
+    if stamp := _STAMP.fullmatch(text):
+        return read_stamp("".join(stamp.groups()), zone)
     if _EPOCH.fullmatch(text):
         return from_epoch(float(text))
     try:

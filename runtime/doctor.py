@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -27,11 +27,13 @@ from crm.vectors import dimension_of, vector_counts
 from runtime.budgets import SERVICES
 from runtime.choice import Choice, choose_language, choose_redaction, choose_speech
 from runtime.listening import http_tokens, make_all_listeners
-from runtime.settings import Settings
+from runtime.settings import Settings, settings_by_source
 from runtime.wiring import Wiring
 
 LEAST_FREE_BYTES = 500_000_000
 ALIVE_FOR = timedelta(seconds=30)
+_AS_IT_SAYS = "do what the detail says"
+_DATABASE_FIRST = "mend the database first; then do what the detail says"
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,17 @@ def examine(wired: Wiring) -> list[Check]:
         ("handover", _handover),
         ("processes", _processes),
     ]
-    return [_looked(name, look, wired) for name, look in looks]
+    found = [_looked(name, look, wired) for name, look in looks]
+    if any((one.name, one.status) == ("database", "wrong") for one in found):
+        return [replace(one, fix=_DATABASE_FIRST) if one.fix == _AS_IT_SAYS else one for one in found]
+    return found
 
 
 def _looked(name: str, look: Callable[[Wiring], Check], wired: Wiring) -> Check:
     try:
         return look(wired)
     except CallwiseError as error:
-        return Check(name, "wrong", error.detail, "do what the detail says")
+        return Check(name, "wrong", error.detail, _AS_IT_SAYS)
     except Exception as error:  # noqa: BLE001 - whatever one look meets, the others shall be had
         return Check(name, "wrong", f"{type(error).__name__}: {error}", "nobody foresaw this: please report it")
 
@@ -80,21 +85,30 @@ def _settings(wired: Wiring) -> Check:
     unknown = sorted(name for name in os.environ if name.startswith("CALLWISE_") and not _is_setting(name))
     if unknown:
         return Check("settings", "note", f"no such setting: {', '.join(unknown)}", "correct or remove it")
-    changed = ", ".join(_changed(wired.settings)) or "all defaults"
-    return Check("settings", "ok", changed)
+    changed = _changed(wired.settings)
+    by_source = [f"{source}: {', '.join(names)}" for source, names in changed.items() if names]
+    return Check("settings", "ok", "; ".join(by_source) or "all defaults")
 
 
 def _is_setting(variable: str) -> bool:
     return variable.removeprefix("CALLWISE_").partition("__")[0].lower() in Settings.model_fields
 
 
-def _changed(settings: Settings) -> list[str]:
-    names = []
+def _changed(settings: Settings) -> dict[str, list[str]]:
+    """The settings that are no defaults, by the source that won."""
+    sources = settings_by_source()
+    changed: dict[str, list[str]] = {source: [] for source in ("command line", *sources)}
     for name in sorted(settings.model_fields_set):
         value = getattr(settings, name)
         parts = sorted(getattr(value, "model_fields_set", ())) if not isinstance(value, tuple) else []
-        names += [f"{name}.{part}" for part in parts] or [name]
-    return names
+        for part in parts:
+            won = next((one for one, said in sources.items() if part in said.get(name, ())), "command line")
+            changed[won].append(f"{name}.{part}")
+        if not parts:
+            is_list = isinstance(value, tuple | dict)
+            saying = [one for one, said in sources.items() if name in said and (is_list or said[name] == str(value))]
+            changed[saying[0] if saying else "command line"].append(name)
+    return changed
 
 
 def _disk(wired: Wiring) -> Check:

@@ -4,10 +4,17 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, get_origin
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 from pydantic_settings.exceptions import SettingsError as NotJson
 
 from calls.errors import SettingsError
@@ -140,6 +147,15 @@ def read_settings(**overrides: object) -> Settings:
         raise SettingsError(f"{error.filename} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise SettingsError(str(error)) from None
+
+
+def settings_by_source() -> dict[str, dict[str, Any]]:
+    """What each source of settings says, the one that wins first."""
+    return {
+        "environment": EnvSettingsSource(Settings)(),
+        ".env": DotEnvSettingsSource(Settings)(),
+        "callwise.toml": TomlConfigSettingsSource(Settings)(),
+    }
 
 
 def _should_be_json(variable: str) -> bool:

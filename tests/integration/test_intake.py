@@ -272,11 +272,23 @@ def test_one_object_that_breaks_us_does_not_keep_the_others_out(database):
     assert unreadable(database) == ["unexpected_error"]
 
 
+def test_one_message_that_breaks_us_does_not_keep_the_others_out(database):
+    class Breaking(dict):
+        def get(self, name, default=None):
+            raise RuntimeError(f"{name} broke us")
+
+    store = MemoryStore()
+    store.put("a.wav", b"sound")
+    assert take_messages(make_intake(database, store), "test", [Breaking(), s3_event("a.wav")]) == 1
+    assert unreadable(database) == ["unexpected_error"]
+
+
 def test_garbage_between_good_messages_goes_to_the_table(any_database):
     store = MemoryStore()
     store.put("a.wav", b"sound")
     intake = make_intake(any_database, store)
-    bodies = [b"\xff", "no json", '{"a": 1}', s3_event("a.wav"), '{"Records": [{"eventName": "ObjectCreated:Put"}]}']
+    half_a_pair = r'{"Type": "Notification", "Message": "{\"a\": \ud800}"}'
+    bodies = [b"\xff", half_a_pair, '{"a": 1}', s3_event("a.wav"), '{"Records": [{"eventName": "ObjectCreated:Put"}]}']
     assert take_messages(intake, "test", bodies) == 1
     assert unreadable(any_database) == ["bad_record", "not_json", "not_utf8", "unknown_shape"]
 

@@ -18,6 +18,7 @@ from crm.database import Database
 from crm.tables import agent, call, job, queue, telling
 from engines.objects_memory import MemoryStore
 from ingest.intake import Intake, take_messages
+from ingest.profiles import BUILT_IN, Profiles
 from tests.integration.listening import PROFILES, calls, make_intake, s3_event
 
 CONTACT = "0a1b2c3d-0000-4000-8000-00000000cafe"
@@ -81,6 +82,16 @@ def test_the_order_in_which_a_call_is_told_of_never_matters(migrated_sqlite_file
         expected = (CONTACT, "Ana", "Billing", FIRST - timedelta(days=2), "Rosa Diaz", 12.0)
         assert described(database) == [expected], order
         database.dispose()
+
+
+def test_a_name_of_the_owners_hears_the_contact_record_that_came_before_its_id(database):
+    store = MemoryStore()
+    intake = make_intake(database, store)
+    for key, raw in ((None, NEW), ("odd.wav", b"sound"), ("odd.json", OLD.encode())):
+        if key:
+            store.put(key, raw)
+        take_messages(intake, "test", [s3_event(key) if key else raw])
+    assert [row[:3] for row in described(database)] == [(CONTACT, "Ana", "Billing")]
 
 
 def finish(database: Database) -> None:
@@ -161,6 +172,31 @@ def test_two_telephony_systems_that_use_one_call_id_have_two_calls_and_each_hear
         ("mitel", "17"),
     }
     assert {row[1] for row in described(any_database)} == {"Ana", "Ben"}
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_whose_the_ids_are_and_who_read_them_is_heard_early_and_late(any_database, is_late):
+    store = MemoryStore()
+    intake = Intake(any_database, store, Profiles.of(BUILT_IN, region="US", time_zone="UTC"))
+    told_of = {
+        "a": {"source_system": "avaya", "call_id": "17"},
+        "b": {"source_system": "mitel", "call_id": "17"},
+        "c": {"source_system": "mitel", "call_id": "17"},
+        "g": {"name": "projects/p/locations/l/conversations/17", "startTime": "2026-05-01T10:00:00Z"},
+        "v": {"vcon": "0.0.2", "uuid": "17", "parties": [], "dialog": []},
+        "r": {"ContactId": "17", "Channel": "VOICE"},
+    }
+    for name, document in told_of.items():
+        keys = (f"{name}.wav", f"{name}.json")
+        for key in keys if is_late else keys[::-1]:
+            store.put(key, json.dumps(document).encode() if key.endswith(".json") else key.encode())
+            take_messages(intake, "test", [s3_event(key)])
+    found = {(row.source_system, row.external_call_id.partition("~")[0], row.profile) for row in calls(any_database)}
+    plain = {("avaya", "17", "plain"), ("mitel", "17", "plain")}
+    assert found == plain | {("google", "17", "google"), ("vcon", "17", "vcon"), ("connect", "17", "connect")}
+    # The second recording of mitel's call has a name of its own, and is found with the first.
+    [second] = [row for row in calls(any_database) if "~" in row.external_call_id]
+    assert (second.source_system, second.initial_call_id) == ("mitel", "17")
 
 
 def test_a_clock_that_is_ahead_tells_nobody_when_a_call_was(any_database):

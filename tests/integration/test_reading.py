@@ -25,7 +25,7 @@ from engines.speech_fake import FakeSpeech
 from ingest.conversations import MAX_BYTES, facts_of, kind_of
 from ingest.events import Announced
 from ingest.intake import Intake
-from ingest.profiles import Profiles
+from ingest.profiles import BUILT_IN, Profiles
 from tests.seeds import TAXONOMY
 from tests.sound import two_channel_wav
 from tests.web_client import make_hall
@@ -71,9 +71,9 @@ class Desk:
                 connection.execute(named.values(agent_channel=agent_channel))
         return received
 
-    def announce(self, *keys):
+    def announce(self, *keys, profiles=("connect", "plain")):
         """Tell intake of objects, the way that a listener does."""
-        profiles = Profiles.of(["connect", "plain"], region="US", time_zone="UTC")
+        profiles = Profiles.of(profiles, region="US", time_zone="UTC")
         intake = Intake(self.database, self.objects, profiles)
         return intake.take([Announced((ObjectRef("recordings", key),)) for key in keys])
 
@@ -356,6 +356,57 @@ def test_where_a_call_has_sound_and_text_the_sound_counts_in_whichever_order_the
     [call_id] = ids
     call = desk.call(call_id)
     assert (call.line.stage, call.recording.object_key, call.transcript.engine) == ("done", sound, "fake/script")
+
+
+FREEPBX = "in-18005550100-2065550142-20260314-092653-1773480413.7"
+
+
+@pytest.mark.parametrize("sound_first", [True, False])
+@pytest.mark.parametrize(
+    ("stem", "suffix"),
+    [("x", ".vcon"), ("x", ".json"), ("x", ".vcon.json"), (FREEPBX, ".vcon"), (FREEPBX, ".vcon.json")],
+)
+def test_a_vcon_and_its_sound_are_one_call_in_whichever_order_they_come(desk, stem, suffix, sound_first):
+    desk.speech = lambda: FakeSpeech(HEARD)
+    raw = (FIXTURES / "plain.vcon.json").read_bytes()
+    keys = [f"{stem}.wav", stem + suffix]
+    for key in keys if sound_first else keys[::-1]:
+        desk.objects.put(key, two_channel_wav(seconds=3) if key.endswith(".wav") else raw)
+        desk.announce(key, profiles=BUILT_IN)
+        desk.work()
+    with desk.database.read() as connection:
+        [call_id] = connection.execute(sa.select(tables.call.c.id)).scalars()
+    call = desk.call(call_id)
+    assert (call.line.stage, call.recording.object_key) == ("done", f"{stem}.wav")
+    system = "vcon" if stem == "x" else "freepbx"
+    assert (call.source_system, call.line.profile) == (system, system)
+    assert (call.line.started_at, call.line.agent) == (
+        datetime(2026, 3, 14, 8, 25, 17, tzinfo=UTC),
+        "Maya Lindqvist",
+    )
+
+
+@pytest.mark.parametrize("order", [("x.wav", "x.json"), ("x.json", "x.wav")])
+def test_a_transcript_beside_its_sound_tells_the_contact_and_nothing_by_accident(desk, order):
+    for key in order:
+        raw = (FIXTURES / "contact_lens.json").read_bytes() if key == "x.json" else two_channel_wav(seconds=3)
+        desk.objects.put(key, raw)
+        desk.announce(key)
+    with desk.database.read() as connection:
+        [row] = connection.execute(sa.select(tables.call)).all()
+    assert (row.source_system, row.external_call_id) == ("connect", "c0ffee00-1111-4222-8333-444455556666")
+    assert (row.profile, row.attributes) == ("contact_lens", {})
+
+
+def test_a_text_waits_for_its_sound_and_for_the_document_that_names_it(desk):
+    desk.objects.put("x.vtt", (FIXTURES / "contact.vtt").read_bytes())
+    desk.announce("x.vtt")
+    desk.objects.put("x.wav", two_channel_wav(seconds=3))
+    desk.objects.put("x.json", b'{"call_id": "17", "source_system": "mitel"}')
+    desk.announce("x.wav", "x.json")
+    with desk.database.read() as connection:
+        rows = connection.execute(sa.select(tables.call.c.source_system, tables.call.c.external_call_id)).all()
+    assert [tuple(row) for row in rows] == [("mitel", "17")]
 
 
 @pytest.mark.parametrize(("name", "has_times"), [("contact_lens.json", True), ("plain.vcon.json", False)])

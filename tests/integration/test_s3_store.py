@@ -5,7 +5,7 @@ from threading import Thread
 
 import pytest
 
-from calls.errors import EngineMisconfigured, ObjectGone, TransientError
+from calls.errors import EngineMisconfigured, ObjectGone, TerminalError, TransientError
 from calls.recording import ObjectRef
 from engines.objects_s3 import S3Store
 from tests.servers.aws import Aws
@@ -71,6 +71,46 @@ def test_a_store_that_does_not_answer_may_answer_later(aws: Aws):
 def test_an_endpoint_that_is_no_url_names_the_setting(aws: Aws):
     with pytest.raises(EngineMisconfigured, match="CALLWISE_OBJECTS__ENDPOINT_URL"):
         make_store(aws, endpoint_url="not a url").head("a.wav")
+
+
+class _Shut(BaseHTTPRequestHandler):
+    """A store that shows nobody some objects, or nothing to anybody."""
+
+    def do_GET(self) -> None:
+        shuts_all = self.path.startswith("/shut/")
+        archived = b"<Error><Code>InvalidObjectState</Code></Error>"
+        body = archived if "archived" in self.path else b"<Error><Code>AccessDenied</Code></Error>"
+        self.send_response(403 if shuts_all or "wav" in self.path else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_an_object_that_the_store_refuses_alone_stops_nobody_else(aws: Aws, tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Shut) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        endpoint_url = f"http://127.0.0.1:{server.server_port}"
+        store, wrong = (make_store(aws, bucket, endpoint_url=endpoint_url) for bucket in ("recordings", "shut"))
+        ref = ObjectRef("recordings", "a.wav")
+        for ask, code in (
+            (lambda: store.head("a.wav"), "object_refused"),
+            (lambda: store.read_range("a.wav", 0, 9), "object_refused"),
+            (lambda: store.fetch(ref, tmp_path / "x"), "object_refused"),
+            (lambda: store.fetch(ref._replace(key="archived.wav"), tmp_path / "x"), "object_archived"),
+        ):
+            with pytest.raises(TerminalError) as refused:
+                ask()
+            assert refused.value.code == code
+        with pytest.raises(EngineMisconfigured, match="CALLWISE_OBJECTS__SECRET_KEY"):
+            wrong.head("a.wav")
+        server.shutdown()
 
 
 class _WithoutTags(BaseHTTPRequestHandler):

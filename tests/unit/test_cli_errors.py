@@ -1,6 +1,7 @@
 """How a command ends that cannot do its work: one line that names the place, and no traceback without `--debug`."""
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -77,6 +78,27 @@ def test_the_doctor_says_of_a_wrong_setting_what_is_wrong_as_a_check(
     assert (check["name"], check["status"]) == ("settings", "wrong")
     assert "CALLWISE_SPEECH__ENGINE" in check["detail"]
     assert check["fix"]
+
+
+def test_the_doctor_says_which_source_of_a_setting_won_and_that_the_database_comes_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("CALLWISE_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "callwise.toml").write_text('home = "."\n[telephony]\nregion = "GB"\ntime_zone = "Europe/London"\n')
+    (tmp_path / ".env").write_text("CALLWISE_TELEPHONY__REGION=DE\nCALLWISE_LANGUAGE__API_KEY=sk-secret\n")
+    monkeypatch.setenv("CALLWISE_LANGUAGE__ENGINE", "offline")
+    with pytest.raises(typer.Exit):
+        doctor(as_json=True)
+    printed = capsys.readouterr().out
+    checks = {check["name"]: check for check in json.loads(printed)["checks"]}
+    assert checks["settings"]["detail"] == (
+        "environment: language.engine; .env: language.api_key, telephony.region;"
+        " callwise.toml: home, telephony.time_zone"
+    )
+    assert "sk-secret" not in printed
+    assert checks["processes"]["fix"].startswith("mend the database first")
 
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])

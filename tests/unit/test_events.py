@@ -177,6 +177,13 @@ def test_a_file_of_a_data_lake_counts_when_it_is_closed():
     assert announcement.ignored == ["not_finished", "not_created"]
 
 
+def test_a_file_of_a_data_lake_that_gets_its_name_when_it_is_whole_is_found_under_that():
+    told = {"api": "RenameFile", "sourceUrl": "https://h.dfs.core.windows.net/c/x.part"}
+    told["destinationUrl"] = "https://h.dfs.core.windows.net/c/x%20y.wav"
+    renamed = {"eventType": "Microsoft.Storage.BlobRenamed", "subject": "", "data": told}
+    assert keys(read_event([renamed]))[0][0] == "x y.wav"
+
+
 def test_a_blob_is_found_by_its_address_alone_an_emulators_included():
     by_url = blob_event("") | {"subject": None, "data": {"url": "https://harbour.blob.core.windows.net/c/x/y%20z.wav"}}
     assert read_event([by_url]).objects[0].candidates[0] == ObjectRef("c", "x/y z.wav")

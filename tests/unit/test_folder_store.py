@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> FolderStore:
 def test_every_key_has_a_path_below_the_root_and_is_read_back_from_it(key):
     root = Path("/store")
     paths = [folder_paths.escaped_path(root, key)]
-    if folder_paths.is_plain(key):
+    if folder_paths.may_lie(key):
         paths.append(folder_paths.plain_path(root, key))
     for path in paths:
         assert os.path.normpath(path) == str(path)
@@ -44,6 +44,29 @@ def test_a_file_that_somebody_drops_in_is_an_object_under_its_name(store):
     (store.root / "2026" / "call 1%2F.wav").write_bytes(b"sound")
     assert [ref.key for ref in store.list()] == ["2026/call 1%2F.wav"]
     assert store.head("2026/call 1%2F.wav").ref.size_bytes == 5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u7530\u4e2d\u3000\u96fb\u8a71.wav",
+        "J\u00f6rg\u00a0M.wav",
+        "back\\slash.wav",
+        "tab\there.wav",
+        "\u00e9" * 120 + ".wav",
+    ],
+)
+def test_whatever_a_file_is_called_that_somebody_drops_in_it_is_an_object(store, name):
+    (store.root / name).write_bytes(b"sound")
+    assert [ref.key for ref in store.list()] == [name] == [store.key_of(store.root / name)]
+    assert store.read_range(name, 0, 9) == b"sound"
+    # What is put under the name takes its place, and leaves nothing behind when it goes.
+    store.put(name, b"other", metadata={"agent": "Ana"})
+    assert [ref.etag for ref in store.list()] == [store.head(name).ref.etag]
+    assert (store.read_range(name, 0, 9), store.head(name).metadata) == (b"other", {"agent": "Ana"})
+    (store.root / name).write_bytes(b"sound")
+    store.delete(name)
+    assert list(store.list()) == []
 
 
 def test_a_file_that_somebody_replaces_is_another_object_without_the_old_metadata(store):

@@ -40,6 +40,8 @@ def test_a_freepbx_name_tells_direction_numbers_and_the_utc_start():
         ("exten-1002-4155550123-20250327-092517-1743042317.3.wav", Direction.INBOUND),
         ("q-600-4155550123-20250327-092517-1743042317.4.WAV", Direction.INBOUND),
         ("conf-900-1001-20250327-092517-1743042317.5.wav", None),
+        # Nobody showed a number.
+        ("in-18005550100--20250327-092517-1743042317.6.wav", Direction.INBOUND),
     ],
 )
 def test_the_kind_in_a_freepbx_name_is_the_direction(name, direction):
@@ -52,6 +54,21 @@ def test_the_customer_of_an_outbound_call_is_the_one_who_was_called():
     assert facts.attributes == {"extension": "1001"}
 
 
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [
+        ("internal-1002-1001-20250327-092517-1743042317.1.wav", {"extension": "1002", "from_extension": "1001"}),
+        ("q-600-1001-20250327-092517-1743042317.1.wav", {"from_extension": "1001"}),
+        ("out-112-1001-20250327-092517-1743042317.1.wav", {"extension": "1001", "to_extension": "112"}),
+        ("20240115-143022_101_102_Internal_Auto_1234.mp3", {"extension": "101", "from_extension": "102"}),
+        ("users:7:1667337742543-1666686434952-7-1001_E.mp3", {"user_id": "7", "from_extension": "1001"}),
+    ],
+)
+def test_both_sides_of_a_call_inside_the_centre_are_told_and_nothing_is_missing(name, attributes):
+    reading = ALL.read(name)
+    assert (reading.facts.attributes, reading.unread) == (attributes, ())
+
+
 def test_a_pca_name_has_local_times_and_its_missing_parts_are_reported():
     reading = SEATTLE.read("Auto1_CUST_12345_GUID_001_AGENT_AndrewK_DT_2021-12-01T07-55-51.wav")
     assert reading.facts.started_at == datetime(2021, 12, 1, 15, 55, 51, tzinfo=UTC)
@@ -60,6 +77,11 @@ def test_a_pca_name_has_local_times_and_its_missing_parts_are_reported():
     poor = SEATTLE.read("x_GUID_7.wav")
     assert (poor.profile, poor.facts.external_call_id) == ("pca", "7")
     assert set(poor.unread) == {"agent_name", "customer", "started_at"}
+    nameless = SEATTLE.read("calls/Auto2_CUST_+12065550142_AGENT_DonS_DT_2021-12-01T07-55-51.wav")
+    assert (nameless.profile, nameless.unread) == ("pca", ("external_call_id",))
+    assert (nameless.facts.agent_name, nameless.facts.from_number_e164) == ("DonS", "+12065550142")
+    assert nameless.facts.started_at == reading.facts.started_at
+    assert SEATTLE.read("our_AGENT_handbook.wav").profile is None
 
 
 @pytest.mark.parametrize("name", ["_DT_2021-13-01T07-55-51", "_DT_2021-12-01T25-55-51"])

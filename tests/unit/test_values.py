@@ -78,7 +78,23 @@ def test_an_extension_is_two_to_six_digits(text, extension):
 
 @pytest.mark.parametrize(
     "value",
-    ["", "yesterday", True, None, "2026-02-30", "99999999999999", float("inf"), float("nan"), [], {}, 0, -1, 10**400],
+    [
+        "",
+        "yesterday",
+        True,
+        None,
+        "2026-02-30",
+        "20262014092653",
+        "14/03/2026 09:26:53",
+        "99999999999999",
+        float("inf"),
+        float("nan"),
+        [],
+        {},
+        0,
+        -1,
+        10**400,
+    ],
 )
 def test_what_is_no_time_is_none(value):
     assert read_moment(value, UTC) is None
@@ -105,6 +121,9 @@ def test_whatever_is_read_as_a_time_is_aware_and_in_utc(value):
         1773480413,
         "1773480413000",
         "2026-03-14 09:26:53",
+        "20260314092653",
+        "20260314-092653",
+        "2026/03/14 09:26:53",
     ],
 )
 def test_times_are_read_as_iso_seconds_and_milliseconds(value):
