@@ -19,7 +19,7 @@ from sklearn.preprocessing import normalize
 from analytics.theme_words import proposed as proposed_reason
 from analytics.theme_words import sentences, theme_stems
 from analytics.themes import MIN_CALLS, ExampleCall, Theme, ThemeCall, Themes, WeekCount
-from calls.reasons import INSUFFICIENT, OTHER, Taxonomy
+from calls.reasons import INSUFFICIENT, NO_REASON, OTHER, Taxonomy
 from engines.offline_reasons import ReasonMatcher
 
 # A theme has at least so many calls, and this share of those that were looked at.
@@ -87,7 +87,7 @@ def find_themes(calls: Sequence[ThemeCall], taxonomy: Taxonomy) -> Themes:
         found.append(places)
     found.sort(key=lambda places: (-len(places), places[0]))
     names = np.asarray(vectorizer.get_feature_names_out())
-    taken = set(taxonomy.codes)
+    taken = {*taxonomy.codes, NO_REASON}
     themes = []
     for places in found:
         theme = _theme(calls, words, names, space, places, taken=taken)

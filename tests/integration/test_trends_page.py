@@ -101,6 +101,14 @@ def test_every_point_of_every_chart_leads_to_the_calls_that_it_counts(hall, aske
     assert {link: listed(hall, link) for link in some} == some
 
 
+@pytest.mark.parametrize("asked", ["queue=unknown", "team=Unknown", "agent=unknown", "reason=NEW_ORDER"])
+def test_a_point_leads_to_its_calls_whatever_is_not_known_of_them_and_in_any_case(hall, asked):
+    page = hall.client.get(f"/trends?by=month&{WHOLE}&{asked}").text
+    told = {value["link"]: value["calls"] for value in values_of(chart_of(page, "hours"))}
+    assert told
+    assert {link: listed(hall, link) for link in told} == told
+
+
 def test_a_link_of_the_page_opens_the_list_with_as_many_calls(hall):
     page = hall.client.get(f"/trends?{SPIKE_WEEKS}&queue=Delivery&zone=America/New_York").text
     for name in ("reasons", "handle_time", "hours"):
