@@ -68,6 +68,8 @@ def test_the_movers_are_those_of_the_test(hall):
     moved = re.search(r'aria-label="Reasons that have moved".*?</section>', page, re.DOTALL)[0]
     rows = re.findall(r"<tr><td>([^<]*)</td>.*?</tr>", moved.split("Drift from")[0])
     assert rows == [wanted.labels[mover.code] for mover in wanted.jumps]
+    first = wanted.drifts[0]
+    assert f"n = {first.before.n:,} at first and {first.now.n:,} at last</h3>" in moved
 
 
 WHOLE = f"since={START}&until={UNTIL + timedelta(days=1)}"
@@ -274,5 +276,5 @@ def test_what_the_charts_and_tables_show_is_what_the_api_says(hall):
         assert rule["mark"]["type"] == "rule"
         assert {"starts_on", "versions"} == rule["data"]["values"][0].keys()
         assert rule["data"]["values"][0] == marks[0]
-    tiles = dict(re.findall(r'<div class="tile"><strong>([^<]*)</strong><span>(Calls|Without a reason)', page)[::-1])
+    tiles = dict(re.findall(r'<div class="tile"><strong>([^<]*)</strong><span>(Calls|Handled, no reason)', page)[::-1])
     assert f"{sum(row['calls'] for row in rows['rows']):,}" in tiles
