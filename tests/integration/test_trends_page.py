@@ -185,6 +185,15 @@ def test_the_lines_have_the_figures_of_the_trend(hall):
         ]
 
 
+def test_the_handle_time_of_a_period_is_rounded_to_the_second(hall):
+    page = hall.client.get(f"/trends?by=week&{WHOLE}").text
+    table = re.search(r'aria-label="Handle time by period".*?</tbody>', page, re.DOTALL)[0]
+    shown = re.findall(r'<td class="number">(\d+):(\d\d)</td>', table)
+    rows = hall.client.get(f"/api/v1/trends?by=week&{WHOLE}").json()["rows"]
+    told = [row["handle_time_s"] for row in reversed(rows) if row["handle_time_s"] is not None]
+    assert [60 * int(minutes) + int(seconds) for minutes, seconds in shown] == [round(one) for one in told]
+
+
 def test_one_reason_by_itself_has_no_shares_to_move(hall):
     page = hall.client.get(f"/trends?{SPIKE_WEEKS}&reason={PLANTED.spike_reason}").text
     assert "Shares need the other reasons beside them" in page
