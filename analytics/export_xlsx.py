@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from analytics.xlsx_rows import Filling, fill
 
 MAX_CHART_REASONS = 8
 _LONGEST_HEADER = 200
+# In points, and in letters.
+_LINE_HEIGHT, _FORMULA_WIDTH, _DEFINITION_WIDTH = 15, 60, 90
 _FORMATS = {"share": "0.0%", "s": "0.0", "USD": "0.0000", "per call": "0.00", "-5..+5": "0.0", "-10..+10": "0.0"}
 
 WORKBOOK = "callwise.xlsx"
@@ -145,6 +148,7 @@ def _add_sheet(book: Any, sheet: Sheet, number: int, row_count: int) -> Any:
     page.write_string(0, 0, sheet.about)
     page.freeze_panes(3, 0)
     page.set_column(0, len(sheet.columns) - 1, 14)
+    page.set_row(_HEADER_ROW, 3 * _LINE_HEIGHT)
     formats = {text: book.add_format({"num_format": text}) for _, text in sheet.columns if text}
     wrapped = book.add_format({"text_wrap": True, "valign": "top"})
     headers = _distinct([header for header, _ in sheet.columns])
@@ -242,7 +246,10 @@ def _fill_readme(
 ) -> None:
     bold = book.add_format({"bold": True})
     page.set_column(0, 0, 34)
-    page.set_column(1, 4, 40)
+    page.set_column(1, 1, 12)
+    page.set_column(2, 2, _FORMULA_WIDTH)
+    page.set_column(3, 3, _DEFINITION_WIDTH)
+    page.set_column(4, 4, 28)
     wrapped = book.add_format({"text_wrap": True, "valign": "top"})
     for row, (name, text) in enumerate(lines):
         page.write_string(row, 0, name, bold)
@@ -252,6 +259,10 @@ def _fill_readme(
         page.write_string(row, 0, name, bold)
         page.write_string(row, 1, f"{counts[name]} rows. {text}")
         row += 1
+    for number, m in enumerate(MEASURES, row + 2):
+        # Not every program finds the height of a row by itself.
+        lines_of = max(len(m.formula) / _FORMULA_WIDTH, len(m.definition) / _DEFINITION_WIDTH)
+        page.set_row(number, _LINE_HEIGHT * ceil(lines_of))
     headers = ("Measure", "Unit", "Formula", "Definition", "Source")
     page.add_table(
         row + 1,
