@@ -158,8 +158,9 @@ def _column(table: ExportTable, column: ExportColumn) -> list[str]:
         f"\tcolumn {name_of(column.name)}",
         f"\t\tdataType: {_TYPES[column.type]}",
     ]
-    # What a table of dates is marked by has to be the date itself; its relationships need no mark.
-    if table.primary_key == (column.name,) if table.name != "dim_date" else column.name == "date":
+    # A table of dates is marked by the date itself; its relationships need no mark.
+    marked = ("date",) if table.name == "dim_date" else table.primary_key
+    if marked == (column.name,):
         lines.append("\t\tisKey")
     if is_hidden:
         lines.append("\t\tisHidden")
