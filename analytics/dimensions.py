@@ -46,6 +46,13 @@ def follow(connection: sa.Connection) -> tuple[Keys, dict[int, int]]:
     return Keys(reason=_reasons(connection, following), following=following), moved
 
 
+def are_behind(connection: sa.Connection) -> bool:
+    """Whether `follow` would find anything: nobody marks a call for an agent's team or for other reasons."""
+    if connection.execute(_NEWS_OF_REASONS).first() is not None:
+        return True
+    return any(dimension.differs(connection) for dimension in (_TEAMS, _QUEUES, _AGENTS))
+
+
 def _know_the_unknown(connection: sa.Connection) -> None:
     """Let every dimension have its member for what is not known; they have come together."""
     if _UNKNOWN_IS_KNOWN.rows(connection):
@@ -174,6 +181,10 @@ class _Dimension:
             [*(f"new_{name}" for name in values), "of_key"],
         )
 
+    def differs(self, connection: sa.Connection) -> bool:
+        """Whether any member is new, or another than it is in the CRM table."""
+        return bool(self._differing.rows(connection))
+
     def follow(self, connection: sa.Connection) -> list[Any]:
         """Insert what is new, update what differs, keep what is gone, as facts may still point to it; returns the rows
         of what differed, with what was held.
@@ -270,4 +281,9 @@ _AGENTS = _Dimension(
     is_active=agent.c.is_active,
 )
 _NEW_CUSTOMERS = Filling(dim_customer)
+# The current version, where its reasons are not those that stand as current here.
+_NEWS_OF_REASONS = sa.select(taxonomy.c.version).where(
+    taxonomy.c.is_current,
+    ~sa.exists().where(dim_reason.c.taxonomy_version == taxonomy.c.version, dim_reason.c.is_current),
+)
 _UNKNOWN_IS_KNOWN = Prepared(sa.select(dim_reason.c.reason_key).where(dim_reason.c.reason_key == UNKNOWN))

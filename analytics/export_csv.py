@@ -76,6 +76,7 @@ def _describe(context: Context, path: Path, done: Mapping[str, Entry]) -> int:
     package = {
         "name": "callwise",
         "title": context.title,
+        "description": f"Days, weeks, months and hours are of {context.zone}; moments are UTC.",
         "profile": "tabular-data-package",
         "created": context.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "resources": [_resource(table, done[f"csv/{table.name}.csv"]) for table in context.tables],

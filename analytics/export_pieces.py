@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from analytics.export_days import Day, days
 from analytics.export_tables import ExportTable
+from analytics.zoned import site_zone
 from calls.redaction import SensitiveFinder, find_sensitive
 
 Entry = dict[str, Any]
@@ -33,6 +34,11 @@ class Context:
     server: str = ""
     database_name: str = ""
     _days: dict[int, Day] | None = field(default=None, repr=False)
+
+    @property
+    def zone(self) -> str:
+        """The zone in which the days were cut."""
+        return site_zone(self.connection)
 
     @property
     def days(self) -> dict[int, Day]:

@@ -114,8 +114,9 @@ class FolderTarget:
             journal.write(json.dumps(entry) + "\n")
 
     def drop(self, path: str) -> None:
-        """Remove the file beside."""
-        (self._beside / path).unlink(missing_ok=True)
+        """Remove the file beside, unless it is the one that an export cut off has kept: nothing else is there then."""
+        if path not in self._kept:
+            (self._beside / path).unlink(missing_ok=True)
 
     def close(self, manifest: Mapping[str, Any], stale: Collection[str]) -> None:
         """Rename, remove, write the manifest."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from analytics.xlsx_rows import Filling, fill
 
 MAX_CHART_REASONS = 8
 _LONGEST_HEADER = 200
+# In points, and in letters.
+_LINE_HEIGHT, _FORMULA_WIDTH, _DEFINITION_WIDTH = 15, 60, 90
 _FORMATS = {"share": "0.0%", "s": "0.0", "USD": "0.0000", "per call": "0.00", "-5..+5": "0.0", "-10..+10": "0.0"}
 
 WORKBOOK = "callwise.xlsx"
@@ -102,12 +105,16 @@ def _trend_row(row: TrendRow, slugs: Sequence[str], over: Over | None) -> Row:
     return [
         row.period,
         row.starts_on,
-        "yes" if row.is_complete else "no",
+        _yes(row.is_complete),
         *([row.label, row.code] if over else []),
         *(row.figures[slug].value for slug in slugs),
         row.parts["sample_count"],
         row.parts["demo_count"],
     ]
+
+
+def _yes(flag: bool) -> str:
+    return "yes" if flag else "no"
 
 
 def _pivot_sheet(found: Trend) -> Sheet:
@@ -117,20 +124,21 @@ def _pivot_sheet(found: Trend) -> Sheet:
         calls[row.code] = calls.get(row.code, 0) + row.calls
     codes = sorted(calls, key=lambda code: (-calls[code], code))[:MAX_CHART_REASONS]
     labels = {row.code: row.label for row in found.rows}
-    weeks: dict[str, dict[str, int]] = {}
+    weeks: dict[tuple[str, bool], dict[str, int]] = {}
     for row in found.rows:
-        weeks.setdefault(row.period, {})[row.code] = row.calls
+        weeks.setdefault((row.period, row.is_complete), {})[row.code] = row.calls
     return Sheet(
         name="Reason counts",
         about=f"Calls of the {MAX_CHART_REASONS} most frequent reasons and of all others, by ISO week.",
-        columns=[("Week", ""), *((labels[code], "0") for code in codes), ("All others", "0")],
+        columns=[("Week", ""), ("Complete", ""), *((labels[code], "0") for code in codes), ("All others", "0")],
         rows=[
             [
                 week,
+                _yes(is_complete),
                 *(of_week.get(code, 0) for code in codes),
                 sum(count for code, count in of_week.items() if code not in codes),
             ]
-            for week, of_week in weeks.items()
+            for (week, is_complete), of_week in weeks.items()
         ],
     )
 
@@ -140,7 +148,9 @@ def _add_sheet(book: Any, sheet: Sheet, number: int, row_count: int) -> Any:
     page.write_string(0, 0, sheet.about)
     page.freeze_panes(3, 0)
     page.set_column(0, len(sheet.columns) - 1, 14)
+    page.set_row(_HEADER_ROW, 3 * _LINE_HEIGHT)
     formats = {text: book.add_format({"num_format": text}) for _, text in sheet.columns if text}
+    wrapped = book.add_format({"text_wrap": True, "valign": "top"})
     headers = _distinct([header for header, _ in sheet.columns])
     if not sheet.rows:
         # For rows that are put in later: their cells take the format from here.
@@ -157,7 +167,7 @@ def _add_sheet(book: Any, sheet: Sheet, number: int, row_count: int) -> Any:
             "name": _table_name(sheet, number),
             "style": "Table Style Light 1",
             "columns": [
-                {"header": header, **({"format": formats[text]} if text else {})}
+                {"header": header, "header_format": wrapped, **({"format": formats[text]} if text else {})}
                 for header, (_, text) in zip(headers, sheet.columns, strict=True)
             ],
             # It looks at every cell of the range for data, even where there is none.
@@ -187,28 +197,32 @@ def _distinct(headers: Sequence[str]) -> list[str]:
 def _add_charts(book: Any, sheets: Sequence[Sheet]) -> None:
     counts = next(sheet for sheet in sheets if sheet.name == "Reason counts")
     weeks = next(sheet for sheet in sheets if sheet.name == "Weeks")
-    if not counts.rows:
+    # A week that is cut looks like a fall.
+    complete = [place for place, row in enumerate(counts.rows) if row[1] == "yes"]
+    if not complete:
         return
+    places = complete[0], complete[-1]
     page = book.add_worksheet("Charts")
     stacked = book.add_chart({"type": "column", "subtype": "stacked"})
-    for column in range(1, len(counts.columns)):
-        stacked.add_series(_series(counts, column))
-    stacked.set_title({"name": "Calls by reason and week"})
+    for column in range(2, len(counts.columns)):
+        stacked.add_series(_series(counts, column, places))
+    stacked.set_title({"name": "Calls by reason and complete week"})
     handle = book.add_chart({"type": "line"})
     name = BY_SLUG["handle_time_s"].heading
-    handle.add_series(_series(weeks, next(n for n, (header, _) in enumerate(weeks.columns) if header == name)))
-    handle.set_title({"name": "Handle time by week, in seconds"})
+    column = next(n for n, (header, _) in enumerate(weeks.columns) if header == name)
+    handle.add_series(_series(weeks, column, places))
+    handle.set_title({"name": "Handle time by complete week, in seconds"})
     for row, chart in ((0, stacked), (22, handle)):
         chart.set_size({"width": 960, "height": 420})
         page.insert_chart(row, 0, chart)
 
 
-def _series(sheet: Sheet, column: int) -> dict[str, Any]:
-    last = 2 + len(sheet.rows)
+def _series(sheet: Sheet, column: int, places: tuple[int, int]) -> dict[str, Any]:
+    first, last = (_HEADER_ROW + 1 + place for place in places)
     return {
-        "name": [sheet.name, 2, column],
-        "categories": [sheet.name, 3, 0, last, 0],
-        "values": [sheet.name, 3, column, last, column],
+        "name": [sheet.name, _HEADER_ROW, column],
+        "categories": [sheet.name, first, 0, last, 0],
+        "values": [sheet.name, first, column, last, column],
     }
 
 
@@ -232,7 +246,11 @@ def _fill_readme(
 ) -> None:
     bold = book.add_format({"bold": True})
     page.set_column(0, 0, 34)
-    page.set_column(1, 4, 40)
+    page.set_column(1, 1, 12)
+    page.set_column(2, 2, _FORMULA_WIDTH)
+    page.set_column(3, 3, _DEFINITION_WIDTH)
+    page.set_column(4, 4, 28)
+    wrapped = book.add_format({"text_wrap": True, "valign": "top"})
     for row, (name, text) in enumerate(lines):
         page.write_string(row, 0, name, bold)
         page.write_string(row, 1, text)
@@ -241,6 +259,10 @@ def _fill_readme(
         page.write_string(row, 0, name, bold)
         page.write_string(row, 1, f"{counts[name]} rows. {text}")
         row += 1
+    for number, m in enumerate(MEASURES, row + 2):
+        # Not every program finds the height of a row by itself.
+        lines_of = max(len(m.formula) / _FORMULA_WIDTH, len(m.definition) / _DEFINITION_WIDTH)
+        page.set_row(number, _LINE_HEIGHT * ceil(lines_of))
     headers = ("Measure", "Unit", "Formula", "Definition", "Source")
     page.add_table(
         row + 1,
@@ -250,7 +272,7 @@ def _fill_readme(
         {
             "name": "measures",
             "style": "Table Style Light 1",
-            "columns": [{"header": header} for header in headers],
+            "columns": [{"header": header, "format": wrapped} for header in headers],
             "data": [[m.name, m.unit, m.formula, m.definition, m.source] for m in MEASURES],
         },
     )

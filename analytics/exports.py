@@ -149,7 +149,7 @@ def _write(context: Context, kinds: Collection[str], target: Target, *, full: bo
     others = [entry for path, entry in known.items() if path not in done and entry.get("kind") not in kinds]
     stale = [path for path, entry in known.items() if path not in done and entry.get("kind") in kinds]
     listed = sorted([*done.values(), *others], key=lambda entry: str(entry["path"]))
-    target.close({"title": context.title, "files": listed}, stale)
+    target.close({"title": context.title, "time_zone": context.zone, "files": listed}, stale)
     return tuple(
         ExportedFile(
             path,

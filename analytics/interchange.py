@@ -24,6 +24,7 @@ from calls.transcript import Speaker, Turn
 from crm.access import OPERATOR
 from crm.findings import recall
 from crm.one_call import AnalysisRow, CallInFull, call_in_full
+from crm.privacy_tables import erased_call
 from crm.redacted import remembering
 
 _VENDOR = "callwise"
@@ -55,7 +56,7 @@ class Told:
 
 
 def vcon_pieces(context: Context) -> Iterator[Piece]:
-    """The vCon of every real call that was understood."""
+    """The vCon of every real call that was understood and not erased since."""
     yield from _pieces(context, "vcon", ".vcon.json", vcon)
 
 
@@ -67,7 +68,12 @@ def pca_pieces(context: Context) -> Iterator[Piece]:
 def _pieces(context: Context, kind: str, suffix: str, make: Callable[[Told], Document]) -> Iterator[Piece]:
     found = context.connection.execute(
         sa.select(fact_call.c.call_id, fact_call.c.date_key)
-        .where(fact_call.c.handled_count == 1, fact_call.c.is_sample.is_(False))
+        .where(
+            fact_call.c.handled_count == 1,
+            fact_call.c.is_sample.is_(False),
+            # It counts on, and there is nothing left to tell of it.
+            fact_call.c.call_id.not_in(sa.select(erased_call.c.call_id)),
+        )
         .order_by(fact_call.c.date_key, fact_call.c.call_key)
     ).all()
     for call_id, key in found:

@@ -44,7 +44,8 @@ def model(context: Context) -> dict[str, Any]:
     return {
         "version": VERSION,
         "name": "callwise",
-        "description": f"{context.title}: calls, their reasons, outcomes and costs.",
+        "description": f"{context.title}: calls, their reasons, outcomes and costs. Days and hours are of"
+        f" {context.zone}.",
         "ai_context": {
             "instructions": "Divide sums, do not average averages. fact_call has one row for each call; a row of agg_*"
             " is a sum of such rows, so that the same metrics hold for both. -1 is the member for what is not known."

@@ -6,6 +6,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from analytics.measures import BY_SLUG
+from analytics.selection import CODES, Over, key_of
 from analytics.star import UNKNOWN_CODE, dim_date, dim_reason, fact_call
 from analytics.zoned import first_and_last, local_seconds, other_zone_named
 from crm.tables import call
@@ -20,12 +21,14 @@ class Point:
     """Which calls a point counts, beside the filters of every list; "" and None do not restrict.
 
     `measure` is the slug of the measure whose n they are; `reason` a code, `unknown` for calls without one; `but` are
-    codes that the calls do not have; `weekday` (1 is Monday) and `hour` (0 to 23) are of `zone`, "" for the site's.
+    codes that the calls do not have; `not_known` those of queue, team and agent that are not known of the calls;
+    `weekday` (1 is Monday) and `hour` (0 to 23) are of `zone`, "" for the site's.
     """
 
     measure: str = ""
     reason: str = ""
     but: tuple[str, ...] = ()
+    not_known: tuple[Over, ...] = ()
     weekday: int | None = None
     hour: int | None = None
     zone: str = ""
@@ -34,7 +37,12 @@ class Point:
     def restricts(self) -> bool:
         """Whether it leaves any call out."""
         return bool(
-            self.measure or self.but or self.reason == UNKNOWN_CODE or self.weekday is not None or self.hour is not None
+            self.measure
+            or self.but
+            or self.not_known
+            or self.reason == UNKNOWN_CODE
+            or self.weekday is not None
+            or self.hour is not None
         )
 
 
@@ -54,6 +62,9 @@ def counts(connection: sa.Connection, point: Point) -> sa.ColumnElement[bool]:
         wanted.append(at.reason_key.in_(_keys(dim_reason.c.code == point.reason)))
     if point.but:
         wanted.append(at.reason_key.not_in(_keys(dim_reason.c.code.in_(point.but))))
+    for over in point.not_known:
+        key = key_of(over)
+        wanted.append(at[key.name].in_(sa.select(key).where(sa.func.lower(CODES[over]) == UNKNOWN_CODE)))
     if point.weekday is not None or point.hour is not None:
         wanted += _at_hour(connection, point)
     return sa.exists().where(*wanted)

@@ -30,6 +30,8 @@ The parts of the report are valid by Microsoft's JSON schemas. They have not bee
 who made this version of Callwise: what does not open is a fault to report.
 
 {how}
+Days, weeks and hours are of {zone}; moments are UTC.
+
 For incremental refresh set a policy on fact_call in Power BI Desktop: the parameters RangeStart and RangeEnd are there,
 and the filter by date_key goes into the query; modified_at_utc tells changes.
 """
@@ -69,7 +71,7 @@ def files(context: Context) -> dict[str, str]:
     }
     found |= {f"{_NAME}.SemanticModel/definition/{path}": text for path, text in model_files(tables, source).items()}
     found |= {f"{_NAME}.Report/definition/{path}": part for path, part in report_files(_SCHEMAS).items()}
-    found["README.txt"] = _README.format(where=source.described, how=source.how)
+    found["README.txt"] = _README.format(where=source.described, how=source.how, zone=context.zone)
     return {path: part if isinstance(part, str) else json.dumps(part, indent=2) + "\n" for path, part in found.items()}
 
 

@@ -25,6 +25,8 @@ _FORMATS = {"share": "0.0%", "s": "0.0", "USD": "0.0000", "per call": "0.00", "-
 _FACT = "fact_call"
 # Between two tables one way only may be active: the team is the call's own, a reason's day and call are its call's.
 _INACTIVE = {("dim_agent", "team_key"), ("fact_call_reason", "call_key")}
+# April would be the first month.
+_SORTED_BY = {"month_name": "month", "weekday_name": "weekday"}
 _BY_DAY = {_FACT, "fact_call_reason"}
 
 
@@ -156,12 +158,16 @@ def _column(table: ExportTable, column: ExportColumn) -> list[str]:
         f"\tcolumn {name_of(column.name)}",
         f"\t\tdataType: {_TYPES[column.type]}",
     ]
-    if table.primary_key == (column.name,):
+    # A table of dates is marked by the date itself; its relationships need no mark.
+    marked = ("date",) if table.name == "dim_date" else table.primary_key
+    if marked == (column.name,):
         lines.append("\t\tisKey")
     if is_hidden:
         lines.append("\t\tisHidden")
     if column.type is ColumnType.DATE:
         lines.append("\t\tformatString: yyyy-mm-dd")
+    if table.name == "dim_date" and column.name in _SORTED_BY:
+        lines.append(f"\t\tsortByColumn: {_SORTED_BY[column.name]}")
     lines += [
         f"\t\tlineageTag: {_tag(f'{table.name}.{column.name}')}",
         "\t\tsummarizeBy: none",

@@ -12,7 +12,6 @@ from analytics.changed_reasons import OVER_REASONS, Changes, changes_of, taxonom
 from analytics.measures import BY_SLUG
 from analytics.movers import Mover, Rate
 from analytics.report_charts import Chart, line, stacked
-from analytics.star import UNKNOWN_CODE
 from analytics.sums import Filters, Over
 from analytics.trends import By, Figure, TrendRow, trend
 from calls.errors import CallwiseError
@@ -138,12 +137,12 @@ def week_report(connection: sa.Connection, *, week: str = "", today: date, with_
         demo_calls=now.parts["demo_count"] if now else 0,
         measures=tuple(_measure(slug, now, before) for slug in MEASURES),
         reasons=tuple(
-            # What has no reason has no share of the calls with one.
+            # What has no reason, or too little content for one, has no share of the calls with one.
             ReasonLine(
                 row.code,
                 row.label,
                 row.calls,
-                "-" if row.code == UNKNOWN_CODE else _read("reason_share", row.figures["reason_share"]),
+                _read("reason_share", row.figures["reason_share"]) if row.parts["classified_count"] else "-",
             )
             for row in of_week
         ),

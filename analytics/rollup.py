@@ -163,7 +163,7 @@ def _has_work(connection: sa.Connection, zone: str, now: datetime, fiscal_starts
         if connection.execute(sa.select(marks.c.id).limit(1)).first():
             return True
     crossed = sa.select(fact_call.c.call_key).where(*_crossing(state.refreshed_at_utc, now)).limit(1)
-    return connection.execute(crossed).first() is not None
+    return connection.execute(crossed).first() is not None or dimensions.are_behind(connection)
 
 
 def _lock(connection: sa.Connection) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from analytics.parts import PARTS
+from calls.reasons import NO_REASON
 from crm.tables import UtcDateTime
 from crm.tables import metadata as crm_metadata
 
 SCHEMA = "bi"
 UNKNOWN = -1
-UNKNOWN_CODE = "unknown"
+UNKNOWN_CODE = NO_REASON
 
 metadata = sa.MetaData(schema=SCHEMA, naming_convention=crm_metadata.naming_convention)
 

@@ -284,10 +284,15 @@ def hourly_calls(connection: sa.Connection, filters: Filters) -> dict[tuple[date
     return {(date_of(key), hour): int(calls) for key, hour, calls in rows}
 
 
-def first_day(connection: sa.Connection, zone: str = "") -> date | None:
-    """The day of the first call, in the zone ("": the site's); None where there is none."""
-    other = other_zone(connection, Filters(zone=zone))
+def first_day(connection: sa.Connection, filters: Filters = ALL) -> date | None:
+    """The day of the first call, in the zone of the filters, and generated history left out where they leave it out;
+    None where there is none.
+    """
+    other = other_zone(connection, filters)
     if other is not None:
-        return first_day_in(connection, other)
-    key = connection.execute(sa.select(sa.func.min(agg_day.c.date_key))).scalar_one()
+        return first_day_in(connection, other, with_samples=filters.with_samples)
+    days = sa.select(agg_day.c.date_key).order_by(agg_day.c.date_key).limit(1)
+    if not filters.with_samples:
+        days = days.where(agg_day.c.is_sample.is_(False))
+    key = connection.execute(days).scalar_one_or_none()
     return None if key is None else date_of(key)

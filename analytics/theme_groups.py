@@ -3,6 +3,7 @@
 Texts come in redacted; nothing here reads a database. It loads scikit-learn, which takes two seconds.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.decomposition import TruncatedSVD
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import silhouette_samples
 from sklearn.preprocessing import normalize
@@ -19,7 +21,7 @@ from sklearn.preprocessing import normalize
 from analytics.theme_words import proposed as proposed_reason
 from analytics.theme_words import sentences, theme_stems
 from analytics.themes import MIN_CALLS, ExampleCall, Theme, ThemeCall, Themes, WeekCount
-from calls.reasons import INSUFFICIENT, OTHER, Taxonomy
+from calls.reasons import INSUFFICIENT, NO_REASON, OTHER, Taxonomy
 from engines.offline_reasons import ReasonMatcher
 
 # A theme has at least so many calls, and this share of those that were looked at.
@@ -87,7 +89,7 @@ def find_themes(calls: Sequence[ThemeCall], taxonomy: Taxonomy) -> Themes:
         found.append(places)
     found.sort(key=lambda places: (-len(places), places[0]))
     names = np.asarray(vectorizer.get_feature_names_out())
-    taken = set(taxonomy.codes)
+    taken = {*taxonomy.codes, NO_REASON}
     themes = []
     for places in found:
         theme = _theme(calls, words, names, space, places, taken=taken)
@@ -104,7 +106,10 @@ def _reduced(words: Any) -> Floats:
 
 
 def _grouped(space: Floats, count: int) -> NDArray[np.int64]:
-    return np.asarray(KMeans(count, n_init=4, random_state=_SEED).fit_predict(space), dtype=np.int64)
+    with warnings.catch_warnings():
+        # Calls of the same few words are fewer places than groups: some groups have none, and nobody is to be told.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return np.asarray(KMeans(count, n_init=4, random_state=_SEED).fit_predict(space), dtype=np.int64)
 
 
 def _best_groups(space: Floats) -> NDArray[np.int64]:

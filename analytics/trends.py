@@ -121,7 +121,7 @@ def trend(
     """
     parts = _parts_of(measures)
     labels = labels_of(connection, over)
-    first = first_day(connection, filters.zone) or today
+    first = first_day(connection, filters) or today
     slugs = _slugs(measures, shares=_has_shares(over, filters))
     begins = max(first, filters.since or first)
     grouped: dict[date, dict[str, Sums]] = defaultdict(dict)

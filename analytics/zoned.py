@@ -129,10 +129,13 @@ def hourly_calls_in(connection: sa.Connection, filters: Filters, zone: ZoneInfo)
     return {(_EPOCH + timedelta(days=number // 24), number % 24): calls for number, calls in rows}
 
 
-def first_day_in(connection: sa.Connection, zone: ZoneInfo) -> date | None:
-    """The day of the first call in the zone; None where there is none."""
-    found = first_and_last(connection)
-    return found and found[0].astimezone(zone).date()
+def first_day_in(connection: sa.Connection, zone: ZoneInfo, *, with_samples: bool) -> date | None:
+    """The day of the first call in the zone, of the real ones where it is without samples; None where there is none."""
+    moments = sa.select(_began).order_by(_began).limit(1)
+    if not with_samples:
+        moments = moments.where(fact_call.c.is_sample.is_(False))
+    found = connection.execute(moments).scalar_one_or_none()
+    return found and found.astimezone(zone).date()
 
 
 def local_seconds(connection: sa.Connection, zone: ZoneInfo, first: datetime, last: datetime) -> sa.ColumnElement[int]:

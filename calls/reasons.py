@@ -6,6 +6,8 @@ from enum import StrEnum
 
 OTHER = "other"
 INSUFFICIENT = "insufficient_content"
+# What stands in trends for calls without a reason: no reason may be called so.
+NO_REASON = "unknown"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from calls.errors import SettingsError
-from calls.reasons import INSUFFICIENT, OTHER, AnswerKind, Question, Reason, Taxonomy
+from calls.reasons import INSUFFICIENT, NO_REASON, OTHER, AnswerKind, Question, Reason, Taxonomy
 
 CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # A strict answer schema of the OpenAI API holds at most 1,000 enum values, and people do not choose among hundreds.
@@ -117,6 +117,8 @@ def _reason(entry: _Entry) -> tuple[int, Reason]:
     code = _code(entry, what)
     if code in {OTHER, INSUFFICIENT}:
         raise _wrong(entry.line, f"{what} is always there", "remove it from the list")
+    if code == NO_REASON:
+        raise _wrong(entry.line, f"{what} is what calls without a reason have in trends", "choose another code")
     sales = _text(entry, "sales", what, default="false").lower()
     if sales not in _YES:
         raise _wrong(entry.line, f"{what}: `sales` is `{sales}`", "write true or false")

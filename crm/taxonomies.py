@@ -40,8 +40,10 @@ def store_taxonomy(connection: sa.Connection, given: Taxonomy, now: datetime) ->
     """Make `given` the current version; a version that is there already is only made current again.
 
     Codes of earlier versions that `given` has not are mapped to those that replace them, and the days of their calls
-    are marked for the roll-ups. Raises SettingsError where the version is there with other content.
+    are marked for the roll-ups, which file them under the current version. Raises SettingsError where the version is
+    there with other content.
     """
+    current = connection.execute(_CURRENT).one_or_none()
     added = connection.execute(
         insert(connection, taxonomy)
         .values(
@@ -70,7 +72,7 @@ def store_taxonomy(connection: sa.Connection, given: Taxonomy, now: datetime) ->
         sa.update(taxonomy).where(taxonomy.c.is_current, taxonomy.c.version != given.version).values(is_current=False)
     )
     connection.execute(sa.update(taxonomy).where(taxonomy.c.version == given.version).values(is_current=True))
-    _map_to(connection, given)
+    _map_to(connection, given, is_other=current is None or current.version != given.version)
 
 
 def is_reason_of_any_version(connection: sa.Connection, code: str) -> bool:
@@ -160,15 +162,16 @@ def successors_under(connection: sa.Connection, given: Taxonomy) -> dict[str, st
     return successors(given, [_of_version(connection, row) for row in others])
 
 
-def _map_to(connection: sa.Connection, given: Taxonomy) -> None:
+def _map_to(connection: sa.Connection, given: Taxonomy, *, is_other: bool) -> None:
     before, after = known_successors(connection), successors_under(connection, given)
-    if before == after:
-        return
-    connection.execute(sa.delete(reason_successor))
-    if after:
-        rows = [{"code": code, "successor_code": successor} for code, successor in after.items()]
-        connection.execute(sa.insert(reason_successor), rows)
-    changed = [code for code in before.keys() | after.keys() if before.get(code) != after.get(code)]
+    if before != after:
+        connection.execute(sa.delete(reason_successor))
+        if after:
+            rows = [{"code": code, "successor_code": successor} for code, successor in after.items()]
+            connection.execute(sa.insert(reason_successor), rows)
+    # A call of a replaced code counts as its successor in the version that is current, with what that says of it: under
+    # another version that is another one, of the same code or not.
+    changed = [code for code in before.keys() | after.keys() if is_other or before.get(code) != after.get(code)]
     for day in sorted(_days_of(connection, changed)):
         jobs.touch(connection, datetime(day.year, day.month, day.day, tzinfo=UTC))
 

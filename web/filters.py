@@ -9,6 +9,7 @@ from fastapi import Depends, Query
 from pydantic import StringConstraints
 
 from analytics.points import Point, counts
+from analytics.selection import Over
 from analytics.star import UNKNOWN_CODE
 from calls.analysis import Outcome
 from calls.pipeline import Stage
@@ -65,7 +66,7 @@ def read_filter(
     samples: Annotated[str, Query(description="1: generated sample history too.")] = "",
 ) -> UrlFilter:
     """The filters of a request. Raises WrongQuery."""
-    words = {"reason": reason, "agent": agent, "team": team, "queue": queue, "customer": customer.strip()}
+    words = {"reason": reason.lower(), "agent": agent, "team": team, "queue": queue, "customer": customer.strip()}
     words |= {"direction": direction, "outcome": outcome, "sentiment": sentiment, "stage": stage, "text": text.strip()}
     for name, known in CHOICES.items():
         if words[name] and words[name] not in known:
@@ -73,20 +74,23 @@ def read_filter(
     marks = {"needs_review": needs_review, "samples": samples}
     given = {"since": since, "until": until, **words, **{name: "1" for name, mark in marks.items() if mark == "1"}}
     zone = ZoneInfo(point.zone) if point.zone else site.zone
+    not_known = tuple(over for over in (Over.QUEUE, Over.TEAM, Over.AGENT) if words[over].lower() == UNKNOWN_CODE)
+    point = replace(point, reason=words["reason"], not_known=not_known)
+    only = None
+    if point.restricts:
+        with site.wiring.database.read() as connection:
+            only = counts(connection, point)
+        # No call has the code or the name of what is not known.
+        nobodys = {*not_known, *([Over.REASON] if point.reason == UNKNOWN_CODE else [])}
+        words = {name: "" if name in nobodys else word for name, word in words.items()}
     wanted = CallFilter(
         since=parse_moment(since, zone),
         until=parse_moment(until, zone, is_until=True),
         needs_review=needs_review == "1",
         with_samples=samples == "1",
-        only=None,
+        only=only,
         **words,
     )
-    point = replace(point, reason=reason)
-    if point.restricts:
-        with site.wiring.database.read() as connection:
-            only = counts(connection, point)
-        # No call has the code of those without a reason.
-        wanted = replace(wanted, only=only, reason="" if reason == UNKNOWN_CODE else reason)
     return UrlFilter(wanted, {name: value for name, value in (given | given_of(point)).items() if value}, point)
 
 

@@ -84,9 +84,13 @@ def test_only_the_days_of_calls_whose_reason_goes_on_as_another_are_marked(any_d
         assert connection.execute(sa.delete(touched_day).returning(touched_day.c.utc_day)).scalars().all() == [
             NOW.date()
         ]
-        # Another version with the same map changes nothing; the way back does.
-        store_taxonomy(connection, THIRD, NOW)
+        # The same version again changes nothing; another one, of the same map, and the way back do.
+        store_taxonomy(connection, SECOND, NOW)
         assert connection.execute(sa.select(touched_day)).all() == []
+        store_taxonomy(connection, THIRD, NOW)
+        assert connection.execute(sa.delete(touched_day).returning(touched_day.c.utc_day)).scalars().all() == [
+            NOW.date()
+        ]
         store_taxonomy(connection, TAXONOMY, NOW)
         assert known_successors(connection) == {}
         assert connection.execute(sa.select(touched_day.c.utc_day)).scalars().all() == [NOW.date()]

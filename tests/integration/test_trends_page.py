@@ -68,6 +68,8 @@ def test_the_movers_are_those_of_the_test(hall):
     moved = re.search(r'aria-label="Reasons that have moved".*?</section>', page, re.DOTALL)[0]
     rows = re.findall(r"<tr><td>([^<]*)</td>.*?</tr>", moved.split("Drift from")[0])
     assert rows == [wanted.labels[mover.code] for mover in wanted.jumps]
+    first = wanted.drifts[0]
+    assert f"n = {first.before.n:,} at first and {first.now.n:,} at last</h3>" in moved
 
 
 WHOLE = f"since={START}&until={UNTIL + timedelta(days=1)}"
@@ -99,6 +101,14 @@ def test_every_point_of_every_chart_leads_to_the_calls_that_it_counts(hall, aske
     assert len(told) > (60 if "&reason" in asked else 150)
     some = dict([*told.items()][:: 3 if asked else 1])
     assert {link: listed(hall, link) for link in some} == some
+
+
+@pytest.mark.parametrize("asked", ["queue=unknown", "team=Unknown", "agent=unknown", "reason=NEW_ORDER"])
+def test_a_point_leads_to_its_calls_whatever_is_not_known_of_them_and_in_any_case(hall, asked):
+    page = hall.client.get(f"/trends?by=month&{WHOLE}&{asked}").text
+    told = {value["link"]: value["calls"] for value in values_of(chart_of(page, "hours"))}
+    assert told
+    assert {link: listed(hall, link) for link in told} == told
 
 
 def test_a_link_of_the_page_opens_the_list_with_as_many_calls(hall):
@@ -173,6 +183,15 @@ def test_the_lines_have_the_figures_of_the_trend(hall):
         assert [(one["period"], one["value"]) for one in values_of(chart_of(page, name))] == [
             (period, value) for period, value in figures if value is not None
         ]
+
+
+def test_the_handle_time_of_a_period_is_rounded_to_the_second(hall):
+    page = hall.client.get(f"/trends?by=week&{WHOLE}").text
+    table = re.search(r'aria-label="Handle time by period".*?</tbody>', page, re.DOTALL)[0]
+    shown = re.findall(r'<td class="number">(\d+):(\d\d)</td>', table)
+    rows = hall.client.get(f"/api/v1/trends?by=week&{WHOLE}").json()["rows"]
+    told = [row["handle_time_s"] for row in reversed(rows) if row["handle_time_s"] is not None]
+    assert [60 * int(minutes) + int(seconds) for minutes, seconds in shown] == [round(one) for one in told]
 
 
 def test_one_reason_by_itself_has_no_shares_to_move(hall):
@@ -266,5 +285,5 @@ def test_what_the_charts_and_tables_show_is_what_the_api_says(hall):
         assert rule["mark"]["type"] == "rule"
         assert {"starts_on", "versions"} == rule["data"]["values"][0].keys()
         assert rule["data"]["values"][0] == marks[0]
-    tiles = dict(re.findall(r'<div class="tile"><strong>([^<]*)</strong><span>(Calls|Without a reason)', page)[::-1])
+    tiles = dict(re.findall(r'<div class="tile"><strong>([^<]*)</strong><span>(Calls|Handled, no reason)', page)[::-1])
     assert f"{sum(row['calls'] for row in rows['rows']):,}" in tiles

@@ -238,7 +238,7 @@ def test_trends_say_what_their_figures_leave_out(hall):
     without_reason = re.search(r"<tr><td>(?:<a [^>]*>)?No reason(?:</a>)?</td>(.*?)</tr>", page)
     assert without_reason is not None
     assert "0%" not in without_reason[1]
-    assert "skipped or has failed counts as one without" in page
+    assert "skipped or have failed, too: of the 2 that were handled, 0 have no reason" in page
 
 
 def test_generated_history_does_not_claim_a_recording_in_which_nobody_speaks(hall):

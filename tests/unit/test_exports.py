@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from analytics import star
 from analytics.export_csv import safe_text, safe_texts
 from analytics.exports import MANIFEST, ExportedFile, ExportFailed, export
-from analytics.measures import BY_SLUG
+from analytics.measures import BY_SLUG, MEASURES, Kind
 from analytics.parts import PART_NAMES
 from analytics.star import agg_agent_day, agg_day, agg_hour, fact_call
 from analytics.sums import Over
@@ -182,6 +182,29 @@ def test_the_calls_in_the_workbook_add_up_to_the_sums(book: Any, sums: dict[str,
     assert sum(row["Demo engine"] == "yes" for row in rows) == sums["demo_count"] == 1
 
 
+def test_measures_of_the_calls_in_the_workbook_are_those_of_its_other_sheets(book: Any, sums: dict[str, int]) -> None:
+    rows = sheet_rows(book, "Calls")
+    parts = {name: sum(row[name] for row in rows) for name in rows[0] if name in sums}
+    parts |= {"call_count": len(rows), "talk_time_ms": parts["talk_time_agent_ms"] + parts["talk_time_customer_ms"]}
+    told = [one for one in MEASURES if one.kind is not Kind.SHARE and one.numerator in parts]
+    assert len(told) > 14
+    for measure in told:
+        assert measure.value(parts) == measure.value(sums)
+
+
+def test_the_charts_of_the_workbook_show_complete_weeks(book: Any) -> None:
+    is_complete = [row["Complete"] for row in sheet_rows(book, "Weeks")]
+    assert [row["Complete"] for row in sheet_rows(book, "Reason counts")] == is_complete
+    first, last = (
+        4 + place for place in (is_complete.index("yes"), len(is_complete) - 1 - is_complete[::-1].index("yes"))
+    )
+    assert last < 3 + len(is_complete)
+    for chart in book["Charts"]._charts:
+        for series in chart.series:
+            assert series.cat.strRef.f.endswith(f"$A${first}:$A${last}")
+            assert series.val.numRef.f.endswith(f"${last}")
+
+
 def test_the_workbook_has_a_readme_charts_and_no_formula(book: Any) -> None:
     text = {str(cell.value) for row in book["README"].iter_rows() for cell in row}
     assert {"Generated at", "2026-05-12 15:00:00 UTC", ZONE, "left out"} <= text
@@ -211,7 +234,10 @@ def test_libreoffice_opens_the_workbook_and_reads_the_same_calls(
 
 
 def test_the_manifest_says_what_every_file_holds(out: Path) -> None:
-    files = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["files"]
+    manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["time_zone"] == ZONE
+    assert ZONE in json.loads((out / "csv" / "datapackage.json").read_text(encoding="utf-8"))["description"]
+    files = manifest["files"]
     there = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert {file["path"] for file in files} == there - {MANIFEST}
     for file in files:

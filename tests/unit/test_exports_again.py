@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,21 @@ def test_an_export_that_was_cut_off_leaves_the_last_one_whole_and_goes_on_where_
     assert not noted & last.asked
     assert not (out / ".writing").exists()
     assert pyarrow.parquet.read_table(out / "parquet" / "fact_call").num_rows == 6
+
+
+@pytest.mark.parametrize("after", [1, 12, 30])
+def test_after_a_first_export_that_was_cut_off_the_next_one_has_every_file_that_it_lists(
+    centre: Database, out: Path, after: int
+) -> None:
+    with pytest.raises(_Cut):
+        again(centre, _CutOff(out, after))
+    assert not (out / MANIFEST).exists()
+    again(centre, out, 1)
+    files = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["files"]
+    there = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
+    assert {file["path"] for file in files} == there.keys() - {MANIFEST}
+    for file in files:
+        assert sha256(there[file["path"]].read_bytes()).hexdigest() == file["sha256"]
 
 
 class _Watched(FolderTarget):

@@ -74,6 +74,16 @@ def test_a_part_with_a_field_that_microsoft_does_not_know_is_found_out(out: Path
         jsonschema.validate(page | {"colour": "red"}, _kept()[page["$schema"]])
 
 
+def test_the_table_of_dates_is_marked_by_its_date_and_its_names_are_in_order(out: Path) -> None:
+    tables = out / "powerbi/Callwise.SemanticModel/definition/tables"
+    for path in tables.glob("*.tmdl"):
+        assert path.read_text(encoding="utf-8").count("\t\tisKey\n") <= 1
+    dates = (tables / "dim_date.tmdl").read_text(encoding="utf-8")
+    assert "\tcolumn date\n\t\tdataType: dateTime\n\t\tisKey\n" in dates
+    for name, order in (("month_name", "month"), ("weekday_name", "weekday")):
+        assert f"\t\tsortByColumn: {order}\n" in dates.split(f"\tcolumn {name}\n")[1].split("\tcolumn ")[0]
+
+
 def _tmdl(out: Path) -> dict[str, dict[str, set[str]]]:
     """The tables of the model with their columns and measures, read line by line."""
     tables: dict[str, dict[str, set[str]]] = {}

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from analytics.exports import export
 from crm.database import Database
+from crm.erasing import Trace, erase_calls
 from crm.tables import call_analysis, transcript, utterance
 from ingest.values import Locality
 from ingest.vcon import facts_of_vcon, read_vcon
@@ -133,3 +134,27 @@ def test_a_corrected_call_is_written_again_and_an_unchanged_one_is_not(centre: D
         connection.execute(sa.update(call_analysis).values(summary="Another summary"))
     (corrected,) = export(centre, ("vcon",), tmp_path, zone="UTC", now=later)
     assert corrected.is_new
+
+
+def test_an_erased_call_is_in_no_file_of_the_next_edition(centre: Database, tmp_path: Path) -> None:
+    export(centre, ["vcon", "pca"], tmp_path, zone="UTC", now=NOON)
+    assert len(list(tmp_path.rglob(f"*{id_of('call', 1)}*"))) == 2
+    with centre.write() as connection:
+        erase_calls(connection, [id_of("call", 1)], Nothing(), cause="request", now=NOON)
+    assert export(centre, ["vcon", "pca"], tmp_path, zone="UTC", now=NOON) == ()
+    assert not list(tmp_path.rglob(f"*{id_of('call', 1)}*"))
+
+
+class Nothing:
+    """The call came without a recording: nothing is known of it elsewhere."""
+
+    bucket = "recordings"
+
+    def subjects(self, trace: Trace) -> set[str]:
+        return set()
+
+    def conversation(self, trace: Trace) -> str | None:
+        return None
+
+    def classifier_key(self, taxonomy_version: str) -> str:
+        return taxonomy_version

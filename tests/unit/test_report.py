@@ -71,6 +71,8 @@ def test_the_figures_are_those_of_the_trends(history):
     assert [(one.code, one.calls) for one in found.reasons] == [
         (one.code, one.calls) for one in over if one.period == WEEK
     ]
+    # A share of the calls with a reason is nothing that a call without one can have.
+    assert {one.code for one in found.reasons if one.share == "-"} == {"unknown", "insufficient_content"}
     page = render_report(found, title="Ours")
     rate = row.figures["resolved_rate"]
     assert f"{rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%}, n {rate.n:,})" in page

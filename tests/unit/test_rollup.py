@@ -24,6 +24,7 @@ from crm.reason_tables import review
 from crm.reviews import NotUnderstood, correct_reason
 from crm.tables import agent, call, call_analysis, touched_day, transcript
 from crm.taxonomies import current_taxonomy, store_taxonomy
+from crm.users import put_in_team
 from tests.calls_made_up import NOON, TAXONOMY, add_analysis, add_call, add_charge, id_of, prepare
 
 LATER = NOON + timedelta(days=30)
@@ -160,6 +161,39 @@ def test_an_agents_calls_follow_the_agent_to_another_team(centre: Database) -> N
     assert facts(centre)[id_of("call", 1)].team_key != before
 
 
+def test_calls_of_a_replaced_reason_follow_its_successor_from_version_to_version(centre: Database) -> None:
+    with centre.write() as connection:
+        add_call(connection, 1, NOON, analysis={"reason_code": "repair", "outcome": "sale"})
+    refresh(centre, "UTC", LATER)
+    for number, (code, sales) in enumerate((("repair", 0), ("service", 0), ("service", 1))):
+        with centre.write() as connection:
+            store_taxonomy(connection, OTHER_REASONS[number], LATER)
+        refresh(centre, "UTC", LATER)
+        fact = facts(centre)[id_of("call", 1)]
+        with centre.read() as connection:
+            found = connection.execute(sa.select(dim_reason).where(dim_reason.c.reason_key == fact.reason_key)).one()
+        assert (found.code, fact.sales_count) == (code, sales)
+        assert found.taxonomy_version == ("v1" if code == "repair" else OTHER_REASONS[number].version)
+
+
+def test_what_agents_and_reasons_are_called_is_followed_without_any_call(centre: Database) -> None:
+    with centre.write() as connection:
+        add_call(connection, 1, NOON, agent_id=id_of("agent", 0))
+    refresh(centre, "UTC", LATER)
+    before = facts(centre)[id_of("call", 1)].team_key
+    with centre.write() as connection:
+        put_in_team(connection, "Team 1", [id_of("agent", 0)])
+    refresh(centre, "UTC", LATER)
+    assert facts(centre)[id_of("call", 1)].team_key != before
+    with centre.write() as connection:
+        store_taxonomy(connection, OTHER_REASONS[0], LATER)
+    refresh(centre, "UTC", LATER)
+    with centre.read() as connection:
+        current = connection.execute(sa.select(dim_reason.c.code).where(dim_reason.c.is_current)).scalars()
+        assert "parcel" in set(current)
+    assert refresh(centre, "UTC", LATER) == 0
+
+
 def test_a_call_that_has_not_ended_is_in_no_figure(centre: Database) -> None:
     with centre.write() as connection:
         add_call(connection, 1, NOON, stage="transcribed", analysis=None)
@@ -250,7 +284,7 @@ telephony = st.fixed_dictionaries(
 )
 
 
-# A reason that goes on under another name, then two that become one.
+# A reason that goes on under another name, then two that become one, then that one sells.
 OTHER_REASONS = (
     replace(
         TAXONOMY,
@@ -262,6 +296,14 @@ OTHER_REASONS = (
         version="v3",
         reasons=(
             Reason("service", "Service", "Anything.", replaces=("parcel", "repair")),
+            Reason("order", "New order", "I want one.", is_sales=True),
+        ),
+    ),
+    replace(
+        TAXONOMY,
+        version="v4",
+        reasons=(
+            Reason("service", "Advice", "Anything.", replaces=("parcel", "repair"), is_sales=True),
             Reason("order", "New order", "I want one.", is_sales=True),
         ),
     ),

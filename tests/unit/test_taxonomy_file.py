@@ -122,6 +122,13 @@ def test_what_cannot_be_replaced_is_told(replaced, told):
         parse_taxonomy(given)
 
 
+def test_no_reason_is_called_as_calls_without_one_are():
+    with pytest.raises(SettingsError, match="`unknown` is what calls without a reason have in trends: choose another"):
+        parse_taxonomy(SMALL.replace("code: returns", "code: unknown"))
+    # Where a version of before had it, its calls go on under the other one.
+    assert parse_taxonomy(SMALL.replace("label: Returns", "label: Returns\n    replaces: [unknown]"))
+
+
 def test_two_reasons_cannot_replace_one():
     both = SMALL.replace("definition: Sends", "replaces: [old]\n    definition: Sends")
     with pytest.raises(SettingsError, match=r"`old`, which `returns` replaces already: keep one.*reclassify"):

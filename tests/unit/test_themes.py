@@ -62,6 +62,14 @@ def test_silence_and_calls_that_share_no_word_are_no_theme():
     assert [find_themes(some, NONE).themes for some in (silent, unlike, same)] == [(), (), ()]
 
 
+@pytest.mark.filterwarnings("error")
+def test_calls_of_the_same_few_words_are_grouped_without_a_warning():
+    calls, _ = planted({}, noise=MIN_CALLS)
+    texts = ("Parking permit expires", "Gift card is empty", "Lost bicycle found", "Radio plays music", "Lift smells")
+    few = [type(call)(call.call_id, call.day, "", (texts[n % len(texts)],)) for n, call in enumerate(calls)]
+    assert find_themes(few, NONE).looked_at == MIN_CALLS
+
+
 def test_fewer_calls_than_a_hundred_are_too_few():
     calls, _ = planted(SIZES)
     found = find_themes(calls[: MIN_CALLS - 1], NONE)

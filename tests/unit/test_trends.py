@@ -144,6 +144,16 @@ def test_only_whole_periods_are_complete(history: Database) -> None:
     assert [row.is_complete for row in cut] == [False, True, False]
 
 
+@pytest.mark.parametrize("zone", ["", "Asia/Kathmandu"])
+def test_the_week_in_which_real_calls_begin_is_cut_where_generated_ones_are_left_out(
+    history: Database, zone: str
+) -> None:
+    # A Sunday is all that the real ones have of it.
+    week = {row.period: row for row in rows_of(history, by=By.WEEK, filters=Filters(zone=zone))}["2026-W19"]
+    real = {row.period: row for row in rows_of(history, by=By.WEEK, filters=Filters(zone=zone, with_samples=False))}
+    assert (week.is_complete, real["2026-W19"].is_complete) == (True, False)
+
+
 def test_a_rate_comes_with_its_interval_and_what_it_rests_on(history: Database) -> None:
     for row in rows_of(history, by=By.WEEK, over=Over.REASON):
         rate = row.figures["resolved_rate"]
