@@ -77,7 +77,7 @@ def export(
     kinds: Collection[str],
     out: Path | Target,
     *,
-    zone: str,
+    zone: str | None,
     personal_data: bool = False,
     title: str = "Callwise",
     now: datetime | None = None,
@@ -86,10 +86,11 @@ def export(
 ) -> tuple[ExportedFile, ...]:
     """Write the kinds (KINDS) below `out`; returns the files, without the manifest.
 
-    The roll-ups are brought up to date first. Customers' names and numbers, and what was said, leave with
-    `personal_data` only, and without it what `find` finds is marked. Files whose rows have not changed stay, unless
-    `full`. Files of the last export that this one does not have any more (a month that is empty now) are removed; other
-    kinds stay as they are. Raises ExportFailed when the place cannot be written, or another export is writing there.
+    The roll-ups are brought up to date first, by the site's `zone` (see `refresh`). Customers' names and numbers, and
+    what was said, leave with `personal_data` only, and without it what `find` finds is marked. Files whose rows have
+    not changed stay, unless `full`. Files of the last export that this one does not have any more (a month that is
+    empty now) are removed; other kinds stay as they are. Raises ExportFailed when the place cannot be written, or
+    another export is writing there.
     """
     now = now or datetime.now(UTC)
     target = FolderTarget(out) if isinstance(out, Path) else out

@@ -22,6 +22,7 @@ from analytics.facts import REPEAT_WINDOW
 from analytics.many_rows import Prepared
 from analytics.repeats import mark_repeats
 from analytics.star import date_of, fact_call, refresh_state
+from analytics.zoned import site_zone
 from calls.errors import SettingsError
 from crm.database import Database, insert
 from crm.tables import call, touched_day
@@ -42,13 +43,19 @@ _TAKE_MARKS = {
 _ONE_AT_A_TIME = 0x63616C6C77697365
 
 
-def refresh(database: Database, zone: str, now: datetime | None = None, *, fiscal_starts_in: int | None = None) -> int:
+def refresh(
+    database: Database, zone: str | None, now: datetime | None = None, *, fiscal_starts_in: int | None = None
+) -> int:
     """Bring the star schema up to date; returns how many marks were followed, of days and of calls.
 
-    `zone` is the site's, an IANA name: its days are counted by, and another one than last time means to recompute all.
+    `zone` is the site's, an IANA name: its days are counted by, and another one than last time means to recompute all;
+    None where nobody names one: as it was, UTC at first.
     `fiscal_starts_in` is the month in which the fiscal year begins, None: as it was. Raises SettingsError for a name
     that is none.
     """
+    if zone is None:
+        with database.read() as connection:
+            zone = site_zone(connection)
     now, site = now or datetime.now(UTC), _zone(zone)
     count = 0
     while True:

@@ -58,7 +58,7 @@ def trends(
     )
     wired = wire(home)
     require_current(wired.database)
-    refresh(wired.database, wired.settings.site.time_zone)
+    refresh(wired.database, wired.settings.site.named_zone)
     try:
         with wired.database.read() as connection:
             today = local_today(connection, datetime.now(UTC), zone)

@@ -193,7 +193,7 @@ def _watch(
 
 
 def _finish(wired: Wiring, started: float) -> dict[str, Any]:
-    zone = wired.settings.site.time_zone
+    zone = wired.settings.site.named_zone
     target = target_at(wired.settings, wired.settings.exports_place)
     files = export(wired.database, COMMON_KINDS, target, zone=zone, title=wired.settings.site.name)
     with wired.database.read() as connection:

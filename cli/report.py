@@ -29,7 +29,7 @@ def report(
     """Write the report of a week: reasons, what moved, and the measures with their intervals; to be read or printed."""
     wired = wire(home)
     require_current(wired.database)
-    refresh(wired.database, wired.settings.site.time_zone)
+    refresh(wired.database, wired.settings.site.named_zone)
     try:
         with wired.database.read() as connection:
             today = local_today(connection, datetime.now(UTC))

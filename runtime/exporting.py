@@ -44,7 +44,7 @@ def export_as_set(
         database,
         kinds,
         target_at(settings, place or settings.exports_place),
-        zone=settings.site.time_zone,
+        zone=settings.site.named_zone,
         personal_data=settings.exports.personal_data,
         title=settings.site.name,
         full=full,

@@ -13,7 +13,9 @@ BROKERS = ("amqp", "amqps", "redis", "rediss", "sqs", "memory")
 class SiteSettings(Part):
     name: str = Field("Callwise", description="The owner's name, shown on pages and files.")
     time_zone: Annotated[str, AfterValidator(known_zone)] = Field(
-        "UTC", description="Zone in which days and weeks are counted (IANA name)."
+        "UTC",
+        description="Zone in which days and weeks are counted (IANA name). Where nobody names one, days stay as they"
+        " were counted last.",
     )
     fiscal_year_starts_in: int = Field(
         1, ge=1, le=12, description="Month in which the fiscal year begins, for the table of dates."
@@ -21,6 +23,13 @@ class SiteSettings(Part):
     reasons_file: Path | None = Field(
         None, description="The owner's reasons.yaml. Empty: the bundled service-centre taxonomy."
     )
+
+    @property
+    def named_zone(self) -> str | None:
+        """The zone, None where nobody names one: a command that does not see the owner's settings must not count all
+        days anew.
+        """
+        return self.time_zone if "time_zone" in self.model_fields_set else None
 
 
 class DatabaseSettings(Part):

@@ -116,7 +116,7 @@ def drip_now(settings: Settings, over_s: float) -> int | None:
 def roll_up(wired: Wiring) -> int:
     """Let the star schema follow what has changed; returns how many marks were followed."""
     site = wired.settings.site
-    return refresh(wired.database, site.time_zone, fiscal_starts_in=site.fiscal_year_starts_in)
+    return refresh(wired.database, site.named_zone, fiscal_starts_in=site.fiscal_year_starts_in)
 
 
 def tend_privacy(wired: Wiring) -> None:

@@ -25,6 +25,7 @@ from crm.reviews import NotUnderstood, correct_reason
 from crm.tables import agent, call, call_analysis, touched_day, transcript
 from crm.taxonomies import current_taxonomy, store_taxonomy
 from crm.users import put_in_team
+from runtime.settings_site import SiteSettings
 from tests.calls_made_up import NOON, TAXONOMY, add_analysis, add_call, add_charge, id_of, prepare
 
 LATER = NOON + timedelta(days=30)
@@ -75,6 +76,17 @@ def test_a_call_counts_on_the_day_of_the_sites_zone(centre: Database) -> None:
     refresh(centre, "America/New_York", LATER)
     (fact,) = facts(centre).values()
     assert (fact.date_key, fact.hour_of_day) == (20260310, 19)
+
+
+def test_days_stay_as_they_were_cut_where_nobody_names_a_zone(centre: Database) -> None:
+    with centre.write() as connection:
+        add_call(connection, 1, datetime(2026, 3, 10, 23, 30, tzinfo=UTC))
+    for named, day in ((None, 20260310), ("Europe/Berlin", 20260311), (None, 20260311)):
+        refresh(centre, named, LATER)
+        (fact,) = facts(centre).values()
+        assert fact.date_key == day
+    assert SiteSettings().named_zone is None
+    assert SiteSettings(time_zone="UTC").named_zone == "UTC"
 
 
 def test_a_repeated_call_counts_on_the_first_of_the_two_a_week_back(centre: Database) -> None:
