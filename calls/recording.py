@@ -14,6 +14,11 @@ OWN_PREFIX = ".callwise/"
 # What a conversation that comes as text is named: no player can play it.
 TEXT_SUFFIXES = (".json", ".vcon", ".vcon.json", ".vtt", ".srt")
 
+# What stands in the names of the copies that Amazon Connect redacts:
+# https://docs.aws.amazon.com/connect/latest/adminguide/example-contact-lens-output-locations.html
+REDACTED_SOUND = "_call_recording_redacted_"
+_REDACTED_TEXT = "_analysis_redacted_"
+
 # The copy of a recording that every browser plays, and the outline of its sound.
 PLAYBACK = "playback"
 PEAKS = "peaks"
@@ -26,6 +31,14 @@ _CALLS = UUID("6b1f6a2e-3f0c-5c7e-9d53-0c1f6f9a7c11")
 _IN_CALLS = sha1(_CALLS.bytes, usedforsecurity=False)
 _VARIANT = {digit: f"{int(digit, 16) & 0b11 | 0b1000:x}" for digit in "0123456789abcdef"}
 _NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def is_redacted_copy(key: str) -> bool:
+    """Whether the object is Amazon Connect's copy of a recording, or of its transcript, without what must not leave.
+
+    The original is an object of its own, or is not kept.
+    """
+    return REDACTED_SOUND in key or _REDACTED_TEXT in key
 
 
 class Direction(StrEnum):

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from calls.pipeline import READ, TRANSCRIBE, Stage, lane_of
-from calls.recording import CallFacts, ObjectRef, StoredObject, call_hex_for
+from calls.recording import REDACTED_SOUND, CallFacts, ObjectRef, StoredObject, call_hex_for, is_redacted_copy
 from calls.telling import call_subject, object_subject
 from crm import jobs
 from crm.arrivals import (
@@ -34,6 +34,10 @@ from crm.tables import call, call_analysis, recording, transcript, unreadable_ev
 
 # What is kept of an event that nobody can read, in characters.
 KEPT_BODY = 4000
+# What counts as its call's recording, or would if there were no other.
+_COUNTS = sa.or_(
+    recording.c.is_current, recording.c.is_text, recording.c.object_key.contains(REDACTED_SOUND, autoescape=True)
+)
 
 
 def insert_received(
@@ -91,14 +95,14 @@ def note_unreadable(connection: sa.Connection, *, source: str, code: str, body: 
 
 def known_etags(connection: sa.Connection, bucket: str, keys: Sequence[str]) -> dict[str, set[str]]:
     """The eTags of the recordings that are known under each of these keys: the current one's, and of those that stand
-    back behind the sound of their call.
+    back behind another of their call.
     """
     found: dict[str, set[str]] = {}
     rows = connection.execute(
         sa.select(recording.c.object_key, recording.c.etag).where(
             recording.c.bucket == bucket,
             among(connection, recording.c.object_key, keys),
-            sa.or_(recording.c.is_current, recording.c.is_text),
+            _COUNTS,
         )
     )
     for row in rows:
@@ -153,15 +157,16 @@ def _come_again(
             return Received(current.call_id.hex, is_new=False)
         return _renew(connection, shared, arrival, current.call_id)
     if known:
-        # It stands back behind the sound of its call.
+        # It stands back behind another of its call.
         return Received(known[0].call_id.hex, is_new=False)
     call_id = _met(connection, arrival, call_id)
     other = _current_of(connection, call_id)
     if other is None:
         return _renew(connection, shared, arrival, call_id)
-    if other.is_text and not arrival.is_text:
+    known_weight, weight = _weight(other.object_key, other.is_text), _weight(arrival.ref.key, arrival.is_text)
+    if weight > known_weight:
         return _renew(connection, shared, arrival, call_id)
-    if arrival.is_text and not other.is_text:
+    if weight < known_weight:
         beside = recording_columns(shared, [arrival], [call_id.hex]) | {"is_current": [False]}
         insert_columns(connection, recording, beside, key="id")
         return Received(call_id.hex, is_new=False)
@@ -172,8 +177,13 @@ def _come_again(
     return made.get(0) or _renew(connection, shared, arrival, UUID(suffixed))
 
 
+def _weight(key: str, is_text: bool) -> tuple[bool, bool]:
+    """Which of a call's objects counts: sound before text, and each before its redacted copy."""
+    return not is_text, not is_redacted_copy(key)
+
+
 def _known(connection: sa.Connection, refs: Sequence[ObjectRef]) -> dict[tuple[str, str], list[sa.Row[Any]]]:
-    """The recordings under each of these keys that are current, or stand back behind the sound of their call."""
+    """The recordings under each of these keys that are current, or stand back behind another of their call."""
     found: dict[tuple[str, str], list[sa.Row[Any]]] = {}
     for bucket in {ref.bucket for ref in refs}:
         keys = [ref.key for ref in refs if ref.bucket == bucket]
@@ -183,7 +193,7 @@ def _known(connection: sa.Connection, refs: Sequence[ObjectRef]) -> dict[tuple[s
             sa.select(recording).where(
                 recording.c.bucket == bucket,
                 among(connection, recording.c.object_key, keys),
-                sa.or_(recording.c.is_current, recording.c.is_text),
+                _COUNTS,
             )
         )
         for row in rows:

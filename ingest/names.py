@@ -78,6 +78,9 @@ def _after(stem: str, word: str) -> str | None:
     return found[1] if found else None
 
 
+_WITHOUT_MARKS = str.maketrans("", "", ":_-")
+
+
 @lru_cache(maxsize=4096)
 def _minute(text: str) -> datetime | None:
     # The calls of a batch began in few minutes.
@@ -86,8 +89,14 @@ def _minute(text: str) -> datetime | None:
 
 def _connect(found: Found, _: Locality) -> Told:
     # The file says UTC itself; channel 1 is the agent's. Source: Amazon Connect, "Recordings and transcripts".
-    moment = _minute(f"{found['date']}T{found['hour']}{found['minute']}00Z")
-    return tell({"started_at": found["date"]}, external_call_id=found["contact"], started_at=moment, agent_channel=1)
+    copied = found["copied"].translate(_WITHOUT_MARKS)
+    moment = _minute(f"{copied or found['date'] + 'T' + found['hour'] + found['minute'] + '00'}Z")
+    return tell(
+        {"started_at": copied or found["date"]},
+        external_call_id=found["contact"],
+        started_at=moment,
+        agent_channel=1,
+    )
 
 
 def _genesys(found: Found, _: Locality) -> Told:
@@ -198,7 +207,8 @@ _ALL = (
         "connect",
         re.compile(
             # In either case of letters; a pattern that ignores case would have to try everywhere.
-            rf"(?P<contact>{_UUID})_(?P<date>\d{{8}})[Tt](?P<hour>\d{{2}})[:_-]?(?P<minute>\d{{2}})_[Uu][Tt][Cc]\.\w+$",
+            rf"(?P<contact>{_UUID})_(?:(?P<date>\d{{8}})[Tt](?P<hour>\d{{2}})[:_-]?(?P<minute>\d{{2}})_[Uu][Tt][Cc]"
+            r"|call_recording_redacted_(?P<copied>\d{4}-\d\d-\d\dT\d\d[:_-]?\d\d[:_-]?\d\d)Z)\.\w+$",
             re.ASCII,
         ),
         _connect,

@@ -3,6 +3,8 @@
 import base64
 import json
 from datetime import UTC, datetime
+from itertools import permutations
+from math import factorial
 from pathlib import Path
 
 import pytest
@@ -356,6 +358,41 @@ def test_where_a_call_has_sound_and_text_the_sound_counts_in_whichever_order_the
     [call_id] = ids
     call = desk.call(call_id)
     assert (call.line.stage, call.recording.object_key, call.transcript.engine) == ("done", sound, "fake/script")
+
+
+def connects_objects(contact_id):
+    """What lies in the bucket of one contact that Amazon Connect recorded, analysed and redacted."""
+    lens = (FIXTURES / "contact_lens.json").read_bytes().replace(b"c0ffee00-1111-4222-8333-444455556666", contact_id)
+    name, sound = contact_id.decode(), two_channel_wav(seconds=1)
+    return {
+        f"CallRecordings/2026/03/14/{name}_20260314T08:25_UTC.wav": sound,
+        f"Analysis/Voice/2026/03/14/{name}_analysis_2026-03-14T08:31:02Z.json": lens,
+        f"Analysis/Voice/Redacted/2026/03/14/{name}_analysis_redacted_2026-03-14T08:31:02Z.json": lens + b" ",
+        f"Analysis/Voice/Redacted/2026/03/14/{name}_call_recording_redacted_2026-03-14T08:31:02Z.wav": sound,
+    }
+
+
+@pytest.mark.parametrize(
+    ("announced", "counts"),
+    [(".", "/CallRecordings/"), ("Analysis", "_call_recording_redacted_"), (".json", "/Analysis/Voice/2026/")],
+)
+def test_copies_without_what_must_not_leave_make_no_second_call_in_any_order(desk, announced, counts):
+    for number in range(24):
+        objects = connects_objects(b"c0ffee00-1111-4222-8333-%012d" % number)
+        keys = [key for key in objects if announced in key]
+        for key in keys:
+            desk.objects.put(key, objects[key])
+        for key in list(permutations(keys))[number % factorial(len(keys))]:
+            desk.announce(key, profiles=BUILT_IN)
+        assert not desk.announce(*keys, profiles=BUILT_IN).new
+    with desk.database.read() as connection:
+        rows = connection.execute(
+            sa.select(tables.recording.c.object_key, tables.call.c.source_system, tables.call.c.external_call_id)
+            .join_from(tables.call, tables.recording)
+            .where(tables.recording.c.is_current)
+        ).all()
+    assert len(rows) == len({row.external_call_id for row in rows}) == 24
+    assert {(counts in f"/{row.object_key}", row.source_system) for row in rows} == {(True, "connect")}
 
 
 FREEPBX = "in-18005550100-2065550142-20260314-092653-1773480413.7"

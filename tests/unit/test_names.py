@@ -99,6 +99,15 @@ def test_an_amazon_connect_name_is_read_with_its_colon_and_puts_the_agent_on_cha
     assert (facts.external_call_id, facts.agent_channel) == ("4a573372-1f28-4e26-b97b-8a0f6c9b2f11", 1)
 
 
+def test_amazon_connects_redacted_copy_names_the_contact_and_when_the_agent_took_the_call():
+    facts = SEATTLE.read(
+        "Analysis/Voice/Redacted/2026/03/14/4a573372-1f28-4e26-b97b-8a0f6c9b2f11"
+        "_call_recording_redacted_2026-03-14T09:26:53Z.wav"
+    ).facts
+    assert facts.started_at == datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
+    assert (facts.external_call_id, facts.agent_channel) == ("4a573372-1f28-4e26-b97b-8a0f6c9b2f11", 1)
+
+
 def test_a_ringcentral_name_of_an_outgoing_call_names_the_called():
     facts = ALL.read("20260314-092653_101_+14155550123_Outgoing_Auto_2481863252.mp3").facts
     assert (facts.direction, facts.to_number_e164) == (Direction.OUTBOUND, "+14155550123")
