@@ -12,6 +12,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import Depends, Header, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -66,9 +67,13 @@ class ApiRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """The handler, with what all of them do alike around it."""
-        inner = super().get_route_handler()
+        inner, taken = super().get_route_handler(), sorted(_query_of(self.dependant))
 
         async def handle(request: Request) -> Response:
+            for name in request.query_params:
+                if name not in taken:
+                    # A filter that is not heeded would answer another question than was asked.
+                    raise WrongRequest(f"{name[:100]!r} is no parameter here; there is {', '.join(taken) or 'none'}")
             key = request.headers.get("idempotency-key")
             if request.method in _WRITES and key is not None:
                 return await _once(request, key, inner)
@@ -82,6 +87,12 @@ class ApiRoute(APIRoute):
             return _unchanged(response) if is_known(request, response.headers.get("etag")) else response
 
         return handle
+
+
+def _query_of(dependant: Dependant) -> set[str]:
+    """The parameters of the query that a route, or what it depends on, reads."""
+    own = {field.alias for field in dependant.query_params}
+    return own.union(*(_query_of(one) for one in dependant.dependencies))
 
 
 class ReadOfOne(ApiRoute):
