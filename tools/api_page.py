@@ -31,7 +31,8 @@ curl -H "Authorization: Bearer $TOKEN" "https://calls.example.org/api/v1/calls?r
 Lists are paged by key: send the `next` of one page as `after` of the following one, and keep the filters; the deepest
 page costs what the first does, and calls that come in meanwhile shift nothing. Times are UTC, `_s` seconds,
 `_microusd` millionths of a dollar. Reads answer with an `ETag`; with `If-None-Match` an unchanged one is answered by
-304 without a body. `GET /api/v1/calls/{id}/audio` takes a `Range`.
+304 without a body. `GET /api/v1/calls/{id}/audio` takes a `Range`. Another parameter than an operation has is answered
+by 400, which names those it has.
 
 ## Correcting
 
