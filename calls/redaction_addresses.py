@@ -65,6 +65,7 @@ _NOD = re.compile(
     re.I,
 )
 _LONGEST_SAID = 120
+_MARK = "[ADDRESS]"
 
 
 def find_addresses(text: str, asked: str = "", *, goes_on: bool = False) -> Iterator[tuple[int, int]]:
@@ -86,6 +87,9 @@ def find_addresses(text: str, asked: str = "", *, goes_on: bool = False) -> Iter
         start = _OPENING.match(text, announced).end()  # type: ignore[union-attr]
         end = _said_end(text, start)
         told = text[start:end]
+        # What is long is marked up to a point: the mark, and what follows it, is no address again.
+        if told.startswith(_MARK):
+            continue
         if _IN_ADDRESS.search(told) or next(digit_runs(told), None):
             yield start, end
 

@@ -12,8 +12,9 @@ _refusing = Event()
 _NETWORK_EVENTS = {"socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"}
 
 
-def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _refusing.is_set() or event not in _NETWORK_EVENTS:
+# Bound here: at the interpreter's end the module is empty before the hook is gone.
+def _refuse(event: str, arguments: tuple[Any, ...], refusing: Event = _refusing) -> None:
+    if not refusing.is_set() or event not in _NETWORK_EVENTS:
         return
     first = arguments[0]
     if isinstance(first, socket.socket) and first.family == socket.AF_UNIX:
