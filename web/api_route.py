@@ -99,7 +99,7 @@ class ReadOfOne(ApiRoute):
     """The route of a read that programs ask for all day: who asks, whether they may and what they get is found without
     the framework's way through the dependencies, which takes longer than asking the database, and by one thread for
     all who come with a token meanwhile (web.token_reads). It is declared like every other route, and guarded by the
-    same `needs`; who names himself in another way, and what is no plain id, takes the usual way.
+    same `needs`; who names himself in another way, and what is no plain id or has a query, takes the usual way.
     """
 
     @staticmethod
@@ -118,7 +118,8 @@ class ReadOfOne(ApiRoute):
 
         async def handle(request: Request) -> Response:
             wanted, token = request.path_params[name], token_in(request)
-            if request.method != "GET" or token is None or not _PLAIN_ID.fullmatch(wanted):
+            is_plain = request.method == "GET" and not request.scope["query_string"] and _PLAIN_ID.fullmatch(wanted)
+            if token is None or not is_plain:
                 return await usual(request)
             asked = Asked(self.read, UUID(wanted), token, permissions)
             response = await wrap_future(request.app.state.reading.ask(asked))

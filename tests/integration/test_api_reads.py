@@ -62,12 +62,16 @@ def test_a_customer_is_found_and_read_with_calls_and_what_they_are_about(hall, a
     assert code(stranger.get(f"/api/v1/customers/{contact_id}")) == (404, "no_such_customer")
 
 
-def test_a_filter_that_there_is_not_is_said_and_not_passed_over(admin):
+def test_a_filter_that_there_is_not_is_said_and_not_passed_over(hall, admin):
     wrong = admin.get("/api/v1/calls", params={"reasn": "delivery_status"})
     assert code(wrong) == (400, "wrong_request")
     assert "'reasn'" in wrong.json()["detail"]
     assert ", reason, " in wrong.json()["detail"]
     assert code(admin.get("/api/v1/reasons", params={"limit": 1})) == (400, "wrong_request")
+    with hall.wiring.database.write() as connection:
+        call_id = seed_call(connection)
+    assert admin.get(f"/api/v1/calls/{call_id}").status_code == 200
+    assert code(admin.get(f"/api/v1/calls/{call_id}", params={"full": 1})) == (400, "wrong_request")
 
 
 def test_reasons_are_planned_without_a_change_and_then_loaded(hall, admin):
