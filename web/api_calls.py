@@ -24,7 +24,7 @@ from web.api_route import BEARS_KEY, ApiRoute, ReadOfOne, answer, revision_in
 from web.audit import note_read
 from web.auth import ApiViewer, api_viewer, needs
 from web.errors import NothingLookedAt, WrongRequest, WrongRevision
-from web.filters import WantedCalls
+from web.filters import After, WantedCalls
 from web.problems import answers
 from web.site import OurSite, Site
 from web.token_reads import Read
@@ -37,7 +37,6 @@ _FORM = {
     "required": ["file"],
     "properties": {"file": {"type": "string", "format": "binary", "description": "A recording, or a conversation."}},
 }
-After = Annotated[str, Query(description="`next` of the page before.", max_length=100)]
 
 
 @router.get("/calls", dependencies=[Depends(needs(Permission.READ_CALLS))], responses=answers(CallList, 304, 400))

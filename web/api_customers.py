@@ -10,11 +10,10 @@ from crm.access import Permission
 from crm.call_documents import line_document, moment
 from crm.calls import MAX_PAGE
 from crm.customers import Customer, calls_of_customer, customer_in_full, find_customers, reasons_of_customer
-from web.api_calls import After
 from web.api_models_work import CustomerInFull, CustomerList
 from web.api_route import ApiRoute, answer
 from web.auth import ApiViewer, api_viewer, needs
-from web.filters import Words
+from web.filters import After, Words
 from web.problems import answers
 from web.site import OurSite
 

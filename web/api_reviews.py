@@ -9,10 +9,10 @@ from crm.access import Permission
 from crm.call_documents import line_document
 from crm.calls import MAX_PAGE
 from crm.review_queue import Cause, review_count, review_page
-from web.api_calls import After
 from web.api_models_writes import ReviewList
 from web.api_route import ApiRoute, answer
 from web.auth import ApiViewer, api_viewer, needs
+from web.filters import After
 from web.problems import answers
 from web.site import OurSite
 

@@ -21,6 +21,8 @@ from web.site import OurSite
 
 # PostgreSQL refuses a NUL in any text.
 Words = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+# The key of a page.
+After = Annotated[str, Query(description="`next` of the page before.", max_length=100)]
 # Those that take one of some words, with these.
 CHOICES = {"stage": tuple(Stage), "direction": tuple(Direction), "outcome": tuple(Outcome), "sentiment": MOODS}
 

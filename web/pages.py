@@ -5,10 +5,9 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response, StreamingResponse
 
 from analytics.export_csv import safe_text
@@ -19,7 +18,7 @@ from crm.audit import Action, note
 from crm.call_lines import CallLine
 from crm.calls import MAX_PAGE, CallPage, count_calls, countable, filter_choices, has_samples, list_calls
 from web.auth import PageVisitor, Visitor, needs
-from web.filters import CHOICES, UrlFilter, WantedCalls
+from web.filters import CHOICES, After, UrlFilter, WantedCalls
 from web.point_filters import FIELDS, words_of
 from web.site import OurSite, Site
 
@@ -42,7 +41,7 @@ def calls_page(
     site: OurSite,
     visitor: PageVisitor,
     wanted: WantedCalls,
-    after: Annotated[str, Query(max_length=100)] = "",
+    after: After = "",
 ) -> Response:
     """The list of calls, newest first."""
     with site.wiring.database.read() as connection:

@@ -1,21 +1,19 @@
 """Customers: find one, and see all their calls and what they call about again."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from crm.access import Permission
 from crm.customers import calls_of_customer, customer_in_full, find_customers, reasons_of_customer
 from crm.redacted import sees_names
 from web.auth import PageVisitor, needs
-from web.filters import Words
+from web.filters import After, Words
 from web.site import OurSite
 from web.timeline import draw_moods
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.READ_CALLS))])
-After = Annotated[str, Query(max_length=100)]
 _AT_ONCE = 50
 _MOODS_SHOWN = 12
 

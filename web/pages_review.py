@@ -15,6 +15,7 @@ from crm.taxonomies import current_taxonomy
 from web.audit import note_read
 from web.auth import PageVisitor, needs
 from web.call_parts import doubts_of, quotes_of
+from web.filters import After
 from web.site import OurSite
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs(Permission.CORRECT))])
@@ -36,7 +37,7 @@ def review_queue_page(
     site: OurSite,
     visitor: PageVisitor,
     cause: Annotated[Cause | None, Query()] = None,
-    after: Annotated[str, Query(max_length=100)] = "",
+    after: After = "",
 ) -> Response:
     """The next call of the queue, why it is there, and all that can be said of it with one key."""
     with site.wiring.database.read() as connection:

@@ -1,10 +1,9 @@
 """Search by words: what was found, the best of the newest calls first, each with the turns that have the words."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
@@ -16,7 +15,7 @@ from crm.calls import filter_choices
 from crm.findings import Looked, keep_looked
 from crm.search import SearchPage, search
 from web.auth import PageVisitor, needs
-from web.filters import WantedCalls
+from web.filters import After, WantedCalls
 from web.site import OurSite, Site
 
 log = structlog.get_logger()
@@ -29,7 +28,7 @@ def search_page(
     site: OurSite,
     visitor: PageVisitor,
     wanted: WantedCalls,
-    after: Annotated[str, Query(max_length=100)] = "",
+    after: After = "",
 ) -> Response:
     """What was found, the best of the newest calls first, each with the turns that have the words."""
     text = wanted.wanted.text
