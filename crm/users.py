@@ -78,8 +78,9 @@ def create_user(
     if not name.strip("."):
         # In an address a browser takes these for another folder: nobody could be let in no more there.
         raise UserError("a name is more than dots", code="wrong_name")
+    taken = UserError(f"there is a user named {name!r} already", code="name_taken")
     if is_name_taken(connection, name):
-        raise UserError(f"there is a user named {name!r} already", code="name_taken")
+        raise taken
     made = User(
         id=uuid4(),
         name=name,
@@ -98,7 +99,8 @@ def create_user(
         .returning(app_user.c.id)
     ).one_or_none()
     if added is None:
-        raise UserError(f"there is a user named {name!r} already", code="name_taken")
+        # Somebody else has just taken it.
+        raise taken
     _set_teams(connection, made.id, made.team_ids)
     return made
 

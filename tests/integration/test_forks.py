@@ -2,9 +2,9 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
+from contextlib import redirect_stderr
 
 import structlog
 
@@ -60,7 +60,7 @@ def test_beside_a_write_it_can_write(tmp_path):
     database.dispose()
 
 
-def test_beside_a_line_of_the_log_it_can_log(monkeypatch):
+def test_beside_a_line_of_the_log_it_can_log():
     class SlowLog:
         """A pipe that nobody empties while the first line is written."""
 
@@ -79,8 +79,8 @@ def test_beside_a_line_of_the_log_it_can_log(monkeypatch):
             return False
 
     slow = SlowLog()
-    monkeypatch.setattr(sys, "stderr", slow)
-    set_up_logs()
-    structlog.get_logger().info("of_the_parent")
+    with redirect_stderr(slow):
+        set_up_logs()
+        structlog.get_logger().info("of_the_parent")
     [child] = slow.children
     assert child.end() == 0
